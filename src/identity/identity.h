@@ -1,0 +1,78 @@
+/* identity/identity.h -- who is calling. Tokens in, principals out; tokens for principals.
+ *
+ * Local provider: users and service principals with argon2id credentials, ES256 access tokens
+ * (iss = {public_url}/adfs, aud = public_url, sub/oid = object id, tid, idtyp, appid, upn, iat,
+ * nbf, exp, ver 1.0), JWKS, discovery, refresh tokens (opaque, 256 bits, stored as SHA-256,
+ * rotated). The allow-list of algorithms (RS256 PS256 ES256 ES384 EdDSA) is for external providers;
+ * for our own tokens only ES256 with our key counts. */
+#ifndef CPN_IDENTITY_IDENTITY_H
+#define CPN_IDENTITY_IDENTITY_H
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "base/secret.h"
+#include "model/reason.h"
+#include "store/store.h"
+
+typedef struct cpn_identity cpn_identity;
+
+typedef struct cpn_identity_options {
+    const char *public_url;
+    int64_t access_token_ttl_s;
+    int64_t refresh_token_ttl_s;
+    const char *state_dir; /* signing key file: STATE/token-key.pem, 0600, made at first start */
+} cpn_identity_options;
+
+/* Opens or makes the signing key and the tenant id. Blocking; start-up only. */
+cpn_rc cpn_identity_open(cpn_identity **out, uv_loop_t *loop, cpn_store *store,
+                         const cpn_identity_options *o, cpn_err *err) CPN_MUST_CHECK;
+void cpn_identity_free(cpn_identity *i);
+const char *cpn_identity_tenant(const cpn_identity *i); /* GUID text */
+const char *cpn_identity_issuer(const cpn_identity *i);
+
+/* What a good token says. Borrowed strings live until the next call. */
+typedef struct cpn_claims {
+    char object_id[40];
+    char token_id[40]; /* jti, for the audit */
+    int64_t expires_s;
+    bool service;
+} cpn_claims;
+
+/* Verify an access token. Remembers SHA-256(token) → claims until expiry (bounded), so that a
+ * signature is checked once; cpn_identity_forget_all on an epoch change. CPN_UNAUTHENTICATED with
+ * *why (TOKEN_INVALID or TOKEN_EXPIRED). */
+cpn_rc cpn_identity_verify(cpn_identity *i, cpn_view token, int64_t now_s, cpn_claims *out,
+                           cpn_reason *why, cpn_err *err) CPN_MUST_CHECK;
+void cpn_identity_forget_all(cpn_identity *i);
+
+/* Sign an access token for a principal; adds to out {access_token, token_type, expires_in,
+ * expires_on, resource}. */
+cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now_s,
+                          json_t *out, cpn_err *err) CPN_MUST_CHECK;
+/* id_token and client_info for users, as MSAL reads them. */
+cpn_rc cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who,
+                             const char *client_id, int64_t now_s, json_t *out,
+                             cpn_err *err) CPN_MUST_CHECK;
+
+/* Credentials. Hash and check run on a worker thread (argon2id, 64 MiB, t=3: about 0.1 s); at most
+ * 2 at once, 64 waiting (CPN_LIMIT). done on the loop: CPN_OK, CPN_DENIED. The hash is PHC text. */
+typedef void cpn_credential_done(void *owner, cpn_rc rc, const char *phc);
+cpn_rc cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_credential_done *done,
+                           void *owner) CPN_MUST_CHECK;
+/* phc NULL: an unknown user; the same work is done and CPN_DENIED comes back. */
+cpn_rc cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,
+                            cpn_credential_done *done, void *owner) CPN_MUST_CHECK;
+
+/* Public documents. New references. base = {public_url}/adfs. */
+json_t *cpn_identity_discovery(const cpn_identity *i);
+json_t *cpn_identity_jwks(const cpn_identity *i);
+
+/* The one-time code of the first administrator: made when no user exists, printed to the terminal
+ * if there is one, else written to STATE/enrolment-code (0600). Valid until used. */
+cpn_rc cpn_enrolment_begin(cpn_identity *i, int tty_fd, cpn_err *err) CPN_MUST_CHECK;
+/* Constant-time; at most 10 wrong tries, then a new code is made (and announced again). */
+bool cpn_enrolment_check(cpn_identity *i, cpn_view code);
+void cpn_enrolment_end(cpn_identity *i);
+
+#endif

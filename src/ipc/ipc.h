@@ -1,0 +1,48 @@
+/* ipc/ipc.h -- the channel between two roles: SOCK_SEQPACKET, one message a packet, descriptors by
+ * SCM_RIGHTS. The messages are ipc/messages.def.
+ *
+ * A packet that does not decode, that this direction does not permit, or that carries the wrong
+ * number of descriptors is never handed on: the handler's `broken` is called and the owner kills
+ * the sender. Messages that the socket cannot take yet park in a bounded queue. */
+#ifndef CPN_IPC_IPC_H
+#define CPN_IPC_IPC_H
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "ipc/messages.h"
+
+#define CPN_IPC_VERSION 1
+#define CPN_IPC_PACKET_MAX 49152
+#define CPN_IPC_QUEUE_MAX 4096          /* parked messages a channel */
+#define CPN_IPC_QUEUE_BYTES (64u << 20) /* and their bytes          */
+
+typedef enum cpn_role { CPN_ROLE_NONE, CPN_ROLE_KEEPER, CPN_ROLE_CONTROL, CPN_ROLE_FRONT } cpn_role;
+
+typedef struct cpn_channel cpn_channel;
+
+typedef struct cpn_channel_handler {
+    /* One message of the peer. msg borrows until return; fd (or -1) belongs to the callee. */
+    void (*message)(void *owner, const cpn_msg *msg, int fd);
+    /* The peer closed (err NULL), or broke the rules (err says how). Called once; free the channel
+     * from here or later. */
+    void (*broken)(void *owner, const cpn_err *err);
+} cpn_channel_handler;
+
+/* self/peer decide what may arrive. Takes fd (non-blocking is set). */
+cpn_rc cpn_channel_new(cpn_channel **out, uv_loop_t *loop, CPN_TAKES int fd, cpn_role self,
+                       cpn_role peer, const cpn_channel_handler *handler, void *owner,
+                       cpn_err *err) CPN_MUST_CHECK;
+/* Encode and send, or park. fd (or -1) is taken, also on failure. CPN_LIMIT: the queue is full,
+ * nothing was sent; the caller decides (a peer that does not read for that long is dead). */
+cpn_rc cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd) CPN_MUST_CHECK;
+/* Bytes parked: producers of bodies pause above 1 MiB. */
+size_t cpn_channel_parked(const cpn_channel *c);
+/* Called on the loop once the queue has drained below 256 KiB after having been above 1 MiB. */
+void cpn_channel_on_drain(cpn_channel *c, void (*drained)(void *owner));
+/* Closes; freed at the end of the loop turn. NULL is fine. */
+void cpn_channel_free(cpn_channel *c);
+/* A pair of connected ends, close-on-exec. */
+cpn_rc cpn_channel_pair(int fds[2], cpn_err *err) CPN_MUST_CHECK;
+
+#endif

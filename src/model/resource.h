@@ -1,0 +1,105 @@
+/* model/resource.h -- the nouns of policy, as the snapshot holds them. Ids are ARM ids, kept in
+ * lower case for comparing and as written for showing. */
+#ifndef CPN_MODEL_RESOURCE_H
+#define CPN_MODEL_RESOURCE_H
+
+#include "model/addr.h"
+
+#define CPN_ID_MAX 1024
+#define CPN_NAME_MAX 80
+
+/* Kinds of stored documents. */
+#define CPN_KIND_SUBSCRIPTION "subscription"
+#define CPN_KIND_GROUP "resourceGroup"
+#define CPN_KIND_NETWORK "virtualNetwork"
+#define CPN_KIND_MACHINE "virtualMachine" /* also scale-set instances, by their id */
+#define CPN_KIND_NIC "networkInterface"
+#define CPN_KIND_SCALE_SET "virtualMachineScaleSet"
+#define CPN_KIND_BASTION "bastionHost"
+#define CPN_KIND_PRINCIPAL "principal"   /* users, service principals, groups */
+#define CPN_KIND_CREDENTIAL "credential" /* argon2id of a principal; never listed */
+#define CPN_KIND_ASSIGNMENT "roleAssignment"
+#define CPN_KIND_ROLE "roleDefinition"
+
+typedef struct cpn_network {
+    const char *id;
+    const char *id_lower;
+    const char *name;
+    cpn_prefix *prefixes;
+    unsigned prefixes_n;
+    const struct cpn_network **peers; /* resolved at seal */
+    unsigned peers_n;
+} cpn_network;
+
+typedef struct cpn_nic {
+    const char *id;
+    const char *id_lower;
+    const char *name;
+    cpn_addr addr;
+    const cpn_network *network;
+    const struct cpn_machine *machine; /* NULL: of no machine */
+} cpn_nic;
+
+typedef struct cpn_machine {
+    const char *id;
+    const char *id_lower;
+    const char *name;
+    const cpn_nic *nic;   /* the one that holds its private address */
+    const char *host_key; /* registered SSH host keys, one a line; "" when none */
+} cpn_machine;
+
+typedef enum cpn_sku {
+    CPN_SKU_NONE,
+    CPN_SKU_BASIC,
+    CPN_SKU_STANDARD,
+    CPN_SKU_PREMIUM,
+    CPN_SKU_DEVELOPER
+} cpn_sku;
+
+typedef struct cpn_bastion {
+    const char *id;
+    const char *id_lower;
+    const char *name;
+    const cpn_network *network;
+    cpn_sku sku;
+    unsigned scale_units; /* 2..50 */
+    bool enable_tunneling;
+    bool enable_ip_connect;
+    bool any_protocol;
+    uint16_t *ports; /* ports_n 0: the defaults of DESIGN 5 */
+    unsigned ports_n;
+} cpn_bastion;
+
+typedef enum cpn_principal_kind {
+    CPN_PRINCIPAL_NONE,
+    CPN_PRINCIPAL_USER,
+    CPN_PRINCIPAL_SERVICE,
+    CPN_PRINCIPAL_GROUP
+} cpn_principal_kind;
+
+typedef struct cpn_principal {
+    cpn_principal_kind kind;
+    const char *object_id; /* GUID, lower case */
+    const char *name;      /* sign-in name of a user, display name otherwise */
+    const char *app_id;    /* GUID of a service principal, else "" */
+    bool enabled;
+    unsigned sessions_max; /* 0: the gateway's setting */
+} cpn_principal;
+
+/* A parsed ARM id. Views borrow. */
+typedef struct cpn_resource_id {
+    cpn_view subscription;
+    cpn_view group;
+    cpn_view provider; /* "Microsoft.Compute" */
+    cpn_view type;     /* "virtualMachines", or "virtualMachineScaleSets/virtualMachines" as written
+                          between names: first type */
+    cpn_view name;
+    cpn_view subtype; /* "virtualMachines" of a scale-set instance, else empty */
+    cpn_view subname;
+} cpn_resource_id;
+
+/* /subscriptions/S[/resourceGroups/G[/providers/P/T/N[/T2/N2]]]; names [A-Za-z0-9._()-]{1,80}, at
+ * most CPN_ID_MAX bytes, no trailing slash. CPN_INVALID with a sentence. */
+cpn_rc cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err) CPN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,32 @@
+/* model/session.h -- a session: one user, one target, one port; one OPEN of Caponier's own door or
+ * one authToken of the Azure door. A stream is one TCP connection of it. */
+#ifndef CPN_MODEL_SESSION_H
+#define CPN_MODEL_SESSION_H
+
+#include "model/addr.h"
+#include "model/reason.h"
+#include "model/uuid.h"
+
+#define CPN_SESSION_STREAMS_MAX 256
+
+/* Which door it came through. */
+typedef enum cpn_door { CPN_DOOR_NONE, CPN_DOOR_OWN, CPN_DOOR_AZURE } cpn_door;
+
+/* What the first bytes showed. */
+typedef enum cpn_protocol {
+    CPN_PROTOCOL_UNKNOWN,
+    CPN_PROTOCOL_SSH,
+    CPN_PROTOCOL_RDP,
+    CPN_PROTOCOL_OTHER
+} cpn_protocol;
+
+/* Bytes of one stream, in a shared page that the front writes and control reads (see ipc/tally.h).
+ */
+typedef struct cpn_tally_slot {
+    uint64_t up;      /* bytes written to the target */
+    uint64_t down;    /* bytes read from the target  */
+    uint64_t last_ms; /* monotonic time of the last byte */
+    uint64_t session; /* low half of the session's uuid: proves whose slot it is */
+} cpn_tally_slot;
+
+#endif

@@ -1,0 +1,62 @@
+/* policy/decide.h -- may this principal do this? Pure: a snapshot and facts in, a verdict out.
+ * The same function serves connects, re-checks of live sessions, can-i and the text of a refusal.
+ */
+#ifndef CPN_POLICY_DECIDE_H
+#define CPN_POLICY_DECIDE_H
+
+#include "model/reason.h"
+#include "model/session.h"
+#include "policy/snapshot.h"
+
+/* A connect request. Exactly one of target_id and target_ip is given. Views borrow. */
+typedef struct cpn_facts {
+    const cpn_principal *who; /* NULL: nobody, refused */
+    cpn_view bastion_id;
+    cpn_view target_id; /* a virtual machine or scale-set instance */
+    cpn_view target_ip;
+    uint16_t port;
+    int64_t now_s; /* for time windows */
+    /* Live use, for the limits; leave 0 in can-i. */
+    unsigned bastion_ssh_sessions;
+    unsigned bastion_rdp_sessions;
+    unsigned user_sessions;
+    unsigned user_sessions_max; /* 0: no limit */
+} cpn_facts;
+
+#define CPN_MISSING_MAX 8
+
+/* One line that failed. role and scope are what would mend it; empty when no role would. */
+typedef struct cpn_missing {
+    cpn_reason why;
+    char role[64];
+    char scope[512];
+} cpn_missing;
+
+typedef struct cpn_verdict {
+    bool allowed;       /* zero value: no */
+    cpn_reason why;     /* NONE when allowed, else the first and gravest line */
+    unsigned missing_n; /* every failing line */
+    cpn_missing missing[CPN_MISSING_MAX];
+    /* when allowed: */
+    const cpn_bastion *bastion; /* borrowed from the snapshot */
+    const cpn_machine *machine; /* NULL for an address that is no machine's */
+    cpn_addr addr;
+    uint16_t port;
+    cpn_protocol counts_as; /* 3389 counts as RDP, else SSH */
+    bool any_protocol;      /* protocols: [any] on the bastion */
+} cpn_verdict;
+
+/* Always fills out; returns CPN_OK (allowed) or CPN_DENIED. */
+cpn_rc cpn_decide(const cpn_snapshot *s, const cpn_facts *facts, cpn_verdict *out) CPN_MUST_CHECK;
+
+/* May `who` perform an action ("Microsoft.Network/bastionHosts/read") on a scope? Used for every
+ * API route and list. */
+bool cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope);
+
+/* One line of plain text that names every missing role and scope:
+ * "denied: role_missing: Reader on /subscriptions/…; Reader on …". */
+size_t cpn_verdict_sentence(const cpn_verdict *v, char *out, size_t size);
+/* {"allowed":false,"reason":"role_missing","message":"…","missing":[{"reason","role","scope"}…]} */
+json_t *cpn_verdict_json(const cpn_verdict *v);
+
+#endif

@@ -1,0 +1,53 @@
+/* policy/snapshot.h -- all policy state, immutable, in memory, stamped with the policy epoch.
+ *
+ * Built from the stored documents (kind, id, body JSON; see docs/inventory.md for the shapes).
+ * Every read (decision, list, can-i, show) is a synchronous pure function over it. A write builds a
+ * new snapshot beside the old one: cpn_snapshot_edit → put/delete… → cpn_snapshot_seal, which
+ * checks every reference, overlap and bound and says all that is wrong. References are counted: a
+ * live session may hold the old one. Bound: resources_max documents. */
+#ifndef CPN_POLICY_SNAPSHOT_H
+#define CPN_POLICY_SNAPSHOT_H
+
+#include <jansson.h>
+
+#include "model/addr.h"
+#include "model/resource.h"
+
+typedef struct cpn_snapshot cpn_snapshot;
+typedef struct cpn_snapshot_edit cpn_snapshot_edit;
+
+/* An edit of base (NULL: empty). */
+cpn_snapshot_edit *cpn_snapshot_edit_new(const cpn_snapshot *base);
+void cpn_snapshot_edit_free(cpn_snapshot_edit *e);
+/* Put or delete one document. CPN_INVALID: the body is not of its kind's shape (err: path, what,
+ * expected). The body is borrowed. */
+cpn_rc cpn_snapshot_put(cpn_snapshot_edit *e, const char *kind, const char *id, const json_t *body,
+                        cpn_err *err) CPN_MUST_CHECK;
+cpn_rc cpn_snapshot_delete(cpn_snapshot_edit *e, const char *kind,
+                           const char *id) CPN_MUST_CHECK; /* CPN_NOT_FOUND */
+/* Check the whole and freeze it. problems: a JSON array of sentences (at most 20) when CPN_INVALID.
+ * Consumes e on success only. */
+cpn_rc cpn_snapshot_seal(cpn_snapshot **out, cpn_snapshot_edit *e, uint64_t epoch,
+                         json_t **problems, cpn_err *err) CPN_MUST_CHECK;
+
+cpn_snapshot *cpn_snapshot_ref(cpn_snapshot *s);
+void cpn_snapshot_unref(cpn_snapshot *s); /* NULL is fine */
+uint64_t cpn_snapshot_epoch(const cpn_snapshot *s);
+
+/* Look-ups; ids compare without case. NULL when absent. */
+const cpn_machine *cpn_snapshot_machine(const cpn_snapshot *s, cpn_view id);
+const cpn_nic *cpn_snapshot_nic(const cpn_snapshot *s, cpn_view id);
+const cpn_network *cpn_snapshot_network(const cpn_snapshot *s, cpn_view id);
+const cpn_bastion *cpn_snapshot_bastion(const cpn_snapshot *s, cpn_view id);
+const cpn_principal *cpn_snapshot_principal(const cpn_snapshot *s, cpn_view object_id);
+/* By sign-in name (users: name; service principals: appId). */
+const cpn_principal *cpn_snapshot_principal_by_name(const cpn_snapshot *s, cpn_view name);
+/* The document as stored, for show and list. Borrowed. */
+const json_t *cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id);
+/* Every document of a kind that `who` may read (NULL: all), in id order. */
+typedef bool cpn_snapshot_each_fn(void *owner, const char *id,
+                                  const json_t *body); /* false: stop */
+void cpn_snapshot_each(const cpn_snapshot *s, const char *kind, const cpn_principal *who,
+                       cpn_snapshot_each_fn *fn, void *owner);
+
+#endif
