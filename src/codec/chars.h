@@ -1,0 +1,35 @@
+/* codec/chars.h -- classes of bytes that several text formats share. ASCII only, no locale. */
+#ifndef CPN_CODEC_CHARS_H
+#define CPN_CODEC_CHARS_H
+
+#include "base/view.h"
+
+static inline bool
+cpn_is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool
+cpn_is_alnum(uint8_t c)
+{
+    return cpn_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Visible characters and space. */
+static inline bool
+cpn_is_print(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
+/* tchar of RFC 9110. */
+bool cpn_is_token(cpn_view v);
+/* 0..15, or -1. */
+int cpn_hex_digit(uint8_t c);
+/* The value of the two digits at v.p[at + 1], behind a '%' at v.p[at]; -1: bad. */
+int cpn_percent_at(cpn_view v, size_t at);
+/* Well-formed UTF-8: no overlong form, surrogate, or code point over 10FFFF. */
+bool cpn_is_utf8(cpn_view v);
+
+#endif
