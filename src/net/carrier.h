@@ -1,0 +1,124 @@
+/* net/carrier.h -- the engine of caponier.v1 (codec/tunnel.h), the same for both ends: one TLS and
+ * WebSocket connection that carries many streams, each relayed to a local socket.
+ *
+ * The opener (client) calls cpn_carrier_open with its local socket. The acceptor (gateway) gets
+ * on_open, and later attaches the target's socket or refuses. From then on bytes flow by
+ * themselves, each way with its own end: EOF of the socket becomes FIN, FIN becomes
+ * shutdown(SHUT_WR) once everything before it is written, both make CPN_STREAM_CLOSED.
+ *
+ * Output is pulled: when the TLS output has room, control frames go first, then streams whose last
+ * read was small, then bulk ones in turn, at most 256 KiB a stream and turn. Input goes straight
+ * from the decrypted record to the socket; only what the socket does not take is kept, within the
+ * window that was granted.
+ *
+ * Callbacks come at the end of a loop turn and may call anything here, cpn_carrier_free included.
+ * A stream pointer is valid until its on_stream_end returns, or until cpn_carrier_free. */
+#ifndef CPN_NET_CARRIER_H
+#define CPN_NET_CARRIER_H
+
+#include "codec/flow.h"
+#include "codec/ws.h"
+#include "model/session.h"
+#include "net/judge.h"
+#include "net/tls.h"
+
+typedef struct cpn_carrier cpn_carrier;
+typedef struct cpn_stream cpn_stream;
+
+/* Why a stream ended. */
+typedef enum cpn_stream_why {
+    CPN_STREAM_NONE = 0,
+    CPN_STREAM_CLOSED,        /* both directions ended in order */
+    CPN_STREAM_REFUSED,       /* opener: the answer was no; text is its JSON */
+    CPN_STREAM_RESET_PEER,    /* the other end sent RESET; text is its JSON, may be empty */
+    CPN_STREAM_RESET_LOCAL,   /* cpn_stream_reset or cpn_stream_refuse was called */
+    CPN_STREAM_SOCKET_FAILED, /* our socket broke; RESET {"code":"reset_…"} was sent */
+    CPN_STREAM_CARRIER_LOST   /* the carrier ended first */
+} cpn_stream_why;
+
+/* Why a carrier ended. */
+typedef enum cpn_carrier_why {
+    CPN_CARRIER_NONE = 0,
+    CPN_CARRIER_CLOSED,  /* WebSocket close from either side; code says which kind */
+    CPN_CARRIER_LOST,    /* TLS or TCP ended without one */
+    CPN_CARRIER_DEAD,    /* pings went unanswered */
+    CPN_CARRIER_PROTOCOL /* the peer broke the protocol and was told 1002, 1003 or 1009 */
+} cpn_carrier_why;
+
+typedef struct cpn_stream_end {
+    cpn_stream_why why;
+    cpn_view text; /* reason JSON of REFUSED or RESET, as the peer sent it: not trusted */
+    uint64_t up;   /* bytes opener -> acceptor that this end moved */
+    uint64_t down; /* bytes acceptor -> opener */
+} cpn_stream_end;
+
+typedef struct cpn_carrier_events {
+    /* Acceptor: a stream is asked for. Attach or refuse now or later. NULL: every OPEN is a
+     * protocol violation. first: bytes that came along, kept by the stream for the target. */
+    void (*on_open)(void *owner, cpn_stream *s, cpn_view target, cpn_view first);
+    /* Opener: the answer was yes; json may be empty. May be NULL. */
+    void (*on_opened)(void *owner, cpn_stream *s, cpn_view json);
+    void (*on_stream_end)(void *owner, cpn_stream *s, const cpn_stream_end *end);
+    /* After the on_stream_end of every stream. Free the carrier here or later. code: close code of
+     * the peer, or CPN_WS_CLOSE_NONE. text: one sentence. */
+    void (*on_end)(void *owner, cpn_carrier_why why, unsigned code, const char *text);
+} cpn_carrier_events;
+
+typedef struct cpn_carrier_opts {
+    cpn_ws_role role;         /* CPN_WS_SERVER: acceptor; CPN_WS_CLIENT: opener */
+    uint64_t window_max;      /* bytes a stream; 0: CPN_FLOW_WINDOW_MAX */
+    unsigned streams_max;     /* 0: CPN_SESSION_STREAMS_MAX */
+    unsigned ping_ms;         /* 0: 20000 */
+    unsigned ping_misses;     /* 0: 3 */
+    const char *reset_reason; /* JSON sent when a local socket breaks; NULL: reset_target at the
+                                 acceptor, reset_client at the opener */
+    const cpn_carrier_events *events; /* static */
+    void *owner;
+} cpn_carrier_opts;
+
+/* Take over a connection right after the 101; bytes that its former owner left unconsumed are read
+ * first. t is consumed whatever the result. */
+cpn_rc cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
+                       const cpn_carrier_opts *opts, cpn_err *err) CPN_MUST_CHECK;
+/* Drop everything at once: sockets are shut, no callback comes. NULL is fine. */
+void cpn_carrier_free(cpn_carrier *c);
+/* Say goodbye: RESET of every stream with the reason JSON (may be empty), close frame with code
+ * and sentence; on_end follows within 2 s. */
+void cpn_carrier_close(cpn_carrier *c, unsigned code, const char *reason, cpn_view reset_json);
+/* No new streams; close with 1000 when the last one has ended. */
+void cpn_carrier_drain(cpn_carrier *c);
+
+unsigned cpn_carrier_streams(const cpn_carrier *c);
+/* Round-trip time of the last ping in ms, or -1. */
+int cpn_carrier_rtt_ms(const cpn_carrier *c);
+cpn_tls *cpn_carrier_tls(cpn_carrier *c);
+
+/* Opener: ask for a stream and relay fd over it. target is the JSON text. Bytes that are readable
+ * on fd in this turn travel with the request. fd is consumed whatever the result. CPN_LIMIT:
+ * streams_max. CPN_UNAVAILABLE: the carrier is draining or ended. */
+cpn_rc cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES int fd,
+                        void *user, cpn_err *err) CPN_MUST_CHECK;
+
+/* Acceptor: yes, relay to fd (non-blocking TCP); json <= CPN_TUNNEL_OPENED_MAX, may be empty. fd is
+ * consumed. If the stream ended meanwhile, fd is only shut. */
+void cpn_stream_attach(cpn_stream *s, CPN_TAKES int fd, cpn_view json);
+/* Acceptor: no. json 1..CPN_TUNNEL_REASON_MAX. Ends the stream. */
+void cpn_stream_refuse(cpn_stream *s, cpn_view json);
+/* Either: break it off; json may be empty. The socket is reset, the peer is told. */
+void cpn_stream_reset(cpn_stream *s, cpn_view json);
+/* Acceptor, before attach: hold the first bytes of each direction until they are judged
+ * (net/judge.h). Bytes that came with OPEN are judged too. */
+void cpn_stream_hold(cpn_stream *s, const cpn_judge *judge);
+
+/* Count into shared memory from now on (up and down continue from what was moved). NULL: stop. */
+void cpn_stream_tally(cpn_stream *s, cpn_tally_slot *slot);
+uint32_t cpn_stream_id(const cpn_stream *s);
+cpn_carrier *cpn_stream_carrier(const cpn_stream *s);
+void *cpn_stream_user(const cpn_stream *s);
+void cpn_stream_set_user(cpn_stream *s, void *user);
+uint64_t cpn_stream_up(const cpn_stream *s);
+uint64_t cpn_stream_down(const cpn_stream *s);
+/* Loop time of the last relayed byte either way, ms. */
+uint64_t cpn_stream_last_ms(const cpn_stream *s);
+
+#endif
