@@ -10,14 +10,10 @@
 #include <uv.h>
 
 #include "base/err.h"
-#include "ipc/messages.h"
+#include "ipc/wire.h"
 
-#define CPN_IPC_VERSION 1
-#define CPN_IPC_PACKET_MAX 49152
 #define CPN_IPC_QUEUE_MAX 4096          /* parked messages a channel */
 #define CPN_IPC_QUEUE_BYTES (64u << 20) /* and their bytes          */
-
-typedef enum cpn_role { CPN_ROLE_NONE, CPN_ROLE_KEEPER, CPN_ROLE_CONTROL, CPN_ROLE_FRONT } cpn_role;
 
 typedef struct cpn_channel cpn_channel;
 
@@ -34,7 +30,9 @@ cpn_rc cpn_channel_new(cpn_channel **out, uv_loop_t *loop, CPN_TAKES int fd, cpn
                        cpn_role peer, const cpn_channel_handler *handler, void *owner,
                        cpn_err *err) CPN_MUST_CHECK;
 /* Encode and send, or park. fd (or -1) is taken, also on failure. CPN_LIMIT: the queue is full,
- * nothing was sent; the caller decides (a peer that does not read for that long is dead). */
+ * nothing was sent; the caller decides (a peer that does not read for that long is dead).
+ * CPN_EOF: the peer has gone; the handler's `broken` comes next, nothing else to do. A message
+ * over the bounds of the table is a bug in us and aborts. */
 cpn_rc cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd) CPN_MUST_CHECK;
 /* Bytes parked: producers of bodies pause above 1 MiB. */
 size_t cpn_channel_parked(const cpn_channel *c);
@@ -42,6 +40,9 @@ size_t cpn_channel_parked(const cpn_channel *c);
 void cpn_channel_on_drain(cpn_channel *c, void (*drained)(void *owner));
 /* Closes; freed at the end of the loop turn. NULL is fine. */
 void cpn_channel_free(cpn_channel *c);
+/* One message over a bare socket that nobody reads from, without waiting: keeper's news to a front.
+ * fd (or -1) stays the caller's. CPN_AGAIN: the peer's queue is full. */
+cpn_rc cpn_channel_post(int sock, const cpn_msg *msg, int fd, cpn_err *err) CPN_MUST_CHECK;
 /* A pair of connected ends, close-on-exec. */
 cpn_rc cpn_channel_pair(int fds[2], cpn_err *err) CPN_MUST_CHECK;
 

@@ -1,0 +1,36 @@
+/* ipc/role.h -- what every role does first, and what keeper hands to the roles it starts. */
+#ifndef CPN_IPC_ROLE_H
+#define CPN_IPC_ROLE_H
+
+#include "base/err.h"
+#include "ipc/messages.h"
+
+#define CPN_LISTEN_MAX 16
+#define CPN_FRONTS_MAX 64
+
+/* The arguments of cpn_keeper_main, cpn_control_main (control/control.h) and cpn_front_main
+ * (front/front.h), which return the exit status of the process. All descriptors belong to the role
+ * that receives this. */
+typedef struct cpn_role_args {
+    cpn_role role;
+    const char *config_path;    /* control, keeper */
+    uint32_t number;            /* front: 1..64 */
+    int channel;                /* control: to keeper; front: to control */
+    int news;                   /* front: one way, from keeper: NEW_CHANNEL */
+    int tally;                  /* front: its shared page, see ipc/tally.h */
+    int ready;                  /* keeper: --ready-fd, or -1 */
+    int listen[CPN_LISTEN_MAX]; /* front: listening sockets; keeper: sockets passed to it */
+    size_t listens;
+    int admin[CPN_LISTEN_MAX]; /* the same for admin_listen */
+    size_t admins;
+} cpn_role_args;
+
+/* For every role, before anything else: no core file, not dumpable, no new privileges, umask 077,
+ * as many descriptors as allowed, SIGPIPE ignored; the process's name becomes `name`. */
+void cpn_role_harden(const char *name);
+/* Become `user` for good when running as root: groups, uids, no capability left; dies with its
+ * parent if it did before. An empty user, or not being root, only drops capabilities of a process
+ * that is not root. CPN_E_SYS: the process must not go on. */
+cpn_rc cpn_role_drop(const char *user, cpn_err *err) CPN_MUST_CHECK;
+
+#endif
