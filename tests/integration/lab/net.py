@@ -1,0 +1,131 @@
+"""Network namespaces of the tests' own, and sockets inside them.
+
+The user is outside (where pytest runs), the gateway in one namespace, the machines in another. The
+two are joined by a veth pair; no namespace has a default route, so nothing can leave.
+"""
+import ctypes
+import json
+import os
+import random
+import socket
+import subprocess
+import threading
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def free_port(host="127.0.0.1"):
+    """A port below the ephemeral range that nobody listens on now."""
+    for _ in range(200):
+        port = random.randint(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port below 32768")
+
+
+def bound_socket(host="127.0.0.1", backlog=4096):
+    """A listening socket on a free port below 32768."""
+    for _ in range(200):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, random.randint(10000, 32000)))
+            s.listen(backlog)
+            return s
+        except OSError:
+            s.close()
+    raise RuntimeError("no free port below 32768")
+
+
+class Namespace:
+    """A network namespace that lives as long as its holder process."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
+            stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"up\n"
+        self.pid = self.holder.pid
+
+    def argv(self, *argv):
+        return ["nsenter", "-t", str(self.pid), "-n", *map(str, argv)]
+
+    def run(self, *argv, **kw):
+        return subprocess.run(self.argv(*argv), check=True, **kw)
+
+    def call(self, fn):
+        """Run fn in a thread that has entered the namespace; sockets made there stay there."""
+        box = {}
+
+        def inside():
+            fd = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if _libc.setns(fd, CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+                box["result"] = fn()
+            except BaseException as e:  # handed to the caller's thread
+                box["error"] = e
+            finally:
+                os.close(fd)
+
+        t = threading.Thread(target=inside)
+        t.start()
+        t.join()
+        if "error" in box:
+            raise box["error"]
+        return box["result"]
+
+    def listen(self, addr, port=0, backlog=128):
+        def make():
+            s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((addr, port))
+            s.listen(backlog)
+            return s
+        return self.call(make)
+
+    def connect(self, addr, port, timeout=10):
+        return self.call(lambda: socket.create_connection((addr, port), timeout))
+
+    def close(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+
+class PrivateNetwork:
+    """Gateway side 10.77.0.1, machines anywhere in 10.77.0.0/16 and fd77::/64 (add them as you go)."""
+
+    def __init__(self):
+        self.gateway = Namespace()
+        self.machines = Namespace()
+        subprocess.run(["ip", "link", "add", "inside", "netns", str(self.gateway.pid), "type", "veth",
+                        "peer", "name", "inside", "netns", str(self.machines.pid)], check=True)
+        for ns, addr in ((self.gateway, "10.77.0.1"), (self.machines, "10.77.0.2")):
+            ns.run("ip", "addr", "add", f"{addr}/16", "dev", "inside")
+            ns.run("ip", "-6", "addr", "add", f"fd77::{addr[-1]}/64", "dev", "inside", "nodad")
+            ns.run("ip", "link", "set", "inside", "up")
+        self._added = set()
+
+    def add(self, addr):
+        """Give the machines' side one more address."""
+        if addr in self._added:
+            return addr
+        self._added.add(addr)
+        self.machines.run("ip", "addr", "add", addr + ("/64" if ":" in addr else "/16"), "dev", "inside",
+                          *(["nodad"] if ":" in addr else []))
+        return addr
+
+    def packets_out(self):
+        """Packets that left the gateway's side so far."""
+        out = self.gateway.run("ip", "-s", "-j", "link", "show", "dev", "inside", stdout=subprocess.PIPE)
+        return json.loads(out.stdout)[0]["stats64"]["tx"]["packets"]
+
+    def close(self):
+        self.machines.close()
+        self.gateway.close()
