@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 
-import yaml
-
 from . import net
 
 BUILD = pathlib.Path(os.environ.get("CPN_BUILD", pathlib.Path(__file__).parents[3] / "build"))
@@ -124,7 +122,7 @@ class Gateway:
 
     def write_config(self, **changes):
         self.settings.update(changes)
-        self.config.write_text(yaml.safe_dump(self.settings))
+        self.config.write_text(json.dumps(self.settings, indent=1)  # JSON is YAML)
 
     def start(self, wait=True):
         self.write_config()
@@ -156,7 +154,7 @@ class Gateway:
 
     def apply(self, inventory, *flags, check=0):
         f = self.dir / f"inventory-{time.monotonic_ns()}.yaml"
-        f.write_text(yaml.safe_dump(inventory, sort_keys=False))
+        f.write_text(json.dumps(inventory, indent=1))
         return self.admin.run("apply", "-f", f, "--yes", *flags, check=check, timeout=120)
 
     def user(self, name, password="another long password 2"):

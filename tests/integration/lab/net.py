@@ -42,18 +42,24 @@ def bound_socket(host="127.0.0.1", backlog=4096):
     raise RuntimeError("no free port below 32768")
 
 
-class Namespace:
-    """A network namespace that lives as long as its holder process."""
+ROOT = os.geteuid() == 0
 
-    def __init__(self):
-        self.holder = subprocess.Popen(
-            ["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
-            stdout=subprocess.PIPE)
-        assert self.holder.stdout.readline() == b"up\n"
+
+class Namespace:
+    """A network namespace that lives as long as its holder process. Without root it lies in a user
+    namespace of its own, in which the caller is root; `inside` puts a second one into the same."""
+
+    def __init__(self, inside=None):
+        hold = ["sh", "-c", "ip link set lo up && echo up && exec sleep infinity"]
+        unshare = ["unshare", "-n"] if ROOT or inside else ["unshare", "-Urn"]
+        self.holder = subprocess.Popen((inside.argv() if inside else []) + unshare + hold, stdout=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"up\n":
+            raise RuntimeError("no network namespace to be had")
         self.pid = self.holder.pid
 
     def argv(self, *argv):
-        return ["nsenter", "-t", str(self.pid), "-n", *map(str, argv)]
+        user = [] if ROOT else ["-U", "--preserve-credentials"]
+        return ["nsenter", "-t", str(self.pid), *user, "-n", *map(str, argv)]
 
     def run(self, *argv, **kw):
         return subprocess.run(self.argv(*argv), check=True, **kw)
@@ -103,13 +109,15 @@ class PrivateNetwork:
 
     def __init__(self):
         self.gateway = Namespace()
-        self.machines = Namespace()
-        subprocess.run(["ip", "link", "add", "inside", "netns", str(self.gateway.pid), "type", "veth",
-                        "peer", "name", "inside", "netns", str(self.machines.pid)], check=True)
+        self.machines = Namespace(inside=self.gateway)
+        self.gateway.run("ip", "link", "add", "inside", "type", "veth", "peer", "name", "inside",
+                         "netns", self.machines.pid)
         for ns, addr in ((self.gateway, "10.77.0.1"), (self.machines, "10.77.0.2")):
             ns.run("ip", "addr", "add", f"{addr}/16", "dev", "inside")
             ns.run("ip", "-6", "addr", "add", f"fd77::{addr[-1]}/64", "dev", "inside", "nodad")
             ns.run("ip", "link", "set", "inside", "up")
+        if not ROOT:  # the caller's own sshd may then listen on 22
+            self.machines.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start")
         self._added = set()
 
     def add(self, addr):

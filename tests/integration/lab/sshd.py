@@ -2,8 +2,12 @@
 import crypt
 import os
 import pathlib
+import pwd
+import select
 import subprocess
 import time
+
+from .net import ROOT
 
 PASSWORD = "correct horse battery staple"
 
@@ -14,7 +18,10 @@ def keygen(path, kind="ed25519", comment="test"):
 
 
 class Sshd:
-    """User `guest` signs in with PASSWORD or with the key `self.key`."""
+    """User `guest` signs in with PASSWORD or with the key `self.key`. Without root, sshd runs as the
+    caller and lets only the caller in, by key."""
+
+    user = "guest" if ROOT else pwd.getpwuid(os.getuid()).pw_name
 
     def __init__(self, ns, folder, addr, port=22, **options):
         self.dir = pathlib.Path(folder)
@@ -26,23 +33,26 @@ class Sshd:
         self.key = keygen(self.dir / "guest_key")
         (self.home / ".ssh").mkdir(mode=0o700)
         (self.home / ".ssh/authorized_keys").write_text((self.dir / "guest_key.pub").read_text())
-        self._accounts()
-        subprocess.run(["chown", "-R", "1077:1077", str(self.home)], check=True)
+        if ROOT:
+            self._accounts()
+            subprocess.run(["chown", "-R", "1077:1077", str(self.home)], check=True)
         settings = {
             "ListenAddress": f"{addr}:{port}" if ":" not in addr else f"[{addr}]:{port}",
             "HostKey": self.host_key, "PidFile": "none", "UsePAM": "no", "PasswordAuthentication": "yes",
             "StrictModes": "no", "MaxStartups": "500:30:1000", "MaxSessions": "500", "LogLevel": "VERBOSE",
-            "Subsystem": "sftp internal-sftp", "PrintMotd": "no", "AcceptEnv": "LANG", "UseDNS": "no",
+            "AuthorizedKeysFile": self.home / ".ssh/authorized_keys", "Subsystem": "sftp internal-sftp", "PrintMotd": "no", "AcceptEnv": "LANG", "UseDNS": "no",
             **options}
         (self.dir / "sshd_config").write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
         self.log = open(self.dir / "sshd.log", "wb")
+        self.process = subprocess.Popen(ns.argv(*self._argv()), stdin=subprocess.DEVNULL, stderr=self.log)
+        self._wait()
+
+    def _argv(self):
+        run = f"exec /usr/sbin/sshd -D -e -f {self.dir}/sshd_config"
+        if not ROOT:
+            return ["unshare", "-U", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", "sh", "-c", run]
         binds = " && ".join(f"mount --bind {self.dir}/{f} /etc/{f}" for f in ("passwd", "shadow", "group"))
-        self.process = subprocess.Popen(
-            ns.argv("unshare", "-m", "sh", "-c",
-                    f"mount -t tmpfs tmpfs /run && mkdir /run/sshd && {binds} && "
-                    f"exec /usr/sbin/sshd -D -e -f {self.dir}/sshd_config"),
-            stdin=subprocess.DEVNULL, stderr=self.log)
-        self._wait(ns)
+        return ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run && mkdir /run/sshd && {binds} && {run}"]
 
     def _accounts(self):
         base = {f: pathlib.Path("/etc", f).read_text() for f in ("passwd", "shadow", "group")}
@@ -55,16 +65,15 @@ class Sshd:
             (self.dir / f).write_text(text)
             os.chmod(self.dir / f, 0o600 if f == "shadow" else 0o644)
 
-    def _wait(self, ns):
+    def _wait(self):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
+            text = (self.dir / "sshd.log").read_text()
+            if "Server listening" in text:
+                return
             if self.process.poll() is not None:
-                raise RuntimeError((self.dir / "sshd.log").read_text())
-            try:
-                with ns.connect(self.addr, self.port, 1):
-                    return
-            except OSError:
-                time.sleep(0.02)  # waiting for a program of others to listen: polled, bounded
+                raise RuntimeError(text)
+            select.select([], [], [], 0.02)  # a program of others: polled, bounded
         raise RuntimeError("sshd does not listen")
 
     def public_host_key(self):

@@ -1,0 +1,160 @@
+"""The guided tour behind ./demo: a private machine, a gateway joined to it, and you, outside."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT_DIR = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT_DIR / "tests/integration"))
+sys.dont_write_bytecode = True
+
+from lab import net  # noqa: E402
+from lab.gateway import ADMIN, ADMIN_PASSWORD, Gateway  # noqa: E402
+from lab.sshd import PASSWORD, Sshd  # noqa: E402
+
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def say(text):
+    print(f"\n\033[1m{text}\033[0m" if COLOUR else f"\n{text}", flush=True)
+
+
+def show(argv, name=None, **kw):
+    """Print a command as a person would type it, run it, print what it says."""
+    print("  $ " + (name or " ".join(str(a) for a in argv)), flush=True)
+    done = subprocess.run([str(a) for a in argv], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=60, **({"stdin": subprocess.DEVNULL} | kw))
+    for line in done.stdout.splitlines():
+        print("    " + line)
+    return done
+
+
+class Tour:
+    def __init__(self, folder):
+        self.dir = folder
+        self.open = []
+
+    def own(self, thing):
+        self.open.append(thing)
+        return thing
+
+    def close(self):
+        for thing in reversed(self.open):
+            thing.close()
+
+    def ssh(self, port, *command, password=False, program="ssh"):
+        options = ["-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={self.dir}/known_hosts",
+                   "-o", "HostKeyAlias=web1", "-o", "LogLevel=ERROR", "-i", str(self.sshd.key)]
+        return [program, *options, *(["-P"] if program == "scp" else ["-p"]), str(port), *command]
+
+    def caponier(self, user, *args, **kw):
+        return show(user.argv(*args), name="caponier " + " ".join(str(a) for a in args), env=user.env, **kw)
+
+    def build_lab(self):
+        say("1. The lab: a private machine (a real sshd), a gateway joined to it, and you, outside.")
+        self.network = self.own(net.PrivateNetwork())
+        self.network.add("10.77.1.4")
+        self.sshd = self.own(Sshd(self.network.machines, self.dir / "web1", "10.77.1.4"))
+        self.gateway = self.own(Gateway(self.network, self.dir / "gateway"))
+        kind = "network namespaces" if net.ROOT else "network namespaces inside an unprivileged user namespace"
+        print(f"  web1 is 10.77.1.4 in a network of its own ({kind}). From here it cannot be reached:")
+        with socket.socket() as s:
+            s.settimeout(2)
+            try:  # loopback's own address family has no route to it; nothing leaves this machine
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+                s.connect(("10.77.1.4", 22))
+                print("    it answered?!")
+            except OSError as e:
+                print(f"    connect 10.77.1.4:22: {e.strerror or 'no answer'}")
+        self.gateway.start()
+        print(f"  The gateway serves {self.gateway.url} (its one TLS port; its own CA for localhost).")
+
+    def set_up(self):
+        say("2. The first administrator enrols with the one-time code that the gateway wrote, and describes the network.")
+        self.admin = self.gateway.enrol()
+        print(f"  $ caponier login --enrol --username {ADMIN} --code-file STATE/enrolment-code --ca STATE/ca.pem")
+        shutil.copy(ROOT_DIR / "examples/demo.yaml", self.dir / "demo.yaml")
+        print((self.dir / "demo.yaml").read_text().rstrip().replace("\n", "\n    ").join(["    ", ""]))
+        self.caponier(self.admin, "apply", "-f", self.dir / "demo.yaml", "--yes")
+        self.ada = self.gateway.user("ada@example.test")
+        self.admin.ok("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope",
+                      f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab")
+        self.eve = self.gateway.user("eve@example.test")
+        print("  ada@example.test has Reader on the group lab; eve@example.test has nothing.")
+
+    def connect(self):
+        say("3. Ada, outside, signs in and opens the tunnel: the article's own steps.")
+        self.caponier(self.ada, "account", "list")
+        self.caponier(self.ada, "account", "set", "--subscription", SUBSCRIPTION)
+        vm = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/web1"
+        args = ["--name", "door", "--resource-group", "lab", "--target-resource-id", vm, "--resource-port", "22"]
+        print(f"  $ caponier network bastion tunnel {' '.join(args)} --port 0 &")
+        self.tunnel = self.own(self.ada.tunnel(*args).__enter__())
+        port = self.tunnel.port
+        print(f"    listening on 127.0.0.1:{port}")
+        who = f"{self.sshd.user}@127.0.0.1"
+        show(self.ssh(port, who, "echo inside $(hostname), from $SSH_CLIENT"), name=f"ssh {who} -p {port} 'echo inside …'")
+        say("4. A file up, and down again.")
+        f = self.dir / "report.txt"
+        f.write_bytes(os.urandom(1 << 20))
+        up = f"{self.sshd.home}/report.txt"
+        show(self.ssh(port, str(f), f"{who}:{up}", program="scp"), name=f"scp -P {port} report.txt {who}:report.txt")
+        show(self.ssh(port, f"{who}:{up}", str(self.dir / "back.txt"), program="scp"), name=f"scp -P {port} {who}:report.txt back.txt")
+        show(["sha256sum", "report.txt", "back.txt"], cwd=self.dir)
+        assert f.read_bytes() == (self.dir / "back.txt").read_bytes()
+
+    def refuse_and_show(self):
+        say("5. Eve may not: the refusal names each missing role and its scope, exit status 3.")
+        r = self.caponier(self.eve, "tunnel", "web1", "--name", "door", "--port", "0")
+        print(f"    (exit status {r.returncode})")
+        assert r.returncode == 3
+        say("6. While Ada is inside, the administrator sees the session, and the audit has it all.")
+        shell = subprocess.Popen(self.ssh(self.tunnel.port, f"{self.sshd.user}@127.0.0.1", "cat"), stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        shell.stdin.write(b"x\n")
+        shell.stdin.flush()
+        shell.stdout.readline()
+        self.caponier(self.admin, "session", "list")
+        self.caponier(self.admin, "session", "disconnect", "--user", "ada@example.test")
+        shell.wait(timeout=10)
+        print(f"    (Ada's ssh ended, status {shell.returncode})")
+        self.caponier(self.admin, "audit", "list", "--limit", "6")
+        self.caponier(self.admin, "audit", "verify")
+
+    def keep(self):
+        say("It keeps running. Try, in another terminal:")
+        for name, user in (("the administrator", self.admin), ("ada", self.ada), ("eve", self.eve)):
+            print(f"  as {name}:  export XDG_CONFIG_HOME={user.env['XDG_CONFIG_HOME']} CAPONIER_GATEWAY={self.gateway.url}")
+        print(f"  {self.ada.argv()[0]} tunnel web1 --name door --port 50022")
+        print(f"  ssh -i {self.sshd.key} -o HostKeyAlias=web1 -p 50022 {self.sshd.user}@127.0.0.1"
+              + (f"      # or password: {PASSWORD}" if net.ROOT else ""))
+        print(f"  administrator's password: {ADMIN_PASSWORD}\nCtrl-C ends it and leaves nothing behind.", flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT_DIR / "build"))
+    folder.chmod(0o755)
+    tour = Tour(folder)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT} if "--keep" in sys.argv else set())
+    started = time.monotonic()
+    try:
+        tour.build_lab()
+        tour.set_up()
+        tour.connect()
+        tour.refuse_and_show()
+        say(f"That was all, in {time.monotonic() - started:.1f} s.")
+        if "--keep" in sys.argv:
+            tour.keep()
+    finally:
+        tour.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()
