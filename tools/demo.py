@@ -3,7 +3,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ sys.path.insert(0, str(ROOT_DIR / "tests/integration"))
 sys.dont_write_bytecode = True
 
 from lab import net  # noqa: E402
-from lab.gateway import ADMIN, ADMIN_PASSWORD, Gateway  # noqa: E402
+from lab.gateway import ADMIN, BUILD, Gateway, Tunnel  # noqa: E402
 from lab.sshd import PASSWORD, Sshd  # noqa: E402
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -51,7 +50,7 @@ class Tour:
     def ssh(self, port, *command, password=False, program="ssh"):
         options = ["-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={self.dir}/known_hosts",
                    "-o", "HostKeyAlias=web1", "-o", "LogLevel=ERROR", "-i", str(self.sshd.key)]
-        return [program, *options, *(["-P"] if program == "scp" else ["-p"]), str(port), *command]
+        return self.outside.argv() + [program, *options, *(["-P"] if program == "scp" else ["-p"]), str(port), *command]
 
     def caponier(self, user, *args, **kw):
         return show(user.argv(*args), name="caponier " + " ".join(str(a) for a in args), env=user.env, **kw)
@@ -61,17 +60,11 @@ class Tour:
         self.network = self.own(net.PrivateNetwork())
         self.network.add("10.77.1.4")
         self.sshd = self.own(Sshd(self.network.machines, self.dir / "web1", "10.77.1.4"))
-        self.gateway = self.own(Gateway(self.network, self.dir / "gateway"))
+        self.outside = self.own(net.Namespace(inside=self.network.gateway))
+        self.gateway = self.own(Gateway(self.network, self.dir / "gateway", outside=self.outside))
         kind = "network namespaces" if net.ROOT else "network namespaces inside an unprivileged user namespace"
-        print(f"  web1 is 10.77.1.4 in a network of its own ({kind}). From here it cannot be reached:")
-        with socket.socket() as s:
-            s.settimeout(2)
-            try:  # loopback's own address family has no route to it; nothing leaves this machine
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
-                s.connect(("10.77.1.4", 22))
-                print("    it answered?!")
-            except OSError as e:
-                print(f"    connect 10.77.1.4:22: {e.strerror or 'no answer'}")
+        print(f"  web1 is 10.77.1.4 in a network of its own ({kind}). You have no way to it:")
+        show(self.outside.argv("ssh", "-o", "BatchMode=yes", f"{self.sshd.user}@10.77.1.4"), name="ssh guest@10.77.1.4")
         self.gateway.start()
         print(f"  The gateway serves {self.gateway.url} (its one TLS port; its own CA for localhost).")
 
@@ -95,7 +88,7 @@ class Tour:
         vm = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/web1"
         args = ["--name", "door", "--resource-group", "lab", "--target-resource-id", vm, "--resource-port", "22"]
         print(f"  $ caponier network bastion tunnel {' '.join(args)} --port 0 &")
-        self.tunnel = self.own(self.ada.tunnel(*args).__enter__())
+        self.tunnel = self.own(Tunnel(self.ada, *args, "--port", "0").wait_ready())
         port = self.tunnel.port
         print(f"    listening on 127.0.0.1:{port}")
         who = f"{self.sshd.user}@127.0.0.1"
@@ -128,13 +121,17 @@ class Tour:
         self.caponier(self.admin, "audit", "verify")
 
     def keep(self):
-        say("It keeps running. Try, in another terminal:")
-        for name, user in (("the administrator", self.admin), ("ada", self.ada), ("eve", self.eve)):
-            print(f"  as {name}:  export XDG_CONFIG_HOME={user.env['XDG_CONFIG_HOME']} CAPONIER_GATEWAY={self.gateway.url}")
-        print(f"  {self.ada.argv()[0]} tunnel web1 --name door --port 50022")
-        print(f"  ssh -i {self.sshd.key} -o HostKeyAlias=web1 -p 50022 {self.sshd.user}@127.0.0.1"
+        say("It keeps running. In another terminal, be one of them (a shell outside, signed in):")
+        for name, user in (("admin", self.admin), ("ada", self.ada), ("eve", self.eve)):
+            script = self.dir / f"as-{name}"
+            env = " ".join(f"{k}='{v}'" for k, v in user.env.items() if k not in ("PATH", "LANG"))
+            script.write_text(f"#!/bin/sh\nexec {' '.join(self.outside.argv('env', env))} PATH={BUILD}:$PATH sh -i\n")
+            script.chmod(0o755)
+            print(f"    {script.relative_to(ROOT_DIR)}")
+        print("  There, try:\n    caponier tunnel web1 --name door --port 50022 &")
+        print(f"    ssh -i {self.sshd.key} -o HostKeyAlias=web1 -p 50022 {self.sshd.user}@127.0.0.1"
               + (f"      # or password: {PASSWORD}" if net.ROOT else ""))
-        print(f"  administrator's password: {ADMIN_PASSWORD}\nCtrl-C ends it and leaves nothing behind.", flush=True)
+        print("Ctrl-C ends it and leaves nothing behind.", flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 

@@ -40,7 +40,7 @@ class User:
                     **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def argv(self, *args):
-        return [str(BUILD / "caponier"), *map(str, args)]
+        return self.gateway.from_outside(BUILD / "caponier", *args)
 
     def run(self, *args, input=None, timeout=60, check=None):
         done = subprocess.run(self.argv(*args), env=self.env, input=input, timeout=timeout, text=True,
@@ -102,11 +102,14 @@ class Tunnel:
 
 
 class Gateway:
-    def __init__(self, network, folder, **settings):
+    """outside: the namespace its users are in; None: ours."""
+
+    def __init__(self, network, folder, outside=None, **settings):
         self.network = network
+        self.outside = outside
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.listener = net.bound_socket()
+        self.listener = outside.bound_socket() if outside else net.bound_socket()
         self.port = self.listener.getsockname()[1]
         self.url = f"https://localhost:{self.port}"
         self.state = self.dir / "state"
@@ -119,6 +122,9 @@ class Gateway:
         self.config = self.dir / "caponierd.yaml"
         self.process = None
         self.users = {}
+
+    def from_outside(self, *argv):
+        return self.outside.argv(*argv) if self.outside else [str(a) for a in argv]
 
     def write_config(self, **changes):
         self.settings.update(changes)
