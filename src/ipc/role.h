@@ -28,9 +28,10 @@ typedef struct cpn_role_args {
 /* For every role, before anything else: no core file, not dumpable, no new privileges, umask 077,
  * as many descriptors as allowed, SIGPIPE ignored; the process's name becomes `name`. */
 void cpn_role_harden(const char *name);
-/* Become `user` for good when running as root: groups, uids, no capability left; dies with its
- * parent if it did before. An empty user, or not being root, only drops capabilities of a process
- * that is not root. CPN_E_SYS: the process must not go on. */
+/* When root, become `user` for good: groups, uids, no way back; the signal at the parent's death
+ * stays. When not root, `user` is not looked at. Either way no capability is left, except for a
+ * root that has no user to become, which keeps everything (its log says so).
+ * CPN_E_CONF, CPN_E_SYS: the process must not go on. */
 cpn_rc cpn_role_drop(const char *user, cpn_err *err) CPN_MUST_CHECK;
 
 #endif
