@@ -128,7 +128,7 @@ class Gateway:
 
     def write_config(self, **changes):
         self.settings.update(changes)
-        self.config.write_text(json.dumps(self.settings, indent=1)  # JSON is YAML)
+        self.config.write_text(json.dumps(self.settings, indent=1))  # JSON is YAML
 
     def start(self, wait=True):
         self.write_config()

@@ -1,0 +1,377 @@
+"""The Azure door, byte by byte as the Azure CLI's own libraries (requests, websocket-client) put it on the wire.
+
+One test a row of what the real client sends, reads and forgives."""
+import json
+import re
+import socket
+import ssl
+import time
+from urllib.parse import quote
+
+import pytest
+import requests
+import websocket
+
+from conftest import GROUP_ID, SUBSCRIPTION, VM
+from lab.gateway import eventually
+from test_seed_steps import read_all
+
+
+class AzureClient:
+    """What the bastion extension does, with its libraries and its shapes."""
+
+    def __init__(self, gateway, token):
+        self.gateway, self.token = gateway, token
+        self.base = f"https://localhost:{gateway.port}"
+        self.ca = str(gateway.ca)
+        self.last_token = self.node = None
+
+    def post(self, resource=VM + "scripted", port=22, hostname=None, headers=None, **over):
+        form = {"resourceId": resource, "protocol": "tcptunnel", "workloadHostPort": port, "aztoken": self.token,
+                "token": self.last_token, **over}
+        if hostname:
+            form["hostname"] = hostname
+        extra = {"X-Node-Id": self.node} if self.node else {}
+        return requests.post(f"{self.base}/api/tokens", data=form, headers={**extra, **(headers or {})}, verify=self.ca, timeout=20)
+
+    def tokens(self, *args, **kw):
+        r = self.post(*args, **kw)
+        assert r.status_code == 200, r.text
+        body = r.json()
+        self.last_token, self.node = body["authToken"], body["nodeId"]
+        return body
+
+    def ws(self, tokens, path="/webtunnelv2/"):
+        url = f"wss://localhost:{self.gateway.port}{path}{tokens['websocketToken']}?X-Node-Id={tokens['nodeId']}"
+        return websocket.create_connection(url, sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+                                           sslopt={"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": self.ca}, timeout=20)
+
+    def delete(self, auth_token):
+        return requests.delete(f"{self.base}/api/tokens/{auth_token}", headers={"X-Node-Id": self.node or ""},
+                               verify=self.ca, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def token(gateway, ada):
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "ada@example.test", "password": ada.password,
+        "client_id": "04b07795-8ddb-461a-bbee-02f9e1bf7b46", "scope": f"{gateway.url}/.default offline_access openid profile"})
+    assert r.status_code == 200, r.text
+    assert {"access_token", "refresh_token", "id_token", "client_info", "scope", "expires_in", "token_type"} <= set(r.json())
+    return r.json()["access_token"]
+
+
+@pytest.fixture
+def az(gateway, token):
+    return AzureClient(gateway, token)
+
+
+@pytest.fixture
+def target(network):
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    yield s
+    s.close()
+
+
+def sessions(admin):
+    return [s for s in admin.json("session", "list")["value"] if s["door"] == "azure"]
+
+
+def opened(az, target, tokens=None):
+    ws = az.ws(tokens or az.tokens())
+    s, _ = target.accept()
+    s.settimeout(20)
+    ws.send_binary(b"SSH-2.0-az\r\n")
+    assert s.recv(100) == b"SSH-2.0-az\r\n"
+    s.sendall(b"SSH-2.0-target\r\n")
+    assert ws.recv() == b"SSH-2.0-target\r\n"
+    return ws, s
+
+
+def test_reply_has_the_three_fields(az):
+    body = az.tokens()
+    assert all(isinstance(body[k], str) and body[k] for k in ("authToken", "nodeId", "websocketToken"))
+    assert len(body["websocketToken"]) >= 43  # 256 bits
+
+
+def test_bytes_both_ways_in_4096_byte_frames(az, target):
+    ws, s = opened(az, target)
+    up = bytes(range(256)) * 16 * 256  # 1 MiB in frames of 4096, as the client sends
+    for i in range(0, len(up), 4096):
+        ws.send_binary(up[i:i + 4096])
+    got = b""
+    while len(got) < len(up):
+        got += s.recv(1 << 16)
+    assert got == up
+    down = up[::-1] * 2
+    import threading
+    threading.Thread(target=s.sendall, args=(down,)).start()
+    got, biggest = b"", 0
+    while len(got) < len(down):
+        opcode, frame = ws.recv_data()
+        assert opcode == websocket.ABNF.OPCODE_BINARY and frame  # never text, never empty
+        biggest = max(biggest, len(frame))
+        got += frame
+    assert got == down
+    ws.close()
+    s.close()
+
+
+def test_targets_end_arrives_as_close_after_the_bytes(az, target):
+    ws, s = opened(az, target)
+    s.sendall(b"last words")
+    s.close()
+    assert ws.recv() == b"last words"
+    opcode, payload = ws.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_CLOSE and int.from_bytes(payload[:2], "big") == 1000
+    ws.close()
+
+
+def test_clients_close_reaches_the_target(az, target):
+    ws, s = opened(az, target)
+    ws.close()
+    assert read_all(s) == b""
+    s.close()
+
+
+def test_gateway_answers_and_sends_pings(az, target):
+    ws, s = opened(az, target)
+    ws.ping(b"are you there")
+    opcode, frame = ws.recv_data(control_frame=True)
+    assert (opcode, frame) == (websocket.ABNF.OPCODE_PONG, b"are you there")
+    ws.close()
+    s.close()
+
+
+def test_upgrade_reply_headers(gateway, az, target):
+    t = az.tokens()
+    context = ssl.create_default_context(cafile=az.ca)
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port)), server_hostname="localhost") as s:
+        s.sendall((f"GET /webtunnelv2/{t['websocketToken']}?X-Node-Id={t['nodeId']} HTTP/1.1\r\nUpgrade: websocket\r\n"
+                   f"Host: localhost:{gateway.port}\r\nOrigin: http://localhost:{gateway.port}\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\r\n").encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += s.recv(4096)
+        text = head.split(b"\r\n\r\n")[0].decode()
+        assert text.startswith("HTTP/1.1 101 ")
+        assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in text
+        assert re.search(r"(?im)^upgrade: websocket\r?$", text) and re.search(r"(?im)^connection: upgrade\r?$", text)
+        assert "sec-websocket-protocol" not in text.lower() and "sec-websocket-extensions" not in text.lower()
+
+
+def test_shared_auth_token_is_one_session_with_many_websockets(az, admin, target):
+    first = az.tokens()
+    one = opened(az, target, first)
+    second = az.tokens()  # the client sends `token` now
+    assert second["authToken"] == first["authToken"] and second["websocketToken"] != first["websocketToken"]
+    two = opened(az, target, second)
+    live = [s for s in sessions(admin) if s["userName"] == "ada@example.test" and s["streams"] == 2]
+    assert len(live) == 1
+    assert az.delete(first["authToken"]).status_code in (200, 204)
+    for ws, s in (one, two):
+        assert read_all(s) == b""
+        s.close()
+        ws.close()
+    eventually(lambda: not [s for s in sessions(admin) if s["sessionId"] == live[0]["sessionId"]], what="one DELETE ended it")
+
+
+def test_without_token_each_connection_is_a_session(az, admin, target):
+    one = opened(az, target)
+    az.last_token = None
+    two = opened(az, target)
+    assert len({s["sessionId"] for s in sessions(admin) if s["streams"] == 1}) >= 2
+    for ws, s in (one, two):
+        ws.close()
+        s.close()
+
+
+@pytest.mark.parametrize("again", ["at once", "after use"])
+def test_ticket_is_used_once(az, target, again):
+    t = az.tokens()
+    ws, s = opened(az, target, t)
+    if again == "after use":
+        ws.close()
+    with pytest.raises(websocket.WebSocketBadStatusException) as e:
+        az.ws(t)
+    assert e.value.status_code == 403
+    ws.close()
+    s.close()
+
+
+def test_a_thousand_parallel_uses_of_one_ticket(gateway, az, target):
+    """Exactly one wins. 40 handshakes at a time, 1,000 in all."""
+    import concurrent.futures
+    t = az.tokens()
+    context = ssl.create_default_context(cafile=az.ca)
+    request = (f"GET /webtunnelv2/{t['websocketToken']} HTTP/1.1\r\nUpgrade: websocket\r\nHost: localhost:{gateway.port}\r\n"
+               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\r\n").encode()
+    keep = []
+
+    def attempt(_):
+        for _ in range(50):
+            try:
+                s = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), 20), server_hostname="localhost")
+                s.sendall(request)
+                line = s.recv(4096).split(b" ")[1:2]
+            except OSError:
+                continue
+            if line:
+                keep.append(s) if line[0] == b"101" else s.close()
+                return line[0]
+        return b"none"
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        got = list(pool.map(attempt, range(1000)))
+    assert got.count(b"101") == 1, {g: got.count(g) for g in set(got)}
+    for s in keep:
+        s.close()
+
+
+def test_ticket_expires(own_gateway, network):
+    own_gateway.stop()
+    own_gateway.write_config(ticket_ttl="1s")
+    own_gateway.start()
+    r = requests.post(f"{own_gateway.url}/adfs/oauth2/token", verify=str(own_gateway.ca), data={
+        "grant_type": "password", "username": "root@example.test", "password": "a long first password 1",
+        "client_id": "x", "scope": "openid"})
+    az = AzureClient(own_gateway, r.json()["access_token"])
+    t = az.tokens()
+    issued = time.monotonic()
+    eventually(lambda: time.monotonic() - issued > 1.2, what="the ticket's second passed")
+    with pytest.raises(websocket.WebSocketBadStatusException) as e:
+        az.ws(t)
+    assert e.value.status_code == 403
+
+
+@pytest.mark.parametrize("ticket", ["x", "a" * 43, "../api", "%41" * 43, "a" * 600])
+def test_made_up_tickets(az, ticket):
+    with pytest.raises(websocket.WebSocketBadStatusException) as e:
+        az.ws({"websocketToken": ticket, "nodeId": "n"})
+    assert e.value.status_code in (400, 403, 404)
+
+
+def test_denied_without_our_header_is_said_in_ssh(gateway, admin, az):
+    eve = gateway.user("eve@example.test")
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=az.ca, data={
+        "grant_type": "password", "username": "eve@example.test", "password": eve.password, "client_id": "x", "scope": "openid"})
+    denied = AzureClient(gateway, r.json()["access_token"])
+    ws = denied.ws(denied.tokens())  # 200 and a ticket of a denied session; then 101
+    ws.send_binary(b"SSH-2.0-OpenSSH_9.2\r\n")
+    said = b""
+    try:
+        while len(said) < 4096:
+            opcode, frame = ws.recv_data()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                break
+            said += frame
+    except websocket.WebSocketException:
+        pass
+    assert said.startswith(b"SSH-2.0-") and b"Reader" in said and b"scripted" in said.lower()
+    ws.close()
+    r = denied.post(headers={"Caponier-Client": "1"})
+    assert r.status_code == 403 and "Reader" in r.json()["message"]
+
+
+@pytest.mark.parametrize("change,status", [
+    ({"aztoken": ""}, 401), ({"aztoken": "garbage"}, 401), ({"aztoken": None}, 401), ({"protocol": "http"}, 400),
+    ({"workloadHostPort": "0"}, 400), ({"workloadHostPort": "65536"}, 400), ({"workloadHostPort": " 22"}, 400),
+    ({"workloadHostPort": "22x"}, 400), ({"workloadHostPort": None}, 400), ({"resourceId": "not an id"}, 400),
+    ({"resourceId": None}, 400), ({"resourceId": "/subscriptions/../x"}, 400), ({"resourceId": "/" + "a" * 3000}, 400)])
+def test_refusals_have_a_message(az, change, status):
+    r = az.post(**change)
+    assert r.status_code == status
+    assert isinstance(r.json()["message"], str) and r.json()["message"]
+
+
+def test_ip_connect_shape(az, target):
+    ip = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Network/bh-hostConnect/10.77.1.5"
+    ws, s = opened(az, target, az.tokens(ip, hostname="10.77.1.5"))
+    ws.close()
+    s.close()
+    r = az.post(ip, port=8080, hostname="10.77.1.5", headers={"Caponier-Client": "1"})
+    assert r.status_code == 403
+    r = az.post(ip, hostname="10.77.1.6")
+    assert r.status_code == 400  # the two addresses differ
+
+
+def test_delete_is_idempotent_and_needs_no_bearer(az):
+    t = az.tokens()
+    assert az.delete(t["authToken"]).status_code in (200, 204)
+    assert az.delete(t["authToken"]).status_code in (200, 204, 404)
+    assert az.delete("never-was").status_code in (204, 404)
+
+
+def test_foreign_token_is_not_taken(gateway, admin, az, target):
+    mine = az.tokens()
+    ws, s = opened(az, target, mine)
+    other = AzureClient(gateway, None)
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=az.ca, data={
+        "grant_type": "password", "username": "root@example.test", "password": "a long first password 1", "client_id": "x",
+        "scope": "openid"})
+    other.token = r.json()["access_token"]
+    other.last_token = mine["authToken"]
+    got = other.post()
+    assert got.status_code in (200, 403)
+    if got.status_code == 200:
+        assert got.json()["authToken"] != mine["authToken"]
+    ws.close()
+    s.close()
+
+
+def test_a_killed_client_is_reaped(az, admin, target):
+    ws, s = opened(az, target)
+    live = {x["sessionId"] for x in sessions(admin)}
+    ws.sock.shutdown(socket.SHUT_RDWR)
+    ws.sock.close()
+    assert read_all(s) == b""
+    s.close()
+
+
+def test_tickets_are_rate_limited(own_gateway):
+    own_gateway.stop()
+    own_gateway.write_config(tickets_per_minute=5)
+    own_gateway.start()
+    r = requests.post(f"{own_gateway.url}/adfs/oauth2/token", verify=str(own_gateway.ca), data={
+        "grant_type": "password", "username": "root@example.test", "password": "a long first password 1", "client_id": "x",
+        "scope": "openid"})
+    az = AzureClient(own_gateway, r.json()["access_token"])
+    codes = [az.post().status_code for _ in range(6)]
+    assert codes[:5] == [200] * 5 and codes[5] == 429
+
+
+def test_the_door_can_be_closed(own_gateway):
+    own_gateway.stop()
+    own_gateway.write_config(az_clients=False)
+    own_gateway.start()
+    r = requests.post(f"{own_gateway.url}/api/tokens", data={"x": "y"}, verify=str(own_gateway.ca))
+    assert r.status_code == 404
+
+
+def test_real_ssh_through_the_drivers_shape(az, sshd, ada, tmp_path):
+    """A listener as the extension's, each connection a token and a WebSocket; OpenSSH goes through it."""
+    import subprocess
+    import threading
+    from lab.ssh import ssh
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        c, _ = listener.accept()
+        ws = az.ws(az.tokens(VM + "web1"))
+
+        def up():
+            while chunk := c.recv(4096):
+                ws.send_binary(chunk)
+            ws.close()
+        threading.Thread(target=up, daemon=True).start()
+        try:
+            while frame := ws.recv():
+                c.sendall(frame)
+        except (websocket.WebSocketException, OSError):
+            pass
+        c.close()
+    threading.Thread(target=serve, daemon=True).start()
+    r = ssh(sshd, listener.getsockname()[1], "echo az; exit 3")
+    assert (r.returncode, r.stdout) == (3, "az\n"), r.stderr
+    listener.close()

@@ -1,0 +1,128 @@
+"""The death table: what dies, and what goes on."""
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import statistics
+import time
+
+import pytest
+
+from lab.gateway import PATIENCE, eventually
+from test_seed_steps import read_all
+from test_sessions import audit, live
+
+
+@pytest.fixture
+def target(network):
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    yield s
+    s.close()
+
+
+def echo(c, s):
+    s.sendall(b"down")
+    assert c.recv(10) == b"down"
+    c.sendall(b"up")
+    assert s.recv(10) == b"up"
+
+
+def handshake(gateway, timeout=10):
+    context = ssl.create_default_context(cafile=str(gateway.ca))
+    s = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout), server_hostname="localhost")
+    s.close()
+
+
+def test_front_killed(own_gateway, target):
+    admin = own_gateway.admin
+    with contextlib.ExitStack() as stack:
+        tunnels = [stack.enter_context(admin.tunnel("--name", "door", "scripted")) for _ in range(8)]
+        pairs = [stack.enter_context(live(t, target)) for t in tunnels]
+        rows = {x["sessionId"]: x for x in admin.json("session", "list")["value"]}
+        fronts = own_gateway.pids("front")
+        assert len(fronts) == 2
+        victim = fronts[0]
+        os.kill(victim, signal.SIGKILL)
+        survivors = 0
+        for c, s in pairs:
+            try:
+                echo(c, s)
+                survivors += 1
+            except (OSError, AssertionError):
+                pass
+        assert 0 < survivors < 8 or len({x["front"] for x in rows.values()}) == 1
+        eventually(lambda: len(own_gateway.pids("front")) == 2 and victim not in own_gateway.pids("front"), what="a new front")
+        reasons = eventually(lambda: [r for r in audit(admin) if r.get("reason") == "front_died"], what="end records")
+        assert len(reasons) == 8 - survivors
+        assert all(r["bytesUp"] > 0 for r in reasons)  # the tally's bytes outlived the process
+
+
+def test_new_connection_after_a_fronts_death_median_of_twenty(own_gateway):
+    times = []
+    for _ in range(20):
+        for pid in own_gateway.pids("front"):
+            os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+        handshake(own_gateway)  # queued in the listener until a new front serves it: not lost
+        times.append(time.monotonic() - killed)
+        # keeper slows down restarts after five in ten seconds: let it forget
+        eventually(lambda: len(own_gateway.pids("front")) == 2, what="fronts are back")
+        if len(times) % 2 == 0:
+            quiet = time.monotonic() + 10.5
+            eventually(lambda: time.monotonic() > quiet, 12, "keeper's window passed")
+        if len(times) == 6:
+            break  # a median of six in CI; the bench does twenty
+    print("median %.0f ms" % (statistics.median(times) * 1000))
+    assert statistics.median(times) < 0.2 * PATIENCE
+
+
+def test_control_killed(own_gateway, target):
+    admin = own_gateway.admin
+    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        before = own_gateway.pids("control")
+        os.kill(before[0], signal.SIGKILL)
+        killed = time.monotonic()
+        echo(c, s)  # the relay goes on
+        eventually(lambda: admin.run("session", "list").code == 0, what="the API is back")
+        back = time.monotonic() - killed
+        print("API back after %.0f ms" % (back * 1000))
+        echo(c, s)
+        assert own_gateway.pids("control") != before
+        rows = admin.json("session", "list")["value"]
+        assert len(rows) == 1  # still known after control's restart
+        admin.ok("session", "disconnect", "--id", rows[0]["sessionId"])
+        assert read_all(s) == b""
+    assert admin.ok("audit", "verify")
+
+
+def test_keeper_killed(own_gateway, target):
+    admin = own_gateway.admin
+    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        others = own_gateway.pids("front") + own_gateway.pids("control")
+        own_gateway.process.kill()
+        own_gateway.process.wait()
+        eventually(lambda: not [p for p in others if os.path.exists(f"/proc/{p}") and
+                                open(f"/proc/{p}/stat").read().split(") ")[1][0] != "Z"], what="everything ended")
+        try:
+            read_all(s)
+        except ConnectionError:
+            pass
+        own_gateway.start()
+    assert admin.ok("audit", "verify")
+    ends = eventually(lambda: [r for r in audit(admin) if r.get("reason") == "keeper_died"], what="the missing end record")
+    assert len(ends) == 1
+
+
+def test_sigterm_drains_and_second_at_once(own_gateway):
+    started = time.monotonic()
+    assert own_gateway.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - started < 10 * PATIENCE
+
+
+def test_sighup_logs_the_difference(own_gateway):
+    own_gateway.write_config(log_level="debug", dial_timeout="7s")
+    own_gateway.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "dial_timeout" in own_gateway.log_text() and "7" in own_gateway.log_text(), what="the difference is logged")
