@@ -27,7 +27,7 @@ cpn_buf_reserve(cpn_buf *b, size_t more, uint8_t **at)
         b->p = grown;
         b->size = want;
     }
-    *at = b->p + b->n;
+    *at = b->n ? b->p + b->n : b->p;
     return CPN_OK;
 }
 

@@ -44,7 +44,7 @@ cpn_view_cut(cpn_view v, uint8_t sep, cpn_view *head, cpn_view *tail)
 
     if (!at) {
         *head = v;
-        *tail = (cpn_view){ v.p + v.n, 0 };
+        *tail = cpn_view_skip(v, v.n);
         return false;
     }
     *head = (cpn_view){ v.p, (size_t)(at - v.p) };

@@ -26,7 +26,9 @@ cpn_view_str(const char *s)
 static inline cpn_view
 cpn_view_skip(cpn_view v, size_t from)
 {
-    return from >= v.n ? (cpn_view){ v.p + v.n, 0 } : (cpn_view){ v.p + from, v.n - from };
+    if (from < v.n)
+        return (cpn_view){ v.p + from, v.n - from };
+    return (cpn_view){ v.n ? v.p + v.n : v.p, 0 }; /* NULL + 0 is undefined */
 }
 
 bool cpn_view_eq(cpn_view a, cpn_view b);

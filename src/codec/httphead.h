@@ -11,8 +11,9 @@
  *     431  head over the cap, too many fields                       505  another HTTP version
  *
  * The path is refused when, percent-decoded once, it holds a dot segment, an empty segment ("//"),
- * '\', ';', '%', a control byte, an encoded '/', or bytes that are not UTF-8; the query when it
- * has a bad percent or an encoded NUL. The route's own body limit is the caller's to check. */
+ * '\', ';', '%', a control byte, an encoded '/', bytes that are not UTF-8, or a segment over 256
+ * bytes; the query when it has a bad percent or an encoded NUL. The route's own body limit is the
+ * caller's to check. */
 #ifndef CPN_CODEC_HTTPHEAD_H
 #define CPN_CODEC_HTTPHEAD_H
 
@@ -65,6 +66,8 @@ cpn_rc cpn_http_response_parse(cpn_view in, const cpn_http_limits *limits, cpn_h
 /* The first field of that name (without case); p is NULL when there is none. */
 cpn_view cpn_http_header(const cpn_http_head *head, const char *name);
 unsigned cpn_http_count(const cpn_http_head *head, const char *name);
+/* Take the next item of a comma-separated list; false: none left. */
+bool cpn_http_list_next(cpn_view *list, cpn_view *item);
 /* Is the word in a comma-separated list (without case)? */
 bool cpn_http_list_has(cpn_view list, const char *word);
 /* The token of "Authorization: Bearer TOKEN"; p is NULL when there is none or another scheme. */
