@@ -1,0 +1,270 @@
+"""Hostile TLS, HTTP and WebSocket input at the door: refused in a bounded time, honest users unaffected."""
+import concurrent.futures
+import os
+import socket
+import ssl
+import time
+
+import pytest
+
+from lab.gateway import PATIENCE, eventually
+
+
+def context(gateway, **kw):
+    c = ssl.create_default_context(cafile=str(gateway.ca))
+    for k, v in kw.items():
+        setattr(c, k, v)
+    return c
+
+
+def tls(gateway, ctx=None, timeout=15):
+    return (ctx or context(gateway)).wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout),
+                                                server_hostname="localhost")
+
+
+def raw(gateway, request, timeout=15):
+    """(status, everything) of one raw request; status 0 when the gateway just closed."""
+    with tls(gateway, timeout=timeout) as s:
+        s.sendall(request)
+        got = b""
+        try:
+            while chunk := s.recv(65536):
+                got += chunk
+                if b"\r\n\r\n" in got and b"content-length" not in got.split(b"\r\n\r\n")[0].lower():
+                    break
+        except (ConnectionError, TimeoutError, ssl.SSLError):
+            pass
+    parts = got.split(b" ", 2)
+    return (int(parts[1]) if got.startswith(b"HTTP/1.1 ") else 0), got
+
+
+def honest(gateway):
+    status, _ = raw(gateway, f"GET /v1/version HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nConnection: close\r\n\r\n".encode())
+    return status == 200
+
+
+H = "Host: localhost:{port}\r\n"
+REFUSED = {
+    "no host": "GET /v1/version HTTP/1.1\r\n\r\n",
+    "two hosts": "GET /v1/version HTTP/1.1\r\n" + H + H + "\r\n",
+    "other host": "GET /v1/version HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    "ip host": "GET /v1/version HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "http 1.0": "GET /v1/version HTTP/1.0\r\n" + H + "\r\n",
+    "http 0.9": "GET /v1/version\r\n",
+    "http 2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "http 9.9": "GET /v1/version HTTP/9.9\r\n" + H + "\r\n",
+    "bare LF": "GET /v1/version HTTP/1.1\n" + H + "\r\n",
+    "bare CR": "GET /v1/version HTTP/1.1\r\nA: b\rC: d\r\n" + H + "\r\n",
+    "nul": "GET /v1/version HTTP/1.1\r\nA: b\0c\r\n" + H + "\r\n",
+    "fold": "GET /v1/version HTTP/1.1\r\nA: b\r\n c\r\n" + H + "\r\n",
+    "space before colon": "GET /v1/version HTTP/1.1\r\nA : b\r\n" + H + "\r\n",
+    "empty name": "GET /v1/version HTTP/1.1\r\n: b\r\n" + H + "\r\n",
+    "name with space": "GET /v1/version HTTP/1.1\r\nA b: c\r\n" + H + "\r\n",
+    "te": "POST /v1/enrol HTTP/1.1\r\n" + H + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "te and cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "listed cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 2, 2\r\n\r\n{}",
+    "signed cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: +2\r\n\r\n{}",
+    "negative cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: -1\r\n\r\n",
+    "hex cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 0x2\r\n\r\n{}",
+    "huge cl": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 99999999999999999999\r\n\r\n",
+    "body too large": "POST /v1/enrol HTTP/1.1\r\n" + H + "Content-Length: 70000\r\n\r\n",
+    "dot segments": "GET /v1/../v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "encoded dots": "GET /v1/%2e%2e/version HTTP/1.1\r\n" + H + "\r\n",
+    "encoded slash": "GET /v1%2fversion HTTP/1.1\r\n" + H + "\r\n",
+    "encoded nul": "GET /v1/version%00 HTTP/1.1\r\n" + H + "\r\n",
+    "double slash": "GET //v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "semicolon": "GET /v1/version;x HTTP/1.1\r\n" + H + "\r\n",
+    "fragment": "GET /v1/version#x HTTP/1.1\r\n" + H + "\r\n",
+    "absolute form": "GET https://localhost/v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "asterisk": "OPTIONS * HTTP/1.1\r\n" + H + "\r\n",
+    "connect": "CONNECT localhost:22 HTTP/1.1\r\n" + H + "\r\n",
+    "trace": "TRACE /v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "lower-case method": "get /v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "long method": "G" * 1024 + " / HTTP/1.1\r\n" + H + "\r\n",
+    "raw 8 bit": "GET /v1/versi\xf6n HTTP/1.1\r\n" + H + "\r\n",
+    "two spaces": "GET  /v1/version HTTP/1.1\r\n" + H + "\r\n",
+    "64 KiB header": "GET /v1/version HTTP/1.1\r\n" + H + "A: " + "b" * 65536 + "\r\n\r\n",
+    "10,000 headers": "GET /v1/version HTTP/1.1\r\n" + H + "A: b\r\n" * 10000 + "\r\n",
+    "65 headers": "GET /v1/version HTTP/1.1\r\n" + H + "A: b\r\n" * 65 + "\r\n",
+    "origin on the API": "GET /v1/version HTTP/1.1\r\n" + H + "Origin: https://evil.example\r\n\r\n",
+    "origin on the tunnel": "GET /v1/tunnel HTTP/1.1\r\n" + H + "Origin: https://evil.example\r\nUpgrade: websocket\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_request(gateway, name):
+    status, got = raw(gateway, REFUSED[name].format(port=gateway.port).encode("latin-1"))
+    assert status == 0 or 400 <= status < 600, got[:200]
+    assert status != 200
+
+
+def test_no_route_answers_without_a_token(gateway):
+    open_routes = {"/v1/version", "/adfs/.well-known/openid-configuration", "/adfs/discovery/keys"}
+    for path in ["/", "/v1", "/v1/whoami", "/v1/sessions", "/v1/documents?kind=principal", "/v1/audit", "/metrics", "/healthz",
+                 "/readyz", "/v1/tunnel", "/api/tokens", "/webtunnelv2/x", "/subscriptions", *open_routes]:
+        status, got = raw(gateway, f"GET {path} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nConnection: close\r\n\r\n".encode())
+        assert (status == 200) == (path in open_routes), (path, got[:200])
+
+
+def test_smuggled_second_request_is_not_served_after_an_error(gateway):
+    port = gateway.port
+    status, got = raw(gateway, (f"POST /v1/enrol HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: x\r\n\r\n"
+                                f"GET /v1/version HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").encode())
+    assert got.count(b"HTTP/1.1 ") <= 1 and b'"version"' not in got
+
+
+def test_body_smaller_than_declared_and_dripping(gateway):
+    with tls(gateway) as s:
+        s.sendall(f"POST /v1/enrol HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nContent-Length: 50\r\n\r\n".encode())
+        started = time.monotonic()
+        s.settimeout(30)
+        try:
+            got = s.recv(4096)
+        except (ConnectionError, ssl.SSLError):
+            got = b""
+        assert time.monotonic() - started < 15 * PATIENCE
+        assert got == b"" or got.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("what", [b"", b"\x16", b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x80\x2e\x01\x00\x02" + b"x" * 40,
+                                  b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", b"\x16\x03\x01\xff\xff" + b"\x00" * 70000])
+def test_not_tls_is_closed_in_time(gateway, what):
+    with socket.create_connection(("127.0.0.1", gateway.port)) as s:
+        s.settimeout(20)
+        started = time.monotonic()
+        try:
+            s.sendall(what)
+            while s.recv(4096):
+                pass
+        except (ConnectionError, BrokenPipeError):
+            pass
+        assert time.monotonic() - started < 8 * PATIENCE
+    assert honest(gateway)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2])
+def test_old_tls_is_refused(gateway, version):
+    c = context(gateway)
+    c.minimum_version = c.maximum_version = version
+    with pytest.raises(ssl.SSLError):
+        tls(gateway, c).close()
+
+
+def test_alpn_h2_only_is_refused_or_not_chosen(gateway):
+    c = context(gateway)
+    c.set_alpn_protocols(["h2"])
+    try:
+        with tls(gateway, c) as s:
+            assert s.selected_alpn_protocol() is None
+    except ssl.SSLError:
+        pass
+
+
+def test_a_thousand_silent_connections_do_not_keep_honest_ones_out(gateway):
+    idle = []
+    try:
+        for _ in range(240):  # one source may hold 256 before TLS
+            idle.append(socket.create_connection(("127.0.0.1", gateway.port)))
+        assert honest(gateway)
+        for _ in range(200):
+            s = socket.create_connection(("127.0.0.1", gateway.port))
+            s.setblocking(False)
+            idle.append(s)
+        started = time.monotonic()
+        eventually(lambda: _try(honest, gateway), 15, "honest users get in once the slots' five seconds passed")
+        assert time.monotonic() - started < 12 * PATIENCE
+    finally:
+        for s in idle:
+            s.close()
+
+
+def _try(fn, *args):
+    try:
+        return fn(*args)
+    except (OSError, ssl.SSLError):
+        return False
+
+
+def upgrade(gateway, headers, token=None, path="/v1/tunnel"):
+    auth = f"Authorization: Bearer {token}\r\n" if token else ""
+    return raw(gateway, (f"GET {path} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n{auth}{headers}\r\n").encode())
+
+
+GOOD = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: caponier.v1\r\n")
+
+
+@pytest.mark.parametrize("drop,add", [
+    ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Key: short"),
+    ("", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), ("Version: 13", "Version: 12"), ("Connection: Upgrade\r\n", ""),
+    ("Upgrade: websocket", "Upgrade: h2c"), ("Sec-WebSocket-Protocol: caponier.v1\r\n", ""), ("caponier.v1", "caponier.v9")])
+def test_bad_upgrades(gateway, admin_token, drop, add):
+    headers = GOOD.replace(drop, add) if drop else GOOD + add
+    status, got = upgrade(gateway, headers, admin_token)
+    assert status in (400, 401, 403, 404, 426), got[:200]
+
+
+@pytest.mark.parametrize("token,status", [(None, 401), ("garbage", 401), ("a.b.c", 401), ("x" * 20000, 400)])
+def test_upgrade_without_a_good_bearer(gateway, token, status):
+    got = upgrade(gateway, GOOD, token)
+    assert got[0] in (status, 401, 431), got
+
+
+def test_token_in_the_query_is_no_token(gateway, admin_token):
+    assert upgrade(gateway, GOOD, path=f"/v1/tunnel?access_token={admin_token}")[0] in (400, 401)
+    assert raw(gateway, f"GET /v1/whoami?access_token={admin_token} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nConnection: close\r\n\r\n".encode())[0] in (400, 401)
+
+
+def test_good_upgrade_and_then_bad_frames(gateway, admin_token):
+    bad = {"unmasked": b"\x82\x01x", "rsv": b"\xc2\x80\0\0\0\0", "reserved opcode": b"\x83\x80\0\0\0\0",
+           "non-minimal length": b"\x82\xfe\0\x05\0\0\0\0hello", "2^63": b"\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0",
+           "text": b"\x81\x81\0\0\0\0x", "continuation first": b"\x80\x81\0\0\0\0x", "long ping": b"\x89\xfe\0\x80" + b"\0" * 132,
+           "fragmented ping": b"\x09\x80\0\0\0\0", "short frame": b"\x82\x83\0\0\0\0abc",
+           "unknown type": b"\x82\x90\0\0\0\0" + b"\x63" + b"\0" * 15, "data on no stream": b"\x82\x91\0\0\0\0" + b"\x04\0\0\0\0\0\0\x09" + b"\0" * 8 + b"x",
+           "close 999": b"\x88\x82\0\0\0\0\x03\xe7"}
+    for name, frame in bad.items():
+        with tls(gateway) as s:
+            s.sendall((f"GET /v1/tunnel HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nAuthorization: Bearer {admin_token}\r\n{GOOD}\r\n").encode())
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += s.recv(4096)
+            assert b" 101 " in head.split(b"\r\n")[0] and b"caponier.v1" in head, name
+            s.sendall(frame)
+            s.settimeout(15)
+            closed = b""
+            try:
+                while chunk := s.recv(4096):
+                    closed += chunk
+            except (ConnectionError, ssl.SSLError):
+                pass
+            assert closed == b"" or closed[0] in (0x88, 0x82), (name, closed[:40])
+    assert honest(gateway)
+
+
+def test_pipelined_bytes_before_101_are_refused(gateway, admin_token):
+    request = f"GET /v1/tunnel HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nAuthorization: Bearer {admin_token}\r\n{GOOD}\r\n".encode()
+    status, got = raw(gateway, request + b"\x82\x90\0\0\0\0" + b"\x09" + b"\0" * 15)
+    assert status in (0, 400), got[:100]
+
+
+@pytest.fixture(scope="module")
+def admin_token(gateway):
+    import requests
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "root@example.test", "password": "a long first password 1", "client_id": "x",
+        "scope": "openid"})
+    return r.json()["access_token"]
+
+
+def test_forwarded_headers_are_ignored(gateway, admin, admin_token):
+    status, _ = raw(gateway, (f"GET /v1/whoami HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nX-Forwarded-For: 6.6.6.6\r\n"
+                              f"X-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nAuthorization: Bearer {admin_token}\r\nConnection: close\r\n\r\n").encode())
+    assert status == 200
+    assert "6.6.6.6" not in gateway.log_text()
+
+
+def test_no_secret_reaches_a_log(gateway, admin_token):
+    text = gateway.log_text()
+    assert admin_token not in text and "a long first password 1" not in text
+    assert "eyJ" not in text  # how every JWT begins

@@ -1,0 +1,55 @@
+"""A refusal reaches the person: through our tunnel ssh and scp print the reason, the tunnel prints it once."""
+import subprocess
+
+from conftest import GROUP_ID, VM
+from lab.gateway import eventually
+from lab.ssh import OPTIONS, scp
+
+
+def test_ssh_and_scp_print_the_reason(gateway, sshd, tmp_path):
+    u = gateway.user("carol@example.test")
+    a = gateway.admin.json("role", "assign", "--assignee", "carol@example.test", "--role", "Reader", "--scope", GROUP_ID)["id"]
+    with u.tunnel("--name", "door", "web1") as t:
+        gateway.admin.ok("role", "remove", "--ids", a)
+        noisy = [o for o in OPTIONS if o not in ("LogLevel=ERROR",)]
+        argv = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(sshd.key)]
+        for _ in range(3):
+            r = subprocess.run([*argv, "-p", str(t.port), "guest@127.0.0.1", "true"], capture_output=True, text=True, timeout=30,
+                               stdin=subprocess.DEVNULL)
+            assert r.returncode == 255
+            assert "Reader" in r.stderr, r.stderr
+        f = tmp_path / "f"
+        f.write_text("x")
+        r = subprocess.run(["scp", *argv[1:], "-P", str(t.port), str(f), "guest@127.0.0.1:f"], capture_output=True, text=True,
+                           timeout=30, stdin=subprocess.DEVNULL)
+        assert r.returncode != 0 and "Reader" in r.stderr
+        eventually(lambda: "Reader" in t.stderr(), what="the tunnel says it")
+        assert t.stderr().count("role_missing") <= 1 or t.stderr().count("Reader on") <= 4  # once, not once a connection
+        assert t.process.poll() is None  # it keeps listening
+        b = gateway.admin.json("role", "assign", "--assignee", "carol@example.test", "--role", "Reader", "--scope", GROUP_ID)["id"]
+        r = subprocess.run([*argv, "-p", str(t.port), "guest@127.0.0.1", "echo again"], capture_output=True, text=True, timeout=30)
+        assert r.stdout == "again\n"
+        gateway.admin.ok("role", "remove", "--ids", b)
+
+
+def test_refused_at_start_exits_3(gateway):
+    u = gateway.user("mallory@example.test")
+    r = u.run("tunnel", "--name", "door", "--resource-group", "lab", "--target-resource-id", VM + "web1", "--port", 0)
+    assert r.code == 3
+    assert r.err.count("Reader on") >= 3 and VM.lower() in r.err.lower()
+
+
+def test_target_that_refuses(gateway, network):
+    import socket
+    with gateway.admin.tunnel("--name", "door", "scripted", "--resource-port", 2022) as t:
+        c = socket.create_connection(("127.0.0.1", t.port))
+        c.sendall(b"SSH-2.0-me\r\n")
+        c.settimeout(20)
+        got = b""
+        try:
+            while chunk := c.recv(4096):
+                got += chunk
+        except ConnectionError:
+            pass
+        assert b"refused the connection" in got
+        eventually(lambda: "refused the connection" in t.stderr(), what="said on standard error")
