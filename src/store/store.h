@@ -13,8 +13,7 @@
 
 #include <uv.h>
 
-#include "base/err.h"
-#include "base/view.h"
+#include "base/buf.h"
 #include "model/uuid.h"
 
 typedef struct cpn_store cpn_store;
@@ -24,10 +23,13 @@ typedef struct cpn_batch cpn_batch;
  * A database newer than the program, or locked by another, is refused with a sentence. */
 cpn_rc cpn_store_open(cpn_store **out, uv_loop_t *loop, const char *dsn,
                       cpn_err *err) CPN_MUST_CHECK;
-/* Finishes what was asked for, then closes. NULL is fine. */
+/* Finishes what was asked for, calls every outstanding done, then closes. The loop must turn once
+ * more before it is closed itself. NULL is fine. */
 void cpn_store_free(cpn_store *s);
+CPN_DEFINE_AUTO(cpn_store, cpn_store)
 
-/* ---- start-up reads (blocking, before the loop runs) ---- */
+/* ---- start-up reads (blocking, before the loop runs) ----
+ * Row callbacks run while the caller waits, on another thread; views live for the call. */
 /* One row of a table of documents. kind and id as given to cpn_batch_put; body is JSON. */
 typedef void cpn_store_row_fn(void *owner, const char *kind, const char *id, cpn_view body);
 cpn_rc cpn_store_load(cpn_store *s, cpn_store_row_fn *row, void *owner,
@@ -49,23 +51,29 @@ void cpn_batch_delete(cpn_batch *b, const char *kind, const char *id);
 /* The whole batch fails with CPN_EXISTS unless the value is what the caller saw (NULL: absent). */
 void cpn_batch_expect_value(cpn_batch *b, const char *name, const char *value);
 void cpn_batch_value(cpn_batch *b, const char *name, cpn_view value);
-/* Sessions. body: JSON of the start; end fills the rest. */
+/* Sessions. body: JSON of the start; end fills the rest. A second start of one id fails the batch
+ * with CPN_EXISTS; an end of a session that is not open changes nothing. */
 void cpn_batch_session_start(cpn_batch *b, const cpn_uuid *id, cpn_view body);
 void cpn_batch_session_end(cpn_batch *b, const cpn_uuid *id, cpn_view body);
-/* One audit record: the store numbers and chains it in the order of the commit (audit/chain.h);
- * body is the record's JSON without seq, prev and hash. */
+/* One audit record: the store numbers and chains it in the order of the commit
+ * (codec/chain.h); body is the record's JSON object without seq, prev and hash. */
 void cpn_batch_audit(cpn_batch *b, cpn_view body);
-/* Tickets: key = SHA-256 of the secret. expires: monotonic-independent Unix ms. */
+/* Tickets: key = SHA-256 of the secret. expires: monotonic-independent Unix ms, at most 10 minutes
+ * ahead (cut to that). Over 100,000 live ones the batch fails with CPN_LIMIT. */
 void cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_t expires_ms);
 /* Refresh tokens and the like: a secret's hash -> body, until expiry. */
 void cpn_batch_secret_put(cpn_batch *b, const char *kind, const uint8_t key[32], cpn_view body,
                           int64_t expires_ms);
 void cpn_batch_secret_delete(cpn_batch *b, const char *kind, const uint8_t key[32]);
-/* Takes the batch. done may be NULL. CPN_LIMIT: too many batches wait (bound 4,096). */
+/* Takes the batch. done may be NULL; it is called once if and only if this returns CPN_OK.
+ * CPN_LIMIT: CPN_STORE_WAITING_MAX operations wait already. */
+#define CPN_STORE_WAITING_MAX 4096
 cpn_rc cpn_store_commit(cpn_store *s, CPN_TAKES cpn_batch *b, cpn_store_done *done,
                         void *owner) CPN_MUST_CHECK;
+/* The same, blocking; start-up only. Returns what done would have been told. */
+cpn_rc cpn_store_commit_wait(cpn_store *s, CPN_TAKES cpn_batch *b, cpn_err *err) CPN_MUST_CHECK;
 
-/* ---- asynchronous single operations ---- */
+/* ---- asynchronous single operations: done as for cpn_store_commit ---- */
 typedef void cpn_store_body_done(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err);
 /* Consume a ticket: exactly one caller ever gets CPN_OK with the body. CPN_NOT_FOUND: unknown, used
  * or expired. */
@@ -77,12 +85,25 @@ cpn_rc cpn_store_secret_get(cpn_store *s, const char *kind, const uint8_t key[32
 cpn_rc cpn_store_secret_take(cpn_store *s, const char *kind, const uint8_t key[32],
                              cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
 /* Audit records by sequence: from `after` on, at most limit (<= 1,000), newest last; body is a JSON
- * array of whole records. filter: NULL or a substring-free field match "field=value" joined by '&'.
- */
+ * array of whole records, each with its hash. filter: NULL or "field=value" joined by '&' (at most
+ * 8): whole values, compared as text; other operations go on while a filter searches. */
 cpn_rc cpn_store_audit_read(cpn_store *s, uint64_t after, unsigned limit, const char *filter,
                             cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
-/* Walk the whole chain. Body: {"records":N,"ok":true} or {"ok":false,"firstBad":SEQ,"why":"…"}. */
+/* Walk the whole chain, as it stood when asked; other operations go on meanwhile.
+ * Body: {"records":N,"ok":true} or {"ok":false,"firstBad":SEQ,"why":"…"}. */
 cpn_rc cpn_store_audit_verify(cpn_store *s, cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
+
+/* ---- what it did so far, for metrics and tests ---- */
+typedef struct cpn_store_counts {
+    uint64_t transactions; /* durable ones */
+    uint64_t batches;      /* whole batches in them */
+    uint64_t refused;      /* batches whose precondition failed */
+    uint64_t full;         /* times the disk was full */
+    uint64_t failed;       /* other failures of the database */
+    unsigned waiting;      /* operations asked for and not yet answered */
+} cpn_store_counts;
+
+void cpn_store_counted(const cpn_store *s, cpn_store_counts *out);
 
 /* ---- a driver ---- */
 /* What a backend fills in; see store_sqlite.c. Internal to src/store: store_driver.h. */
