@@ -26,7 +26,9 @@ cpn_first_answer cpn_first_target(cpn_view got, cpn_speech client, cpn_speech *s
 
 /* Append a whole refusal. The sentence is cut to 512 bytes, and what is not printable ASCII
  * becomes '?'. SSH: a banner and SSH_MSG_DISCONNECT 11 (by application). RDP: connection confirm
- * with RDP_NEG_FAILURE, which has no words. CPN_LIMIT, CPN_E_NOMEM: no room. */
+ * with RDP_NEG_FAILURE, which has no words: whatever the code in it, FreeRDP 2.11 tries three times
+ * (NLA, TLS, RDP security, a connection each) and ends 0.3 s after the first with a negotiation
+ * failure. CPN_LIMIT, CPN_E_NOMEM: no room. */
 cpn_rc cpn_first_refuse_ssh(cpn_buf *out, const char *sentence) CPN_MUST_CHECK;
 cpn_rc cpn_first_refuse_rdp(cpn_buf *out) CPN_MUST_CHECK;
 
