@@ -20,10 +20,13 @@ typedef struct cpn_facts {
     unsigned bastion_ssh_sessions;
     unsigned bastion_rdp_sessions;
     unsigned user_sessions;
-    unsigned user_sessions_max; /* 0: no limit */
+    unsigned user_sessions_max; /* 0: no limit; the principal's own sessions_max goes before it */
+    /* The answer goes to somebody who may see everything (an administrator's can-i for a user, the
+     * gateway's log): tell also the lines of resources that `who` may not see. */
+    bool tell_all;
 } cpn_facts;
 
-#define CPN_MISSING_MAX 8
+#define CPN_MISSING_MAX 12
 
 /* One line that failed. role and scope are what would mend it; empty when no role would. */
 typedef struct cpn_missing {
@@ -46,15 +49,33 @@ typedef struct cpn_verdict {
     bool any_protocol;      /* protocols: [any] on the bastion */
 } cpn_verdict;
 
-/* Always fills out; returns CPN_OK (allowed) or CPN_DENIED. */
+/* Always fills out; returns CPN_OK (allowed) or CPN_DENIED.
+ *
+ * What a refusal tells (unless tell_all) is what `who` may know anyway:
+ * - The right to read is judged on the id as typed, before its existence. Who lacks it is told
+ *   "Reader on <id as typed>" whether there is such a resource or not; only who has it (by
+ *   inheritance) learns that there is none (BASTION_UNKNOWN, TARGET_UNKNOWN).
+ * - A bastion's SKU, switches, ports, limits and networks are judged only for who may read it; a
+ *   machine's interface and network only for who may read the machine. Such a caller is told the
+ *   ids of the interface and of the network on which Reader is missing.
+ * - An address of a machine that `who` may not read answers as a free address does, as long as
+ *   Reader on the network is missing; then "Reader on <address>", never the machine's id.
+ * `who` may come from an older snapshot: it is looked up again by its object id. */
 cpn_rc cpn_decide(const cpn_snapshot *s, const cpn_facts *facts, cpn_verdict *out) CPN_MUST_CHECK;
 
-/* May `who` perform an action ("Microsoft.Network/bastionHosts/read") on a scope? Used for every
- * API route and list. */
+/* May `who` perform an action ("Microsoft.Network/bastionHosts/read") on a scope ("/": everything)?
+ * Used for every API route and list. Time windows are judged by the wall clock; _at is pure. A
+ * principal that is disabled, a group, or unknown to s may nothing. The scope need not exist. */
 bool cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope);
+bool cpn_may_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
+                int64_t now_s);
+/* The same for data actions ("Microsoft.Compute/virtualMachines/login/action"). */
+bool cpn_may_data_at(const cpn_snapshot *s, const cpn_principal *who, const char *action,
+                     cpn_view scope, int64_t now_s);
 
 /* One line of plain text that names every missing role and scope:
- * "denied: role_missing: Reader on /subscriptions/…; Reader on …". */
+ * "denied: role_missing: Reader on /subscriptions/…; Reader on …; port_not_allowed: this port …".
+ * Cut at size; returns the length that out holds. */
 size_t cpn_verdict_sentence(const cpn_verdict *v, char *out, size_t size);
 /* {"allowed":false,"reason":"role_missing","message":"…","missing":[{"reason","role","scope"}…]} */
 json_t *cpn_verdict_json(const cpn_verdict *v);

@@ -4,7 +4,7 @@
  * Every read (decision, list, can-i, show) is a synchronous pure function over it. A write builds a
  * new snapshot beside the old one: cpn_snapshot_edit → put/delete… → cpn_snapshot_seal, which
  * checks every reference, overlap and bound and says all that is wrong. References are counted: a
- * live session may hold the old one. Bound: resources_max documents. */
+ * live session may hold the old one. Bound: resources_max documents. Not for use by two threads. */
 #ifndef CPN_POLICY_SNAPSHOT_H
 #define CPN_POLICY_SNAPSHOT_H
 
@@ -16,17 +16,25 @@
 typedef struct cpn_snapshot cpn_snapshot;
 typedef struct cpn_snapshot_edit cpn_snapshot_edit;
 
-/* An edit of base (NULL: empty). */
+#define CPN_RESOURCES_MAX 100000 /* documents, unless cpn_snapshot_edit_bounds says otherwise */
+#define CPN_PROBLEMS_MAX 20
+
+/* An edit of base (NULL: empty). Documents that do not change are shared with base. */
 cpn_snapshot_edit *cpn_snapshot_edit_new(const cpn_snapshot *base);
+/* The settings resources_max and fence_allow_loopback (lifts 127.0.0.0/8 and ::1 as prefixes). An
+ * edit starts with its base's; without a base CPN_RESOURCES_MAX and false. Before the first put. */
+void cpn_snapshot_edit_bounds(cpn_snapshot_edit *e, unsigned resources_max, bool allow_loopback);
 void cpn_snapshot_edit_free(cpn_snapshot_edit *e);
 /* Put or delete one document. CPN_INVALID: the body is not of its kind's shape (err: path, what,
- * expected). The body is borrowed. */
+ * expected). CPN_LIMIT: more changes than resources_max. The body is borrowed, and copied. */
 cpn_rc cpn_snapshot_put(cpn_snapshot_edit *e, const char *kind, const char *id, const json_t *body,
                         cpn_err *err) CPN_MUST_CHECK;
 cpn_rc cpn_snapshot_delete(cpn_snapshot_edit *e, const char *kind,
                            const char *id) CPN_MUST_CHECK; /* CPN_NOT_FOUND */
-/* Check the whole and freeze it. problems: a JSON array of sentences (at most 20) when CPN_INVALID.
- * Consumes e on success only. */
+/* Check the whole and freeze it: what a document refers to and lies in exists, no two networks that
+ * reach each other overlap, addresses lie in their network once, names are one principal's.
+ * CPN_INVALID: *problems is a new JSON array of sentences (at most CPN_PROBLEMS_MAX), else NULL.
+ * Consumes e on success only. Linear in the documents: about 25 ms for 40,000. */
 cpn_rc cpn_snapshot_seal(cpn_snapshot **out, cpn_snapshot_edit *e, uint64_t epoch,
                          json_t **problems, cpn_err *err) CPN_MUST_CHECK;
 
@@ -44,7 +52,9 @@ const cpn_principal *cpn_snapshot_principal(const cpn_snapshot *s, cpn_view obje
 const cpn_principal *cpn_snapshot_principal_by_name(const cpn_snapshot *s, cpn_view name);
 /* The document as stored, for show and list. Borrowed. */
 const json_t *cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id);
-/* Every document of a kind that `who` may read (NULL: all), in id order. */
+/* Every document of a kind that `who` may read now (NULL: all), in id order. Principals are read by
+ * rights on "/" (and each sees itself), assignments by rights on their scope, credentials by nobody
+ * but NULL. */
 typedef bool cpn_snapshot_each_fn(void *owner, const char *id,
                                   const json_t *body); /* false: stop */
 void cpn_snapshot_each(const cpn_snapshot *s, const char *kind, const cpn_principal *who,

@@ -1,0 +1,110 @@
+/* Reads ARM ids: the one grammar for every id that a person types or a document names. */
+#include "model/resource.h"
+
+#include "codec/chars.h"
+
+#define ID_WORD_MAX 80
+
+static bool
+is_name_byte(uint8_t c)
+{
+    return cpn_is_alnum(c) || c == '.' || c == '_' || c == '(' || c == ')' || c == '-';
+}
+
+/* 1..80 bytes of the set, and not only dots: "." and ".." would read as paths elsewhere. */
+static bool
+is_name(cpn_view v)
+{
+    bool only_dots = true;
+
+    if (v.n == 0 || v.n > CPN_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < v.n; i++) {
+        if (!is_name_byte(v.p[i]))
+            return false;
+        only_dots = only_dots && v.p[i] == '.';
+    }
+    return !only_dots;
+}
+
+/* A provider's or a type's word: letters, digits, dots. */
+static bool
+is_word(cpn_view v)
+{
+    if (v.n == 0 || v.n > ID_WORD_MAX)
+        return false;
+    for (size_t i = 0; i < v.n; i++)
+        if (!cpn_is_alnum(v.p[i]) && v.p[i] != '.')
+            return false;
+    return true;
+}
+
+/* Take the segment behind the '/' that rest begins with. False: there is none. */
+static bool
+next_segment(cpn_view *rest, cpn_view *out)
+{
+    size_t end = 1;
+
+    if (rest->n == 0 || rest->p[0] != '/')
+        return false;
+    while (end < rest->n && rest->p[end] != '/')
+        end++;
+    *out = (cpn_view){ rest->p + 1, end - 1 };
+    *rest = cpn_view_skip(*rest, end);
+    return true;
+}
+
+/* Take "/WORD/NAME". */
+static bool
+next_pair(cpn_view *rest, const char *word, cpn_view *name)
+{
+    cpn_view got;
+
+    return next_segment(rest, &got) && cpn_view_is_nocase(got, word) && next_segment(rest, name) &&
+           is_name(*name);
+}
+
+static cpn_rc
+refuse(cpn_err *err, const char *expected)
+{
+    return cpn_fail(err, CPN_INVALID, "not a resource id: expected %s", expected);
+}
+
+static cpn_rc
+parse_resource(cpn_resource_id *id, cpn_view rest, cpn_err *err)
+{
+    cpn_view got;
+
+    if (!next_segment(&rest, &got) || !cpn_view_is_nocase(got, "providers") ||
+        !next_segment(&rest, &id->provider) || !is_word(id->provider))
+        return refuse(err, "/providers/PROVIDER behind the resource group");
+    if (!next_segment(&rest, &id->type) || !is_word(id->type) || !next_segment(&rest, &id->name) ||
+        !is_name(id->name))
+        return refuse(err, "/TYPE/NAME behind the provider");
+    if (rest.n == 0)
+        return CPN_OK;
+    if (!next_segment(&rest, &id->subtype) || !is_word(id->subtype) ||
+        !next_segment(&rest, &id->subname) || !is_name(id->subname) || rest.n != 0)
+        return refuse(err, "/TYPE/NAME, once more at most, behind the resource's name");
+    return CPN_OK;
+}
+
+cpn_rc
+cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err)
+{
+    cpn_resource_id id = { 0 };
+    cpn_view rest = text;
+    cpn_rc rc;
+
+    *out = id;
+    if (text.n > CPN_ID_MAX)
+        return cpn_fail(err, CPN_INVALID, "not a resource id: longer than %d bytes", CPN_ID_MAX);
+    if (!next_pair(&rest, "subscriptions", &id.subscription))
+        return refuse(err, "/subscriptions/NAME at the front");
+    if (rest.n && !next_pair(&rest, "resourceGroups", &id.group))
+        return refuse(err, "/resourceGroups/NAME behind the subscription");
+    if (rest.n && (rc = parse_resource(&id, rest, err)) != CPN_OK)
+        return rc;
+    *out = id;
+    return CPN_OK;
+}

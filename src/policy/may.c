@@ -1,0 +1,99 @@
+/* Decides whether assignments, a principal's own and its groups', allow an action on a scope. */
+#include "policy/may.h"
+
+#include <strings.h>
+
+#include "base/clock.h"
+#include "policy/decide.h"
+
+const cpn_node *
+cpn_may_caller(const cpn_snapshot *s, const cpn_principal *who)
+{
+    const cpn_node *n =
+        who ? cpn_node_find_view(s, CPN_K_PRINCIPAL, cpn_view_str(who->object_id)) : NULL;
+
+    if (!n || !n->as.principal.is.enabled || n->as.principal.is.kind == CPN_PRINCIPAL_GROUP)
+        return NULL;
+    return n;
+}
+
+/* "/groups/lab" covers "/groups/lab" and "/groups/lab/x", not "/groups/lab2". */
+static bool
+covers(const cpn_ref *assigned, cpn_view scope)
+{
+    if (!assigned->lower)
+        return true;
+    return scope.n >= assigned->n &&
+           strncasecmp((const char *)scope.p, assigned->lower, assigned->n) == 0 &&
+           (scope.n == assigned->n || scope.p[assigned->n] == '/');
+}
+
+typedef struct cpn_asked {
+    cpn_plane plane;
+    const char *action;
+    cpn_view scope;
+    int64_t now_s;
+    cpn_may_answer best; /* of the allowing assignments so far */
+} cpn_asked;
+
+/* False: a deny holds, and nothing else counts. */
+static bool
+weigh(const cpn_run *run, cpn_asked *asked)
+{
+    for (unsigned i = 0; i < run->n; i++) {
+        const cpn_node *a = run->at[i];
+        const cpn_doc *d = a->doc;
+        bool open;
+
+        if (!covers(&d->as.assignment.scope, asked->scope) ||
+            !cpn_role_allows(a->as.role, asked->plane, asked->action))
+            continue;
+        open = cpn_window_open(&d->as.assignment.window, asked->now_s);
+        if (d->as.assignment.deny && open)
+            return false;
+        if (!d->as.assignment.deny && open)
+            asked->best = CPN_MAY_YES;
+        else if (!d->as.assignment.deny && asked->best == CPN_MAY_NO)
+            asked->best = CPN_MAY_WINDOW;
+    }
+    return true;
+}
+
+cpn_may_answer
+cpn_may_ask(const cpn_snapshot *s, const cpn_node *who, cpn_plane plane, const char *action,
+            cpn_view scope, int64_t now_s)
+{
+    cpn_asked asked = { plane, action, scope, now_s, CPN_MAY_NO };
+
+    (void)s;
+    if (!who)
+        return CPN_MAY_NO;
+    if (!weigh(&who->as.principal.assignments, &asked))
+        return CPN_MAY_DENIED;
+    for (unsigned i = 0; i < who->as.principal.groups.n; i++)
+        if (!weigh(&who->as.principal.groups.at[i]->as.principal.assignments, &asked))
+            return CPN_MAY_DENIED;
+    return asked.best;
+}
+
+bool
+cpn_may_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
+           int64_t now_s)
+{
+    return cpn_may_ask(s, cpn_may_caller(s, who), CPN_PLANE_CONTROL, action, scope, now_s) ==
+           CPN_MAY_YES;
+}
+
+bool
+cpn_may_data_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
+                int64_t now_s)
+{
+    return cpn_may_ask(s, cpn_may_caller(s, who), CPN_PLANE_DATA, action, scope, now_s) ==
+           CPN_MAY_YES;
+}
+
+bool
+cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope)
+{
+    return cpn_may_at(s, who, action, scope, cpn_wall_s());
+}
