@@ -1,0 +1,209 @@
+"""Running it: readiness, metrics, a full disk, no descriptors, a stopped clock source, settings that are wrong."""
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from conftest import started
+from lab.gateway import BUILD, SANITIZED, Gateway, eventually
+from test_sessions import live
+
+
+@pytest.fixture
+def target(network):
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    yield s
+    s.close()
+
+
+def test_health_readiness_metrics(gateway):
+    assert gateway.admin_get("/healthz")[0] == 200
+    assert gateway.admin_get("/readyz")[0] == 200
+    status, text = gateway.admin_get("/metrics")
+    assert status == 200 and "caponier_sessions" in text
+    r = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert gateway.admin_get("/v1/sessions")[0] in (403, 404)
+
+
+def test_readiness_while_control_is_stopped(own_gateway):
+    control = own_gateway.pids("control")[0]
+    os.kill(control, signal.SIGKILL)
+    assert own_gateway.admin_get("/healthz")[0] == 200  # alive while control restarts
+    eventually(lambda: own_gateway.admin_get("/readyz")[0] == 200, what="ready again")
+
+
+def caponierd(*args):
+    return subprocess.run([BUILD / "caponierd", *args], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("text,says", [
+    ("listn: [\"127.0.0.1:1\"]\n", "listn"), ("", "empty"), ("fronts: two\n", "fronts"), ("fronts: 022\n", "fronts"),
+    ("az_clients: flase\n", "az_clients"), ("az_clients: yes\n", "az_clients"), ("fence_allow_loopback: 1\n", "fence_allow_loopback"),
+    ("public_url: http://x\n", "public_url"), ("tls_min: \"1.1\"\n", "tls_min"), ("drain: 30\n", "drain"),
+    ("listen: [\"127.0.0.1:70000\"]\n", "listen"), ("listen: 5\n", "listen"), ("a: 1\n---\nb: 2\n", "document"),
+    ("x: &a 1\ny: *a\n", "a"), ("fence_deny: [\"10.0.0.1/8\"]\n", "fence_deny"), ("log_level: loud\n", "log_level"),
+    ("fronts: 1\nfronts: 2\n", "fronts"), ("tls_cert: \"\"\n", "tls_cert"), ("\x00", "1")])
+def test_wrong_settings_stop_the_start(tmp_path, text, says):
+    f = tmp_path / "c.yaml"
+    f.write_text(text)
+    for args in (("--check", "-c", f), ("-c", f)):
+        r = caponierd(*args)
+        assert r.returncode in (1, 2), (args, r)
+        assert says in r.stderr and str(f) in r.stderr, r.stderr
+
+
+def test_defaults_are_a_file_that_checks(tmp_path):
+    f = tmp_path / "c.yaml"
+    f.write_text(caponierd("--print-defaults").stdout)
+    r = caponierd("--check", "-c", f)
+    assert r.returncode == 0, r.stderr
+
+
+def test_version_names_libraries():
+    out = caponierd("--version").stdout
+    for lib in ("OpenSSL", "libuv", "SQLite", "jansson"):
+        assert lib.lower() in out.lower()
+    out = subprocess.run([BUILD / "caponier", "--version"], capture_output=True, text=True).stdout
+    assert "openssl" in out.lower()
+
+
+def test_own_certificates_state_is_private(gateway):
+    for f in gateway.state.iterdir():
+        mode = f.stat().st_mode & 0o777
+        assert mode == 0o600 or (f.suffix == ".pem" and "key" not in f.name and mode == 0o644), (f, oct(mode))
+
+
+def test_state_folder_open_to_others_is_refused(network, tmp_path):
+    g = Gateway(network, tmp_path / "g")
+    g.state.chmod(0o777)
+    with pytest.raises(AssertionError):
+        g.start()
+    assert "state" in g.log_text()
+    g.stop()
+    g.listener.close()
+
+
+def test_full_disk(network, tmp_path, target):
+    """State on a small tmpfs that is filled: new sessions get the reason, the running one goes on, and it recovers."""
+    state = tmp_path / "g" / "state"
+    state.mkdir(parents=True, mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(state)], check=True)
+    try:
+        g = started(network, tmp_path / "g")
+        with g.admin.tunnel("--name", "door", "scripted") as t:
+            with live(t, target) as (c, s):
+                with open(state / "filler", "wb", buffering=0) as f:
+                    with pytest.raises(OSError):
+                        while True:
+                            f.write(b"x" * 4096)
+                refused = socket.create_connection(("127.0.0.1", t.port))
+                refused.sendall(b"SSH-2.0-me\r\n")
+                refused.settimeout(20)
+                with contextlib.suppress(ConnectionError):
+                    while refused.recv(4096):
+                        pass
+                assert "disk is full" in t.stderr()
+                s.sendall(b"still here")
+                assert c.recv(100) == b"still here"
+            (state / "filler").unlink()
+
+            def again():
+                with contextlib.suppress(OSError, AssertionError):
+                    with live(t, target):
+                        return True
+            target.settimeout(2)
+            assert eventually(again, what="sessions start again")
+        assert g.admin.ok("audit", "verify")
+        g.close()
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=True)
+
+
+def test_no_descriptors_left_in_a_front(own_gateway, target):
+    admin = own_gateway.admin
+    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        for pid in own_gateway.pids("front"):
+            n = len(os.listdir(f"/proc/{pid}/fd"))
+            subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={n}:{n}"], check=True)
+        idle = [socket.create_connection(("127.0.0.1", own_gateway.port)) for _ in range(20)]
+        used = lambda: sum(float(x) for p in own_gateway.pids("front")
+                           for x in open(f"/proc/{p}/stat").read().rsplit(") ", 1)[1].split()[11:13])
+        before, at = used(), time.monotonic()
+        eventually(lambda: time.monotonic() - at > 1, what="a second of it")
+        assert used() - before < 30 * (4 if SANITIZED else 1)  # ticks of 10 ms: no busy loop
+        s.sendall(b"still here")
+        assert c.recv(100) == b"still here"
+        for pid in own_gateway.pids("front"):
+            subprocess.run(["prlimit", "--pid", str(pid), "--nofile=10000:10000"], check=True)
+        for x in idle:
+            x.close()
+        eventually(lambda: admin.run("session", "list").code == 0, what="new connections again")
+
+
+@pytest.mark.release_only
+@pytest.mark.parametrize("call", ["open", "socket", "exec"])
+def test_front_dies_of_what_it_may_not_do(call):
+    r = caponierd(f"--role=front-selftest={call}")
+    assert r.returncode == -signal.SIGSYS, r
+
+
+@pytest.mark.release_only
+def test_roles_have_given_up_what_they_can(gateway):
+    for role in ("front", "control", "keeper"):
+        for pid in gateway.pids(role):
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            assert "NoNewPrivs:\t1" in status, role
+            if role == "front":
+                assert "Seccomp:\t2" in status
+            assert open(f"/proc/{pid}/limits").read().split("Max core file size")[1].split()[0] == "0", role
+
+
+def test_a_stalled_reader_is_back_pressure_not_loss(ada, network, target):
+    """The target stops reading for a while, then the local program does: memory is bounded, no byte is lost."""
+    import hashlib
+    import threading
+    total = 64 << 20
+    block = os.urandom(1 << 20)
+    with ada.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        sent = hashlib.sha256()
+
+        def up():
+            for _ in range(total >> 20):
+                c.sendall(block)
+                sent.update(block)
+        c.settimeout(120)
+        th = threading.Thread(target=up)
+        th.start()
+        at = time.monotonic()
+        eventually(lambda: time.monotonic() - at > 1, what="the target does not read for a second")
+        pid = t.process.pid
+        rss = int(next(x for x in open(f"/proc/{pid}/status") if x.startswith("VmRSS")).split()[1])
+        assert rss < (64 << 10) * (8 if SANITIZED else 1)
+        got, n = hashlib.sha256(), 0
+        s.settimeout(60)
+        while n < total:
+            chunk = s.recv(1 << 20)
+            got.update(chunk)
+            n += len(chunk)
+        th.join()
+        assert got.digest() == sent.digest()
+        th = threading.Thread(target=lambda: [s.sendall(block) for _ in range(total >> 20)])
+        th.start()
+        at = time.monotonic()
+        eventually(lambda: time.monotonic() - at > 1, what="the local program does not read for a second")
+        got, want, n = hashlib.sha256(), hashlib.sha256(), 0
+        for _ in range(total >> 20):
+            want.update(block)
+        while n < total:
+            chunk = c.recv(1 << 20)
+            got.update(chunk)
+            n += len(chunk)
+        th.join()
+        assert got.digest() == want.digest()
