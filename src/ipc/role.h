@@ -18,6 +18,7 @@ typedef struct cpn_role_args {
     int channel;                /* control: to keeper; front: to control */
     int news;                   /* front: one way, from keeper: NEW_CHANNEL */
     int tally;                  /* front: its shared page, see ipc/tally.h */
+    bool log_json;              /* front: as log_format says */
     int ready;                  /* keeper: --ready-fd, or -1 */
     int listen[CPN_LISTEN_MAX]; /* front: listening sockets; keeper: sockets passed to it */
     size_t listens;

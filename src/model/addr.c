@@ -18,7 +18,7 @@ static bool
 group_with_leading_zero(const char *text)
 {
     for (const char *p = text; *p; p++)
-        if (*p == '0' && (p == text || p[-1] == ':') && p[1] != ':' && p[1] != '\0')
+        if (*p == '0' && (p == text || p[-1] == ':') && !strchr(":.", p[1]))
             return true;
     return false;
 }
