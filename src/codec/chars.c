@@ -12,6 +12,16 @@ cpn_is_token(cpn_view v)
     return v.n > 0;
 }
 
+cpn_view
+cpn_trim(cpn_view v)
+{
+    while (v.n && (v.p[0] == ' ' || v.p[0] == '\t'))
+        v = cpn_view_skip(v, 1);
+    while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+        v.n--;
+    return v;
+}
+
 int
 cpn_hex_digit(uint8_t c)
 {

@@ -25,6 +25,8 @@ cpn_is_print(uint8_t c)
 
 /* tchar of RFC 9110. */
 bool cpn_is_token(cpn_view v);
+/* Without the spaces and tabs at both ends. */
+cpn_view cpn_trim(cpn_view v);
 /* 0..15, or -1. */
 int cpn_hex_digit(uint8_t c);
 /* The value of the two digits at v.p[at + 1], behind a '%' at v.p[at]; -1: bad. */

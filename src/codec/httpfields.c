@@ -21,23 +21,13 @@ cpn_http_count(const cpn_http_head *head, const char *name)
     return n;
 }
 
-static cpn_view
-without_space(cpn_view v)
-{
-    while (v.n && (v.p[0] == ' ' || v.p[0] == '\t'))
-        v = cpn_view_skip(v, 1);
-    while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
-        v.n--;
-    return v;
-}
-
 bool
 cpn_http_list_next(cpn_view *list, cpn_view *item)
 {
     if (list->n == 0)
         return false;
     cpn_view_cut(*list, ',', item, list);
-    *item = without_space(*item);
+    *item = cpn_trim(*item);
     return true;
 }
 

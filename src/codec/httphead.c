@@ -148,16 +148,6 @@ status_line(cpn_view line, cpn_http_head *out, cpn_err *err)
     return CPN_OK;
 }
 
-static cpn_view
-trimmed(cpn_view v)
-{
-    while (v.n && (v.p[0] == ' ' || v.p[0] == '\t'))
-        v = cpn_view_skip(v, 1);
-    while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
-        v.n--;
-    return v;
-}
-
 static cpn_rc
 field_add(cpn_view line, unsigned max, uint32_t *seen, cpn_http_head *out, cpn_err *err)
 {
@@ -170,7 +160,7 @@ field_add(cpn_view line, unsigned max, uint32_t *seen, cpn_http_head *out, cpn_e
         return refuse(out, 400, err, "field without a colon");
     if (!cpn_is_token(f.name))
         return refuse(out, 400, err, "malformed field name");
-    f.value = trimmed(f.value);
+    f.value = cpn_trim(f.value);
     for (size_t i = 0; i < CPN_COUNT(once); i++) {
         if (!cpn_view_is_nocase(f.name, once[i]))
             continue;
