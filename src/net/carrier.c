@@ -99,7 +99,9 @@ on_leg_failed(void *owner, int error)
     cpn_view why = cpn_view_str(s->carrier->opts.reset_reason);
 
     (void)error;
-    if (s->state == CPN_STREAM_OVER)
+    if (s->state == CPN_STREAM_NEW)
+        s->why = CPN_STREAM_SOCKET_FAILED;
+    if (s->state == CPN_STREAM_NEW || s->state == CPN_STREAM_OVER)
         return;
     cpn_carrier_control(s->carrier, CPN_TUNNEL_RESET, s->id, 0, why);
     cpn_stream_over(s, CPN_STREAM_SOCKET_FAILED, why);
@@ -219,12 +221,15 @@ send_open(cpn_stream *s, cpn_view target, cpn_err *err)
                            .value = s->flow.recv_limit,
                            .target = target,
                            .first = { area, got > 0 ? (size_t)got : 0 } };
-    cpn_rc rc = cpn_tunnel_put_open(&frame, &f, err);
+    cpn_rc rc;
 
-    if (rc != CPN_OK)
+    if (s->why != CPN_STREAM_NONE)
+        return cpn_fail(err, CPN_E_SYS, "the local connection broke at once");
+    if ((rc = cpn_tunnel_put_open(&frame, &f, err)) != CPN_OK)
         return rc;
     if (cpn_wslink_put(&c->ws, CPN_WS_BINARY, cpn_buf_view(&frame)) != CPN_OK)
         return cpn_fail(err, CPN_UNAVAILABLE, "the gateway takes no bytes");
+    s->state = CPN_STREAM_ASKED;
     cpn_flow_sent_first(&s->flow, f.first.n);
     cpn_carrier_wake(c, true);
     return CPN_OK;
@@ -246,13 +251,10 @@ cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES in
     if (!(s = cpn_carrier_add(c, ++c->last_id)))
         return cpn_fail(err, CPN_E_NOMEM, "stream");
     s->user = user;
+    s->state = CPN_STREAM_NEW;
     cpn_leg_attach(s->leg, cpn_steal_fd(&owned));
-    rc = s->state == CPN_STREAM_OVER
-             ? cpn_fail(err, CPN_E_SYS, "the local socket cannot be watched")
-             : send_open(s, target, err);
-    if (rc != CPN_OK) {
-        if (s->state != CPN_STREAM_OVER)
-            cpn_carrier_forget(s);
+    if ((rc = send_open(s, target, err)) != CPN_OK) {
+        cpn_carrier_forget(s);
         return rc;
     }
     *out = s;

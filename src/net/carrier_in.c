@@ -96,8 +96,7 @@ on_fin(cpn_stream *s, const cpn_tunnel_frame *f, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    cpn_leg_put_end(s->leg);
-    cpn_stream_delivered(s, 0);
+    cpn_stream_delivered(s, cpn_leg_put_end(s->leg));
     return CPN_OK;
 }
 

@@ -4,6 +4,9 @@
 #define CPN_NET_CARRIER_PRIV_H
 
 #include <stdlib.h>
+
+/* Stream ids are consecutive: they are their own best hash. */
+#define HASH_FUNCTION(key, n, out) ((out) = *(const uint32_t *)(const void *)(key))
 #include <uthash.h>
 
 #include "codec/tunnel.h"
@@ -12,7 +15,8 @@
 #include "net/wslink.h"
 
 typedef enum cpn_stream_state {
-    CPN_STREAM_ASKED = 1, /* OPEN sent or received, no answer yet */
+    CPN_STREAM_NEW = 0, /* the peer does not know of it yet */
+    CPN_STREAM_ASKED,   /* OPEN sent or received, no answer yet */
     CPN_STREAM_LIVE,
     CPN_STREAM_OVER /* its end waits to be told */
 } cpn_stream_state;

@@ -319,11 +319,11 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
     return put;
 }
 
-void
+size_t
 cpn_leg_put_end(cpn_leg *leg)
 {
     leg->end_put = true;
-    move_in(leg);
+    return move_in(leg);
 }
 
 size_t

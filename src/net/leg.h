@@ -39,8 +39,8 @@ bool cpn_leg_attached(const cpn_leg *leg);
  * many bytes were written now (of these or kept ones). iov is used up. */
 size_t cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n);
 /* No more will be put: shutdown(SHUT_WR) once everything is written. May be called before attach.
- */
-void cpn_leg_put_end(cpn_leg *leg);
+ * Returns bytes written now. */
+size_t cpn_leg_put_end(cpn_leg *leg);
 /* Bytes put and not yet written. */
 size_t cpn_leg_kept(const cpn_leg *leg);
 

@@ -48,6 +48,15 @@ tell_end(cpn_tls *t)
     t->events->on_end(t->owner, t, t->end, t->end_err ? t->end_err : &nothing);
 }
 
+/* The end of every callback of ours. */
+static void
+settle(cpn_tls *t)
+{
+    t->busy = false;
+    cpn_tls_watch(t);
+    tell_end(t);
+}
+
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -55,6 +64,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 
     if (t->dead)
         return;
+    t->busy = true;
     if (status < 0) {
         /* libuv stopped watching; recv will say why. */
         t->polled = 0;
@@ -66,10 +76,7 @@ on_poll(uv_poll_t *poll, int status, int events)
         cpn_tls_recv(t);
         cpn_tls_digest(t);
     }
-    if (t->dead)
-        return;
-    cpn_tls_watch(t);
-    tell_end(t);
+    settle(t);
 }
 
 void
@@ -77,7 +84,7 @@ cpn_tls_watch(cpn_tls *t)
 {
     int want = 0;
 
-    if (t->dead)
+    if (t->dead || t->busy)
         return;
     if (!t->paused && t->end == CPN_TLS_END_NONE && !t->in)
         want |= UV_READABLE;
@@ -98,8 +105,7 @@ on_deadline(uv_timer_t *timer)
     cpn_tls *t = timer->data;
 
     cpn_tls_ending(t, CPN_TLS_END_TIMEOUT, "the TLS handshake took too long");
-    cpn_tls_watch(t);
-    tell_end(t);
+    settle(t);
 }
 
 static void
@@ -107,12 +113,10 @@ deliver_later(cpn_later *l)
 {
     cpn_tls *t = cpn_container_of(l, cpn_tls, deliver);
 
+    t->busy = true;
     if (!t->dead && !t->paused)
         cpn_tls_digest(t);
-    if (t->dead)
-        return;
-    cpn_tls_watch(t);
-    tell_end(t);
+    settle(t);
 }
 
 static void

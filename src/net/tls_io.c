@@ -429,22 +429,34 @@ send_once(cpn_tls *t)
     cpn_pool_give(cpn_loop_pool(t->loop), &t->out);
 }
 
+static bool
+wants_more(const cpn_tls *t)
+{
+    return t->ready && (t->backlog.n > 0 || (t->shut_wanted && !t->shut_tls));
+}
+
+/* close_notify, once everything before it has left. */
+static void
+say_goodbye(cpn_tls *t)
+{
+    if (!t->ready || !t->shut_wanted || t->shut_tls || !cpn_tls_writable(t))
+        return;
+    t->shut_tls = true;
+    ERR_clear_error();
+    SSL_shutdown(t->ssl);
+}
+
 void
 cpn_tls_send(cpn_tls *t)
 {
     do {
         if (!t->stuck)
             work_off_backlog(t);
-        if (!t->out && t->ready && t->shut_wanted && !t->shut_tls && cpn_tls_writable(t)) {
-            t->shut_tls = true;
-            ERR_clear_error();
-            SSL_shutdown(t->ssl);
-        }
+        if (!t->out)
+            say_goodbye(t);
         if (t->out)
             send_once(t);
-        else
-            break;
-    } while (!t->stuck && cpn_tls_writable(t) && (t->backlog.n > 0 || t->out));
+    } while (!t->stuck && cpn_tls_writable(t) && (t->out || wants_more(t)));
     if (!t->out && t->shut_tls && !t->shut_tcp) {
         t->shut_tcp = true;
         shutdown(t->fd, SHUT_WR);

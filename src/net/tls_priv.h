@@ -49,6 +49,7 @@ struct cpn_tls {
     bool ready;
     bool paused;
     bool tcp_eof;
+    bool busy;        /* inside a callback that settles at its end */
     bool stuck;       /* the kernel took less than we had */
     bool room_wanted; /* room was found to be 0 */
     bool shut_wanted;
