@@ -15,10 +15,11 @@
 #include "model/reason.h"
 #include "store/store.h"
 
+struct cpn_principal;
 typedef struct cpn_identity cpn_identity;
 
 typedef struct cpn_identity_options {
-    const char *public_url;
+    const char *public_url; /* https://…; a slash at its end is dropped */
     int64_t access_token_ttl_s;
     int64_t refresh_token_ttl_s;
     const char *state_dir; /* signing key file: STATE/token-key.pem, 0600, made at first start */
@@ -27,6 +28,7 @@ typedef struct cpn_identity_options {
 /* Opens or makes the signing key and the tenant id. Blocking; start-up only. */
 cpn_rc cpn_identity_open(cpn_identity **out, uv_loop_t *loop, cpn_store *store,
                          const cpn_identity_options *o, cpn_err *err) CPN_MUST_CHECK;
+/* Credential jobs that still wait or run end without their done being called. */
 void cpn_identity_free(cpn_identity *i);
 const char *cpn_identity_tenant(const cpn_identity *i); /* GUID text */
 const char *cpn_identity_issuer(const cpn_identity *i);
@@ -46,8 +48,8 @@ cpn_rc cpn_identity_verify(cpn_identity *i, cpn_view token, int64_t now_s, cpn_c
                            cpn_reason *why, cpn_err *err) CPN_MUST_CHECK;
 void cpn_identity_forget_all(cpn_identity *i);
 
-/* Sign an access token for a principal; adds to out {access_token, token_type, expires_in,
- * expires_on, resource}. */
+/* Sign an access token for a user or service principal; adds to out {access_token, token_type,
+ * expires_in, expires_on (digits in a string, as managed identities have it), resource}. */
 cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now_s,
                           json_t *out, cpn_err *err) CPN_MUST_CHECK;
 /* id_token and client_info for users, as MSAL reads them. */
@@ -71,7 +73,8 @@ json_t *cpn_identity_jwks(const cpn_identity *i);
 /* The one-time code of the first administrator: made when no user exists, printed to the terminal
  * if there is one, else written to STATE/enrolment-code (0600). Valid until used. */
 cpn_rc cpn_enrolment_begin(cpn_identity *i, int tty_fd, cpn_err *err) CPN_MUST_CHECK;
-/* Constant-time; at most 10 wrong tries, then a new code is made (and announced again). */
+/* Constant-time, without case, dashes and spaces; O counts as 0, I and L as 1. At most 10 wrong
+ * tries, then a new code is made (and announced again). False when none is open. */
 bool cpn_enrolment_check(cpn_identity *i, cpn_view code);
 void cpn_enrolment_end(cpn_identity *i);
 

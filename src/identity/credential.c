@@ -1,0 +1,202 @@
+/* Passwords and client secrets: argon2id on worker threads, two at a time. */
+#include <argon2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "identity/identity_core.h"
+
+#define MEMORY_KIB 65536
+#define PASSES 3
+#define LANES 1
+#define SALT_BYTES 16
+#define HASH_BYTES 32
+#define PHC_MAX 256
+#define RUNNING_MAX 2
+#define WAITING_MAX 64
+
+/* What unknown users are checked against: the same work, and nobody's password. */
+static const char nobody[] = "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+typedef struct job {
+    uv_work_t work;
+    cpn_credentials *c;
+    struct job *next;
+    bool check;
+    bool known;
+    char phc[PHC_MAX];
+    cpn_secret secret;
+    cpn_rc rc;
+    cpn_credential_done *done;
+    void *owner;
+} job;
+
+struct cpn_credentials {
+    uv_loop_t *loop;
+    unsigned running;
+    unsigned waiting;
+    job *first;
+    job **last;
+    bool closed; /* the last running job frees it */
+};
+
+cpn_credentials *
+cpn_credentials_new(uv_loop_t *loop)
+{
+    cpn_credentials *c = cpn_xcalloc(1, sizeof(*c));
+
+    c->loop = loop;
+    c->last = &c->first;
+    return c;
+}
+
+static void
+job_free(job *j)
+{
+    cpn_secret_wipe(&j->secret);
+    explicit_bzero(j->phc, sizeof(j->phc));
+    free(j);
+}
+
+void
+cpn_credentials_free(cpn_credentials *c)
+{
+    if (!c)
+        return;
+    for (job *j = c->first, *next; j; j = next) {
+        next = j->next;
+        job_free(j);
+    }
+    c->first = NULL;
+    c->closed = true;
+    if (c->running == 0)
+        free(c);
+}
+
+/* Its costs are what we would ask for ourselves, or at least not absurd. */
+static bool
+phc_ok(const char *phc)
+{
+    unsigned m, t, p;
+
+    if (strncmp(phc, "$argon2id$v=19$", 15) != 0)
+        return false;
+    return sscanf(phc + 15, "m=%7u,t=%3u,p=%3u$", &m, &t, &p) == 3 && m <= 4 * MEMORY_KIB &&
+           t <= 10 && p <= 4;
+}
+
+static void
+run_check(job *j)
+{
+    bool usable = j->known && phc_ok(j->phc);
+    int got = argon2id_verify(usable ? j->phc : nobody, j->secret.b, j->secret.n);
+
+    j->rc = usable && got == ARGON2_OK ? CPN_OK : CPN_DENIED;
+}
+
+static void
+run_hash(job *j)
+{
+    uint8_t salt[SALT_BYTES];
+
+    cpn_random(salt, sizeof(salt));
+    j->rc = argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, j->secret.b, j->secret.n, salt,
+                                  sizeof(salt), HASH_BYTES, j->phc, sizeof(j->phc)) == ARGON2_OK
+                ? CPN_OK
+                : CPN_E_NOMEM;
+}
+
+static void
+work_cb(uv_work_t *w)
+{
+    job *j = w->data;
+
+    if (j->check)
+        run_check(j);
+    else
+        run_hash(j);
+    cpn_secret_wipe(&j->secret);
+}
+
+static void start_waiting(cpn_credentials *c);
+
+static void
+after_cb(uv_work_t *w, int status)
+{
+    job *j = w->data;
+    cpn_credentials *c = j->c;
+
+    c->running--;
+    if (status != 0)
+        j->rc = CPN_UNAVAILABLE;
+    if (c->closed) {
+        if (c->running == 0)
+            free(c);
+        job_free(j);
+        return;
+    }
+    start_waiting(c);
+    j->done(j->owner, j->rc, !j->check && j->rc == CPN_OK ? j->phc : NULL);
+    job_free(j);
+}
+
+static void
+start_waiting(cpn_credentials *c)
+{
+    while (c->first && c->running < RUNNING_MAX) {
+        job *j = c->first;
+
+        c->first = j->next;
+        if (!c->first)
+            c->last = &c->first;
+        c->waiting--;
+        c->running++;
+        j->work.data = j;
+        if (uv_queue_work(c->loop, &j->work, work_cb, after_cb) != 0)
+            abort(); /* fails only without a callback */
+    }
+}
+
+static cpn_rc
+submit(cpn_identity *i, const char *phc, bool check, const cpn_secret *secret, job *j)
+{
+    cpn_credentials *c = i->credentials;
+
+    j->c = c;
+    j->check = check;
+    j->known = phc && cpn_view_copy(cpn_view_str(phc), j->phc, sizeof(j->phc));
+    if (c->waiting >= WAITING_MAX ||
+        cpn_secret_set(&j->secret, cpn_secret_view(secret)) != CPN_OK) {
+        job_free(j);
+        return CPN_LIMIT;
+    }
+    *c->last = j;
+    c->last = &j->next;
+    c->waiting++;
+    start_waiting(c);
+    return CPN_OK;
+}
+
+static job *
+job_new(cpn_credential_done *done, void *owner)
+{
+    job *j = cpn_xcalloc(1, sizeof(*j));
+
+    j->done = done;
+    j->owner = owner;
+    return j;
+}
+
+cpn_rc
+cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_credential_done *done,
+                    void *owner)
+{
+    return submit(i, NULL, false, secret, job_new(done, owner));
+}
+
+cpn_rc
+cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,
+                     cpn_credential_done *done, void *owner)
+{
+    return submit(i, phc, true, secret, job_new(done, owner));
+}

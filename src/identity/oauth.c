@@ -1,0 +1,340 @@
+/* The grants of the token endpoint. */
+#include "identity/oauth.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "codec/chars.h"
+#include "codec/json.h"
+#include "identity/identity_core.h"
+#include "identity/refresh.h"
+#include "model/resource.h"
+
+#define NAME_MAX_BYTES 256
+#define SECRET_MAX_BYTES 1024
+#define SCOPE_MAX_BYTES 1024
+
+typedef enum grant_kind { GRANT_NONE, GRANT_PASSWORD, GRANT_CLIENT, GRANT_REFRESH } grant_kind;
+
+static const char *const grant_names[] = { [GRANT_NONE] = "",
+                                           [GRANT_PASSWORD] = "password",
+                                           [GRANT_CLIENT] = "client_credentials",
+                                           [GRANT_REFRESH] = "refresh_token" };
+
+typedef struct call {
+    cpn_oauth o;
+    grant_kind grant;
+    char name[NAME_MAX_BYTES + 1];
+    char client_id[CPN_CLIENT_ID_MAX + 1];
+    char scope[SCOPE_MAX_BYTES + 1];
+    char object_id[40];
+    cpn_refresh_grant refresh;
+    char token[CPN_REFRESH_TEXT];
+    json_t *answer;
+    cpn_oauth_done *done;
+    void *owner;
+} call;
+
+/* ---- answers ---- */
+
+static void
+finish(call *c, int status, json_t *body, const cpn_oauth_outcome *outcome)
+{
+    c->done(c->owner, status, body, outcome);
+    json_decref(body);
+    json_decref(c->answer);
+    explicit_bzero(c->token, sizeof(c->token));
+    free(c);
+}
+
+/* One way to say no: what the peer reads and what the log reads. */
+typedef struct refusal {
+    int status;
+    const char *error;
+    const char *description;
+    const char *reason;
+    bool wrong_secret;
+} refusal;
+
+static const refusal busy = { 503, "temporarily_unavailable",
+                              "the gateway is at one of its limits; try again shortly", "busy",
+                              false };
+static const refusal failed = { 503, "temporarily_unavailable",
+                                "the gateway failed; its log says why", "failed", false };
+
+static void
+refuse(call *c, const refusal *r)
+{
+    cpn_oauth_outcome outcome = { .wrong_secret = r->wrong_secret,
+                                  .grant = grant_names[c->grant],
+                                  .name = c->name,
+                                  .object_id = c->object_id,
+                                  .reason = r->reason };
+
+    finish(c, r->status,
+           json_pack("{s:s,s:s}", "error", r->error, "error_description", r->description),
+           &outcome);
+}
+
+static void
+refuse_request(call *c, const char *error, const char *description)
+{
+    refusal r = { 400, error, description, "bad_request", false };
+
+    refuse(c, &r);
+}
+
+/* The credential or the refresh token is no good; one sentence for each grant, whatever the cause.
+ */
+static void
+refuse_secret(call *c, const char *reason)
+{
+    static const refusal each[] = {
+        [GRANT_PASSWORD] = { 400, "invalid_grant", "the user name or password is wrong", NULL,
+                             true },
+        [GRANT_CLIENT] = { 401, "invalid_client", "the client id or secret is wrong", NULL, true },
+        [GRANT_REFRESH] = { 400, "invalid_grant",
+                            "the refresh token is unknown, used or expired; sign in again", NULL,
+                            true },
+    };
+    refusal r = each[c->grant];
+
+    r.reason = reason;
+    refuse(c, &r);
+}
+
+static void
+refuse_rc(call *c, cpn_rc rc)
+{
+    if (rc == CPN_NOT_FOUND)
+        refuse_secret(c, "unknown");
+    else
+        refuse(c, rc == CPN_LIMIT ? &busy : &failed);
+}
+
+/* ---- the form ---- */
+
+static bool
+copy_printable(cpn_view v, char *out, size_t size)
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] < 0x20 || v.p[i] == 0x7f)
+            return false;
+    return cpn_is_utf8(v) && cpn_view_copy(v, out, size);
+}
+
+static bool
+scope_has(const char *scope, const char *word)
+{
+    cpn_view rest = cpn_view_str(scope), head;
+    bool more = true;
+
+    while (more) {
+        more = cpn_view_cut(rest, ' ', &head, &rest);
+        if (cpn_view_is(head, word))
+            return true;
+    }
+    return false;
+}
+
+static bool
+read_form(call *c, const cpn_form *form)
+{
+    cpn_view grant = cpn_form_get(form, "grant_type");
+    cpn_view id = cpn_form_get(form, "client_id"), scope = cpn_form_get(form, "scope");
+
+    for (size_t i = 1; i < CPN_COUNT(grant_names); i++)
+        if (cpn_view_is(grant, grant_names[i]))
+            c->grant = (grant_kind)i;
+    if (!grant.p || grant.n == 0)
+        refuse_request(c, "invalid_request", "grant_type is missing");
+    else if (c->grant == GRANT_NONE)
+        refuse_request(c, "unsupported_grant_type",
+                       "grants are password, client_credentials and refresh_token");
+    else if (id.n == 0 || !copy_printable(id, c->client_id, sizeof(c->client_id)))
+        refuse_request(c, "invalid_request", "client_id is missing or too long");
+    else if (!copy_printable(scope, c->scope, sizeof(c->scope)))
+        refuse_request(c, "invalid_scope", "the scope is not printable text of <= 1024 bytes");
+    else
+        return true;
+    return false;
+}
+
+/* ---- issuing ---- */
+
+static void
+answered(call *c)
+{
+    cpn_oauth_outcome outcome = { .ok = true,
+                                  .grant = grant_names[c->grant],
+                                  .name = c->name,
+                                  .object_id = c->object_id,
+                                  .reason = "ok" };
+
+    if (c->token[0] && json_object_set_new(c->answer, "refresh_token", json_string(c->token)) < 0) {
+        refuse(c, &failed);
+        return;
+    }
+    finish(c, 200, cpn_steal(&c->answer), &outcome);
+}
+
+static void
+refresh_kept(void *owner, cpn_rc rc, const cpn_err *err)
+{
+    (void)err;
+    if (rc == CPN_OK)
+        answered(owner);
+    else
+        refuse_rc(owner, rc == CPN_LIMIT ? rc : CPN_E_STORE);
+}
+
+static void
+keep_refresh(call *c)
+{
+    cpn_identity *i = c->o.identity;
+    cpn_batch *b = cpn_batch_new();
+    cpn_rc rc;
+
+    if (!c->refresh.rotated) {
+        memcpy(c->refresh.object_id, c->object_id, sizeof(c->refresh.object_id));
+        memcpy(c->refresh.client_id, c->client_id, sizeof(c->refresh.client_id));
+    }
+    cpn_refresh_issue(b, &c->refresh, cpn_wall_ms(), i->refresh_token_ttl_s * 1000, c->token);
+    if ((rc = cpn_store_commit(i->store, b, refresh_kept, c)) != CPN_OK)
+        refuse_rc(c, rc);
+}
+
+/* The secret was right. Policy is asked again, since the loop has turned since. */
+static void
+issue(call *c)
+{
+    const cpn_principal *who = c->o.by_id(c->o.owner, cpn_view_str(c->object_id));
+    bool user = who && who->kind == CPN_PRINCIPAL_USER;
+    int64_t now = cpn_wall_s();
+    cpn_rc rc;
+
+    if (!who || !who->enabled) {
+        refuse_secret(c, "disabled");
+        return;
+    }
+    c->answer = json_object();
+    rc = cpn_identity_issue(c->o.identity, who, now, c->answer, NULL);
+    if (rc == CPN_OK && c->scope[0] &&
+        json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
+        rc = CPN_E_NOMEM;
+    if (rc == CPN_OK && user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "openid")))
+        rc = cpn_identity_issue_id(c->o.identity, who, c->client_id, now, c->answer, NULL);
+    if (rc != CPN_OK)
+        refuse_rc(c, rc);
+    else if (user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "offline_access")))
+        keep_refresh(c);
+    else
+        answered(c);
+}
+
+/* ---- the grants ---- */
+
+static void
+credential_checked(void *owner, cpn_rc rc, const char *phc)
+{
+    call *c = owner;
+
+    (void)phc;
+    if (rc == CPN_OK)
+        issue(c);
+    else if (rc == CPN_DENIED)
+        refuse_secret(c, c->object_id[0] ? "wrong_secret" : "unknown");
+    else
+        refuse_rc(c, rc);
+}
+
+static void
+check_secret(call *c, cpn_principal_kind kind, cpn_view secret)
+{
+    const cpn_principal *who = c->o.by_name(c->o.owner, cpn_view_str(c->name));
+    CPN_AUTO(cpn_secret_wipe) cpn_secret copy = { .n = 0 };
+    const char *phc = NULL;
+    cpn_rc rc;
+
+    if (who && who->kind == kind &&
+        cpn_view_copy(cpn_view_str(who->object_id), c->object_id, sizeof(c->object_id)) &&
+        who->enabled)
+        phc = c->o.credential(c->o.owner, who);
+    rc = cpn_secret_set(&copy, secret);
+    if (rc == CPN_OK)
+        rc = cpn_credential_check(c->o.identity, phc, &copy, credential_checked, c);
+    if (rc != CPN_OK)
+        refuse_rc(c, rc);
+}
+
+static void
+grant_secret(call *c, const cpn_form *form, bool user)
+{
+    cpn_view name = cpn_form_get(form, user ? "username" : "client_id");
+    cpn_view secret = cpn_form_get(form, user ? "password" : "client_secret");
+
+    if (name.n == 0 || !copy_printable(name, c->name, sizeof(c->name)))
+        refuse_request(c, "invalid_request",
+                       user ? "username is missing or too long"
+                            : "client_id is missing or too long");
+    else if (secret.n == 0 || secret.n > SECRET_MAX_BYTES)
+        refuse_request(c, "invalid_request",
+                       user ? "password is missing or too long"
+                            : "client_secret is missing or too long");
+    else
+        check_secret(c, user ? CPN_PRINCIPAL_USER : CPN_PRINCIPAL_SERVICE, secret);
+}
+
+static void
+refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
+{
+    call *c = owner;
+
+    if (rc != CPN_OK) {
+        refuse_rc(c, rc);
+        return;
+    }
+    c->refresh = *grant;
+    memcpy(c->object_id, grant->object_id, sizeof(c->object_id));
+    if (strcmp(grant->client_id, c->client_id) != 0)
+        refuse_secret(c, "other_client");
+    else
+        issue(c);
+}
+
+static void
+grant_refresh(call *c, const cpn_form *form)
+{
+    cpn_identity *i = c->o.identity;
+    cpn_refresh_ask ask = { .store = i->store,
+                            .now_ms = cpn_wall_ms(),
+                            .ttl_ms = i->refresh_token_ttl_s * 1000,
+                            .done = refresh_redeemed,
+                            .owner = c };
+    cpn_view token = cpn_form_get(form, "refresh_token");
+    cpn_rc rc;
+
+    if (token.n == 0) {
+        refuse_request(c, "invalid_request", "refresh_token is missing");
+        return;
+    }
+    if ((rc = cpn_refresh_redeem(&ask, token)) != CPN_OK)
+        refuse_rc(c, rc);
+}
+
+void
+cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, void *owner)
+{
+    call *c = cpn_xcalloc(1, sizeof(*c));
+
+    c->o = *o;
+    c->done = done;
+    c->owner = owner;
+    if (!read_form(c, form))
+        return;
+    if (c->grant == GRANT_REFRESH)
+        grant_refresh(c, form);
+    else
+        grant_secret(c, form, c->grant == GRANT_PASSWORD);
+}

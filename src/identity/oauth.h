@@ -1,0 +1,45 @@
+/* identity/oauth.h -- the token endpoint without HTTP (RFC 6749 4.3, 4.4, 5, 6): a form in, a
+ * status and a JSON object out.
+ *
+ * Grants: password, client_credentials, refresh_token. Any scope is granted, since a token says
+ * only who somebody is; offline_access adds a refresh token, openid an id_token. Unknown users,
+ * disabled ones and wrong passwords cost the same and read the same. Who may try how often is the
+ * caller's to decide: each outcome says whether a secret was wrong. */
+#ifndef CPN_IDENTITY_OAUTH_H
+#define CPN_IDENTITY_OAUTH_H
+
+#include "codec/form.h"
+#include "identity/identity.h"
+
+struct cpn_principal;
+
+/* What the endpoint asks of policy. Pointers need to live only until the loop turns. */
+typedef struct cpn_oauth {
+    cpn_identity *identity;
+    /* A user's sign-in name or a service principal's appId; NULL: unknown. */
+    const struct cpn_principal *(*by_name)(void *owner, cpn_view name);
+    const struct cpn_principal *(*by_id)(void *owner, cpn_view object_id);
+    /* Its argon2id text; NULL: it has none. */
+    const char *(*credential)(void *owner, const struct cpn_principal *who);
+    void *owner; /* outlives every open call */
+} cpn_oauth;
+
+/* For the audit record (login.ok, login.failed) and for penalties. Lives for the call of done. */
+typedef struct cpn_oauth_outcome {
+    bool ok;
+    bool wrong_secret; /* count it against its source */
+    const char *grant; /* "password", "client_credentials", "refresh_token", "" */
+    const char *name;  /* as sent (user name or client id): untrusted, printable, <= 256 bytes */
+    const char *object_id; /* "" unless known */
+    const char *reason;    /* the log's word: "wrong_secret", "unknown", "disabled", "busy", … */
+} cpn_oauth_outcome;
+
+/* status 200, 400, 401 or 503; body borrowed: tokens, or {"error","error_description"}. The answer
+ * needs Cache-Control: no-store. */
+typedef void cpn_oauth_done(void *owner, int status, const json_t *body,
+                            const cpn_oauth_outcome *outcome);
+
+/* The form is borrowed until this returns. done is called once, maybe before it returns. */
+void cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, void *owner);
+
+#endif

@@ -1,0 +1,174 @@
+/* Refresh tokens that rotate, and families that end when a used one comes again. */
+#include "identity/refresh.h"
+
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "codec/b64url.h"
+#include "codec/digest.h"
+#include "codec/json.h"
+
+#define KIND_LIVE "refresh"
+#define KIND_USED "refresh.used"
+#define KIND_REVOKED "refresh.revoked"
+
+/* ---- issuing ---- */
+
+static void
+put_json(cpn_batch *b, const char *kind, const uint8_t key[32], json_t *body, int64_t expires_ms)
+{
+    CPN_AUTO(cpn_json_auto) json_t *owned = body;
+    CPN_AUTO(cpn_buf_fini) cpn_buf text = { .max = 1024 };
+
+    if (!owned || cpn_json_dump(owned, &text) != CPN_OK)
+        abort(); /* bounded strings of ours: only memory can be missing */
+    cpn_batch_secret_put(b, kind, key, cpn_buf_view(&text), expires_ms);
+}
+
+void
+cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, int64_t ttl_ms,
+                  char token[CPN_REFRESH_TEXT])
+{
+    uint8_t secret[32], key[32];
+    char family[CPN_UUID_TEXT];
+    cpn_uuid fresh;
+
+    cpn_uuid_new(&fresh);
+    cpn_uuid_text(&fresh, family);
+    if (grant->rotated)
+        memcpy(family, grant->family, sizeof(family));
+    cpn_random(secret, sizeof(secret));
+    if (!cpn_b64url_encode((cpn_view){ secret, sizeof(secret) }, token, CPN_B64_SIZE(32)))
+        abort();
+    explicit_bzero(secret, sizeof(secret));
+    cpn_sha256(cpn_view_str(token), key);
+    put_json(b, KIND_LIVE, key,
+             json_pack("{s:s,s:s,s:s}", "objectId", grant->object_id, "clientId", grant->client_id,
+                       "family", family),
+             now_ms + ttl_ms);
+    if (grant->rotated)
+        put_json(b, KIND_USED, grant->used,
+                 json_pack("{s:s,s:I}", "family", family, "usedMs", (json_int_t)now_ms),
+                 now_ms + ttl_ms);
+}
+
+/* ---- redeeming ---- */
+
+typedef struct redemption {
+    cpn_refresh_ask ask;
+    cpn_refresh_grant grant;
+} redemption;
+
+static void
+finish(redemption *r, cpn_rc rc)
+{
+    cpn_refresh_done *done = r->ask.done;
+    void *owner = r->ask.owner;
+    cpn_refresh_grant grant = r->grant;
+
+    free(r);
+    done(owner, rc, rc == CPN_OK ? &grant : NULL);
+}
+
+static bool
+read_str(const json_t *j, const char *name, char *out, size_t size)
+{
+    return cpn_view_copy(cpn_view_str(json_string_value(json_object_get(j, name))), out, size) &&
+           out[0];
+}
+
+static void
+family_key(const redemption *r, uint8_t out[32])
+{
+    cpn_sha256(cpn_view_str(r->grant.family), out);
+}
+
+/* The token was taken; is its family alive? */
+static void
+revoked_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    (void)body;
+    (void)err;
+    finish(owner, rc == CPN_NOT_FOUND ? CPN_OK : rc == CPN_OK ? CPN_NOT_FOUND : rc);
+}
+
+static void
+revoked(void *owner, cpn_rc rc, const cpn_err *err)
+{
+    (void)err;
+    finish(owner, rc == CPN_OK ? CPN_NOT_FOUND : rc);
+}
+
+/* Unknown as a live token: was it one that somebody used before? */
+static void
+used_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    redemption *r = owner;
+    CPN_AUTO(cpn_json_auto) json_t *j = NULL;
+    uint8_t key[32];
+    int64_t used_ms = 0;
+    cpn_batch *b;
+
+    (void)err;
+    if (rc != CPN_OK || cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
+        !read_str(j, "family", r->grant.family, sizeof(r->grant.family))) {
+        finish(r, rc == CPN_OK ? CPN_NOT_FOUND : rc);
+        return;
+    }
+    used_ms = json_integer_value(json_object_get(j, "usedMs"));
+    if (r->ask.now_ms - used_ms <= CPN_REFRESH_GRACE_S * 1000) {
+        finish(r, CPN_NOT_FOUND);
+        return;
+    }
+    family_key(r, key);
+    b = cpn_batch_new();
+    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"),
+                         r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
+    if ((rc = cpn_store_commit(r->ask.store, b, revoked, r)) != CPN_OK)
+        finish(r, rc);
+}
+
+static void
+live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    redemption *r = owner;
+    CPN_AUTO(cpn_json_auto) json_t *j = NULL;
+    uint8_t key[32];
+
+    (void)err;
+    if (rc == CPN_NOT_FOUND)
+        rc = cpn_store_secret_get(r->ask.store, KIND_USED, r->grant.used, used_read, r);
+    else if (rc != CPN_OK)
+        ;
+    else if (cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
+             !read_str(j, "objectId", r->grant.object_id, sizeof(r->grant.object_id)) ||
+             !read_str(j, "clientId", r->grant.client_id, sizeof(r->grant.client_id)) ||
+             !read_str(j, "family", r->grant.family, sizeof(r->grant.family))) {
+        rc = CPN_NOT_FOUND;
+    } else {
+        r->grant.rotated = true;
+        family_key(r, key);
+        rc = cpn_store_secret_get(r->ask.store, KIND_REVOKED, key, revoked_read, r);
+    }
+    if (rc != CPN_OK)
+        finish(r, rc);
+}
+
+cpn_rc
+cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token)
+{
+    uint8_t secret[CPN_B64_BYTES(CPN_REFRESH_TEXT)];
+    redemption *r;
+    size_t n = 0;
+    cpn_rc rc;
+
+    if (cpn_b64url_decode(token, secret, sizeof(secret), &n) != CPN_OK || n != 32)
+        return CPN_NOT_FOUND;
+    explicit_bzero(secret, sizeof(secret));
+    r = cpn_xcalloc(1, sizeof(*r));
+    r->ask = *ask;
+    cpn_sha256(token, r->grant.used);
+    if ((rc = cpn_store_secret_take(ask->store, KIND_LIVE, r->grant.used, live_taken, r)) != CPN_OK)
+        free(r);
+    return rc;
+}

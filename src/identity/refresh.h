@@ -1,0 +1,47 @@
+/* identity/refresh.h -- refresh tokens: opaque, 256 bits, stored as SHA-256, one use each.
+ *
+ * Each use hands out a successor; all successors of one sign-in are a family. A used token that
+ * comes again more than CPN_REFRESH_GRACE_S after its use was copied by somebody: the family is
+ * revoked, and every holder signs in anew. Within the grace it is only refused: two processes of
+ * one user may share a token file.
+ *
+ * In the store, as secrets: "refresh" (token → grant), "refresh.used" (token → family, when),
+ * "refresh.revoked" (family). */
+#ifndef CPN_IDENTITY_REFRESH_H
+#define CPN_IDENTITY_REFRESH_H
+
+#include "store/store.h"
+
+#define CPN_REFRESH_TEXT 44 /* 32 bytes as base64url, terminated */
+#define CPN_REFRESH_GRACE_S 60
+#define CPN_CLIENT_ID_MAX 128
+
+/* Whom a token stands for. used, family: filled by redeem; zero for a new sign-in. */
+typedef struct cpn_refresh_grant {
+    char object_id[40];
+    char client_id[CPN_CLIENT_ID_MAX + 1];
+    char family[CPN_UUID_TEXT];
+    bool rotated;
+    uint8_t used[32];
+} cpn_refresh_grant;
+
+/* Add a new token for grant to the batch; token gets its text, for the answer once the batch is
+ * committed. A grant that redeem gave keeps its family. */
+void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, int64_t ttl_ms,
+                       char token[CPN_REFRESH_TEXT]);
+
+/* Use a token up. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used, expired or revoked;
+ * CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a revocation must outlive. Returns CPN_NOT_FOUND (not a
+ * token, done is not called) or CPN_LIMIT at once. */
+typedef void cpn_refresh_done(void *owner, cpn_rc rc, const cpn_refresh_grant *grant);
+
+typedef struct cpn_refresh_ask {
+    cpn_store *store;
+    int64_t now_ms, ttl_ms;
+    cpn_refresh_done *done;
+    void *owner;
+} cpn_refresh_ask;
+
+cpn_rc cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token) CPN_MUST_CHECK;
+
+#endif
