@@ -1,0 +1,96 @@
+/* What no single setting can say: rules between settings. */
+#include "config/check.h"
+
+#include "codec/yaml.h"
+
+/* Blame the setting where it stands; one that only has its default, at the file's beginning. */
+static void
+blame(const cpn_yaml_node *root, const char *key, cpn_yaml_errors *e, const char *what)
+{
+    const cpn_yaml_node *n = cpn_yaml_get(root, key);
+
+    if (n)
+        cpn_yaml_error(e, n, "%s", what);
+    else
+        cpn_yaml_error(e, root, "%s: %s", key, what);
+}
+
+static bool
+all_loopback(const cpn_config_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        cpn_addr addr;
+        uint16_t port;
+        if (cpn_addr_port_parse(&addr, &port, cpn_view_str(l->item[i]), NULL) != CPN_OK ||
+            !cpn_addr_is_loopback(&addr))
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_host(cpn_view host)
+{
+    for (size_t i = 0; i < host.n; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-.", host.p[i]) || !host.p[i])
+            return false;
+    return host.n > 0 && host.n <= 253 && host.p[0] != '.' && host.p[0] != '-';
+}
+
+/* https://NAME or https://NAME:PORT, lower case, nothing behind. */
+static bool
+is_public_url(const char *text)
+{
+    cpn_view v = cpn_view_str(text), host, port;
+    uint64_t n = 443;
+
+    if (!cpn_view_starts(v, "https://"))
+        return false;
+    if (cpn_view_cut(cpn_view_skip(v, 8), ':', &host, &port) &&
+        (!cpn_view_u64(port, 65535, &n) || n == 0))
+        return false;
+    return is_host(host);
+}
+
+static void
+check_addresses(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    if (!all_loopback(&c->admin_listen))
+        blame(root, "admin_listen", e, "serves without TLS (expected a loopback address)");
+    if (c->fence_allow_loopback && !all_loopback(&c->listen))
+        blame(root, "fence_allow_loopback", e,
+              "for tests and demos only (expected every address of listen to be loopback)");
+    if (!is_public_url(c->public_url))
+        blame(root, "public_url", e, "expected https://NAME or https://NAME:PORT in lower case");
+}
+
+static void
+check_files(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    if (!c->tls_cert[0] != !c->tls_key[0])
+        blame(root, c->tls_cert[0] ? "tls_cert" : "tls_key", e,
+              "tls_cert and tls_key go together (expected both or neither)");
+    if (!c->state_dir[0])
+        blame(root, "state_dir", e, "empty (expected a directory)");
+    if (strncmp(c->store, "sqlite:/", 8) != 0)
+        blame(root, "store", e, "expected sqlite:/PATH");
+}
+
+static void
+check_limits(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    if (c->preauth_source_max > c->preauth_max)
+        blame(root, "preauth_source_max", e, "more than preauth_max");
+    if (c->penalty_threshold > c->penalty_max)
+        blame(root, "penalty_threshold", e, "more than penalty_max: nobody would ever be refused");
+    if (c->access_token_ttl > c->refresh_token_ttl)
+        blame(root, "access_token_ttl", e, "more than refresh_token_ttl");
+}
+
+void
+cpn_config_check(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    check_addresses(c, root, e);
+    check_files(c, root, e);
+    check_limits(c, root, e);
+}
