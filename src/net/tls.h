@@ -62,6 +62,7 @@ cpn_rc cpn_tls_new(cpn_tls **out, cpn_loop *loop, CPN_TAKES int fd, const cpn_tl
  * is called any more. NULL is fine. */
 void cpn_tls_free(cpn_tls *t);
 
+/* events NULL: nobody for now; what comes waits. */
 void cpn_tls_set_owner(cpn_tls *t, const cpn_tls_events *events, void *owner);
 /* Stop taking bytes from the socket, and on_bytes; false: go on, with what was left first. */
 void cpn_tls_pause(cpn_tls *t, bool paused);

@@ -1,0 +1,288 @@
+/* net/rawrelay: WebSocket rules, both directions, ends, judgement, back-pressure. */
+#include "nettest.h"
+
+#include "net/rawrelay.h"
+
+typedef struct fixture {
+    nettest nt;
+    cpn_rawrelay *r[2]; /* 0: server, 1: client */
+    int sock[2];        /* far ends: target, app */
+    bool ended[2];
+    cpn_raw_why why[2];
+    uint64_t up, down;
+} fixture;
+
+static void
+on_end(void *owner, cpn_rawrelay *r, const cpn_raw_end *end)
+{
+    fixture *f = owner;
+    int side = r == f->r[1];
+
+    assert_false(f->ended[side]);
+    f->ended[side] = true;
+    f->why[side] = end->why;
+    if (side == 0) {
+        f->up = end->up;
+        f->down = end->down;
+    }
+}
+
+static void
+attach(fixture *f, int side)
+{
+    int fd[2];
+
+    nettest_sockets(fd);
+    f->sock[side] = fd[0];
+    cpn_rawrelay_attach(f->r[side], fd[1]);
+}
+
+/* hand_side: let a peer that speaks by hand be the client instead. */
+static cpn_tls *
+start(fixture *f, const cpn_judge *judge, hand *h, unsigned ping_ms)
+{
+    cpn_raw_opts opts = { .role = CPN_WS_SERVER, .on_end = on_end, .owner = f, .ping_ms = ping_ms };
+    cpn_tls *t[2];
+    cpn_err err = { 0 };
+
+    memset(f, 0, sizeof(*f));
+    nettest_start(&f->nt);
+    nettest_tls(&f->nt, &t[0], &t[1], "gate.test");
+    if (judge)
+        opts.judge = *judge;
+    assert_int_equal(cpn_rawrelay_new(&f->r[0], f->nt.loop, t[0], &opts, &err), CPN_OK);
+    if (h) {
+        memset(h, 0, sizeof(*h));
+        cpn_tls_set_owner(t[1], &hand_events, h);
+        while (cpn_tls_room(t[1]) == 0)
+            uv_run(&f->nt.uv, UV_RUN_ONCE);
+        return t[1];
+    }
+    opts = (cpn_raw_opts){ .role = CPN_WS_CLIENT, .on_end = on_end, .owner = f };
+    assert_int_equal(cpn_rawrelay_new(&f->r[1], f->nt.loop, t[1], &opts, &err), CPN_OK);
+    attach(f, 1);
+    return NULL;
+}
+
+static void
+stop(fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        if (f->sock[i] > 0)
+            close(f->sock[i]);
+        cpn_rawrelay_free(f->r[i]);
+    }
+    nettest_stop(&f->nt);
+}
+
+static void
+websocket_rules_are_kept(void **state)
+{
+    static const struct {
+        const char *why;
+        size_t n;
+        uint8_t b[16];
+        unsigned code;
+    } refused[] = {
+        { "unmasked", 2, { 0x82, 0x00 }, 1002 },
+        { "text", 6, { 0x81, 0x80 }, 1003 },
+        { "reserved", 6, { 0xf2, 0x80 }, 1002 },
+        { "continuation of nothing", 6, { 0x80, 0x80 }, 1002 },
+        { "message in a message", 12, { 0x02, 0x80, 0, 0, 0, 0, 0x82, 0x80 }, 1002 },
+        { "long ping", 8, { 0x89, 0xfe, 0, 126 }, 1002 },
+    };
+    static hand h;
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(refused); i++) {
+        fixture f;
+        cpn_tls *t = start(&f, NULL, &h, 0);
+
+        attach(&f, 0);
+        assert_int_equal(cpn_tls_write(t, refused[i].b, refused[i].n), CPN_OK);
+        nettest_until(&f.nt, &f.ended[0]);
+        if (f.why[0] != CPN_RAW_PROTOCOL)
+            fail_msg("%s: %d", refused[i].why, f.why[0]);
+        nettest_until(&f.nt, &h.ended);
+        if (h.got[0] != 0x88 || (unsigned)(h.got[2] << 8 | h.got[3]) != refused[i].code)
+            fail_msg("%s: %02x %u", refused[i].why, h.got[0], (unsigned)(h.got[2] << 8 | h.got[3]));
+        cpn_tls_free(t);
+        stop(&f);
+    }
+}
+
+static cpn_verdict
+never(void *arg, cpn_view first, bool last)
+{
+    char *got = arg;
+
+    (void)last;
+    snprintf(got, 64, "%.*s", (int)CPN_MIN(first.n, 60), (const char *)first.p);
+    return CPN_VERDICT_NO;
+}
+
+/* A denied session has no target: its first bytes are seen, it is told no, it is closed. */
+static void
+denied_sessions_are_answered(void **state)
+{
+    static const uint8_t frame[] = { 0x82, 0x84, 0, 0, 0, 0, 'S', 'S', 'H', '-' };
+    char got[64] = "";
+    cpn_judge judge = { .up = never, .arg = got };
+    static hand h;
+    fixture f;
+    cpn_tls *t = start(&f, &judge, &h, 0);
+
+    (void)state;
+    assert_int_equal(cpn_tls_write(t, frame, sizeof(frame)), CPN_OK);
+    nettest_turns(&f.nt, 5);
+    assert_string_equal(got, "SSH-");
+    cpn_rawrelay_say(f.r[0], CPN_VIEW_LIT("no"));
+    cpn_rawrelay_close(f.r[0], CPN_WS_CLOSE_POLICY, "denied");
+    while (h.n < 14)
+        uv_run(&f.nt.uv, UV_RUN_ONCE);
+    assert_memory_equal(h.got,
+                        "\x82\x02no\x88\x08\x03\xf0"
+                        "denied",
+                        14);
+    cpn_tls_free(t);
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.why[0], CPN_RAW_ENDED);
+    stop(&f);
+}
+
+static void
+fragments_and_pings_are_accepted(void **state)
+{
+    static const uint8_t frames[] = { 0x02, 0x81, 0, 0,    0,    0, 'a',     0x00,   0x80, 0,
+                                      0,    0,    0, 0x89, 0x81, 0, 0,       0,      0,    'p',
+                                      0x80, 0x82, 1, 2,    3,    4, 'b' ^ 1, 'c' ^ 2 };
+    static hand h;
+    fixture f;
+    char b[8];
+    cpn_tls *t = start(&f, NULL, &h, 0);
+
+    (void)state;
+    attach(&f, 0);
+    for (size_t i = 0; i < sizeof(frames); i++) {
+        assert_int_equal(cpn_tls_write(t, frames + i, 1), CPN_OK);
+        nettest_turns(&f.nt, 2);
+    }
+    nettest_turns(&f.nt, 5);
+    assert_int_equal(read(f.sock[0], b, sizeof(b)), 3);
+    assert_memory_equal(b, "abc", 3);
+    assert_memory_equal(h.got, "\x8a\x01p", 3);
+    cpn_tls_free(t);
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.why[0], CPN_RAW_CLOSED_CLIENT);
+    assert_int_equal(f.up, 3);
+    stop(&f);
+}
+
+static void
+bytes_arrive_and_ends_are_passed_on(void **state)
+{
+    static uint8_t a[65536], b[65536];
+    uint64_t sent = 0, got = 0, total = 20u << 20;
+    fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(a); i++)
+        a[i] = (uint8_t)(i * 7 >> 3);
+    for (int from = 0; from < 2; from++) {
+        start(&f, NULL, NULL, 0);
+        attach(&f, 0);
+        sent = got = 0;
+        while (got < total) {
+            ssize_t n = 0;
+
+            if (sent < total)
+                n = write(f.sock[from], a + sent % 65536,
+                          (size_t)CPN_MIN(65536 - sent % 65536, total - sent));
+            sent += (uint64_t)CPN_MAX(n, 0);
+            if (sent == total)
+                shutdown(f.sock[from], SHUT_WR);
+            n = read(f.sock[!from], b, (size_t)(65536 - got % 65536));
+            if (n > 0)
+                assert_memory_equal(b, a + got % 65536, (size_t)n);
+            got += (uint64_t)CPN_MAX(n, 0);
+            nettest_turns(&f.nt, 1);
+        }
+        nettest_until(&f.nt, &f.ended[0]);
+        nettest_until(&f.nt, &f.ended[1]);
+        assert_int_equal(f.why[0], from == 0 ? CPN_RAW_CLOSED_TARGET : CPN_RAW_CLOSED_CLIENT);
+        assert_int_equal(from == 0 ? f.down : f.up, total);
+        assert_int_equal(f.nt.quota.used, 0);
+        stop(&f);
+    }
+}
+
+static void
+a_full_target_stops_the_client(void **state)
+{
+    static uint8_t chunk[65536];
+    uint64_t sent = 0;
+    int idle = 0;
+    fixture f;
+
+    (void)state;
+    start(&f, NULL, NULL, 0);
+    attach(&f, 0);
+    while (idle < 50) {
+        ssize_t n = write(f.sock[1], chunk, sizeof(chunk));
+
+        idle = n > 0 ? 0 : idle + 1;
+        sent += (uint64_t)CPN_MAX(n, 0);
+        nettest_turns(&f.nt, 1);
+    }
+    assert_true(f.nt.quota.used <= 3 * CPN_BLOCK_LARGE);
+    shutdown(f.sock[1], SHUT_WR);
+    for (uint64_t got = 0; got < sent;) {
+        ssize_t n = read(f.sock[0], chunk, sizeof(chunk));
+
+        got += (uint64_t)CPN_MAX(n, 0);
+        nettest_turns(&f.nt, 1);
+    }
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.up, sent);
+    stop(&f);
+}
+
+static void
+broken_targets_and_silent_clients_end_it(void **state)
+{
+    static hand h;
+    fixture f;
+    cpn_tls *t;
+
+    (void)state;
+    start(&f, NULL, NULL, 0);
+    attach(&f, 0);
+    nettest_turns(&f.nt, 10);
+    close(f.sock[0]);
+    f.sock[0] = 0;
+    assert_int_equal(write(f.sock[1], "x", 1), 1);
+    nettest_until(&f.nt, &f.ended[1]);
+    assert_true(f.why[0] == CPN_RAW_CLOSED_TARGET || f.why[0] == CPN_RAW_RESET_TARGET);
+    stop(&f);
+
+    t = start(&f, NULL, &h, 5);
+    attach(&f, 0);
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.why[0], CPN_RAW_DEAD);
+    cpn_tls_free(t);
+    stop(&f);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(websocket_rules_are_kept),
+        cmocka_unit_test(denied_sessions_are_answered),
+        cmocka_unit_test(fragments_and_pings_are_accepted),
+        cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
+        cmocka_unit_test(a_full_target_stops_the_client),
+        cmocka_unit_test(broken_targets_and_silent_clients_end_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
