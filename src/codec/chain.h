@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "codec/digest.h"
 
-#define CPN_RECORD_MAX 16384 /* bytes of a record's canonical form */
+#define CPN_RECORD_MAX 65536 /* bytes of a record's canonical form */
 
 /* Zero value: an empty chain. */
 typedef struct cpn_chain_head {

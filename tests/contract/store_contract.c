@@ -483,9 +483,13 @@ unsafe_places_are_refused(void **state)
 {
     fixture *f = *state;
     char link_path[160];
+    struct stat st;
 
     if (!backend_now->is_sqlite)
         skip();
+    snprintf(link_path, sizeof(link_path), "%s-wal", f->path);
+    assert_int_equal(stat(link_path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
     fixture_close(f);
     assert_int_equal(chmod(f->path, 0640), 0);
     refuse_open(f, "is open to other users (mode 0640): chmod 600");
