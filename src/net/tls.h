@@ -72,10 +72,12 @@ void cpn_tls_pause(cpn_tls *t, bool paused);
 size_t cpn_tls_room(const cpn_tls *t);
 /* Encrypt n bytes into the output: records of at most CPN_TLS_RECORD, so write in those units.
  * Small messages (control frames, answers) may exceed the room by up to 16 KiB in all, beyond:
- * CPN_AGAIN and nothing was taken. Goes out at the end of the turn or at flush. */
+ * CPN_AGAIN and nothing was taken. CPN_EOF: the connection has ended. Goes out at the end of the
+ * turn or at flush. */
 cpn_rc cpn_tls_write(cpn_tls *t, const uint8_t *p, size_t n) CPN_MUST_CHECK;
 /* Like cpn_tls_write for answers of any length: what has no room is kept (bounded by max, at most
- * 16 MiB) and goes out as room appears, before on_room. CPN_LIMIT: over max. Not for the relay. */
+ * 16 MiB) and goes out as room appears, before on_room. CPN_LIMIT: over max; CPN_EOF as above. Not
+ * for the relay. */
 cpn_rc cpn_tls_write_all(cpn_tls *t, cpn_view v, size_t max) CPN_MUST_CHECK;
 /* Send now what is gathered. */
 void cpn_tls_flush(cpn_tls *t);
