@@ -1,5 +1,8 @@
-/* Random identifiers and their one spelling: 8-4-4-4-12 hexadecimal digits. */
+/* Random and named identifiers and their one spelling: 8-4-4-4-12 hexadecimal digits. */
 #include "model/uuid.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
 
 #include "base/secret.h"
 
@@ -9,6 +12,40 @@ cpn_uuid_new(cpn_uuid *out)
     cpn_random(out->b, sizeof(out->b));
     out->b[6] = (uint8_t)((out->b[6] & 0x0f) | 0x40);
     out->b[8] = (uint8_t)((out->b[8] & 0x3f) | 0x80);
+}
+
+static void
+named(cpn_uuid *out, const cpn_uuid *space, cpn_view name)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) != 1 ||
+        EVP_DigestUpdate(ctx, space->b, sizeof(space->b)) != 1)
+        abort();
+    for (size_t i = 0; i < name.n; i++) {
+        uint8_t c = name.p[i];
+
+        c = (uint8_t)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        if (EVP_DigestUpdate(ctx, &c, 1) != 1)
+            abort();
+    }
+    if (EVP_DigestFinal_ex(ctx, hash, NULL) != 1)
+        abort();
+    EVP_MD_CTX_free(ctx);
+    memcpy(out->b, hash, sizeof(out->b));
+    out->b[6] = (uint8_t)((out->b[6] & 0x0f) | 0x50);
+    out->b[8] = (uint8_t)((out->b[8] & 0x3f) | 0x80);
+}
+
+void
+cpn_uuid_of_name(cpn_uuid *out, cpn_view name)
+{
+    static const cpn_uuid nil;
+    cpn_uuid space;
+
+    named(&space, &nil, CPN_VIEW_LIT("caponier"));
+    named(out, &space, name);
 }
 
 /* A dash stands in front of these bytes. */

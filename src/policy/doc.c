@@ -291,15 +291,17 @@ find_twice(const cpn_doc *d)
 }
 
 cpn_rc
-cpn_doc_links(cpn_doc *d, const cpn_shape *s, const char *path, const json_t *list, cpn_kind kind,
-              size_t min, size_t max)
+cpn_doc_links(cpn_doc *d, const cpn_shape *s, const char *key, cpn_kind kind, size_t min,
+              size_t max)
 {
-    char at[CPN_PATH_MAX];
+    const json_t *list = json_object_get(d->body, key);
+    char path[CPN_PATH_MAX], at[CPN_PATH_MAX];
     const cpn_ref *twice;
     cpn_rc rc;
 
     if (!list)
         return CPN_OK;
+    snprintf(path, sizeof(path), "body.%s", key);
     if ((rc = cpn_shape_count(s, path, list, min, max)) != CPN_OK)
         return rc;
     for (size_t i = 0; i < json_array_size(list); i++)

@@ -100,11 +100,11 @@ cpn_doc_read_fn cpn_read_subscription, cpn_read_group, cpn_read_network, cpn_rea
     cpn_read_scale_set, cpn_read_machine, cpn_read_bastion, cpn_read_principal, cpn_read_credential,
     cpn_read_role, cpn_read_assignment;
 
-/* For the readers: set links[i] to the id in value, which must be of this kind. */
+/* For the readers: add the id in value to links, which must be of this kind. */
 cpn_rc cpn_doc_link(cpn_doc *d, const cpn_shape *s, const char *path, const json_t *value,
                     cpn_kind kind) CPN_MUST_CHECK;
-/* A whole list of them, each once. min..max elements; absent list NULL is empty. */
-cpn_rc cpn_doc_links(cpn_doc *d, const cpn_shape *s, const char *path, const json_t *list,
-                     cpn_kind kind, size_t min, size_t max) CPN_MUST_CHECK;
+/* The whole list under a key of the body, each once; min..max elements; absent is empty. */
+cpn_rc cpn_doc_links(cpn_doc *d, const cpn_shape *s, const char *key, cpn_kind kind, size_t min,
+                     size_t max) CPN_MUST_CHECK;
 
 #endif

@@ -131,9 +131,8 @@ cpn_read_machine(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 
     (void)allow_loopback;
     if ((rc = cpn_shape_fields(s, "body", d->body, fields, CPN_COUNT(fields))) != CPN_OK ||
-        (rc = cpn_doc_links(d, s, "body.networkInterfaces",
-                            json_object_get(d->body, "networkInterfaces"), CPN_K_NIC, 1,
-                            CPN_MACHINE_NICS_MAX)) != CPN_OK ||
+        (rc = cpn_doc_links(d, s, "networkInterfaces", CPN_K_NIC, 1, CPN_MACHINE_NICS_MAX)) !=
+            CPN_OK ||
         (rc = read_host_keys(d, s, json_object_get(d->body, "sshHostKeys"))) != CPN_OK)
         return rc;
     return check_tags(s, json_object_get(d->body, "tags"));

@@ -43,8 +43,7 @@ cpn_read_network(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
         if ((rc = read_prefix(d, s, cpn_shape_at(at, "body.addressPrefixes", i),
                               json_array_get(list, i), allow_loopback)) != CPN_OK)
             return rc;
-    rc = cpn_doc_links(d, s, "body.peerings", json_object_get(d->body, "peerings"), CPN_K_NETWORK,
-                       0, CPN_NETWORK_PEERINGS_MAX);
+    rc = cpn_doc_links(d, s, "peerings", CPN_K_NETWORK, 0, CPN_NETWORK_PEERINGS_MAX);
     for (unsigned i = 0; rc == CPN_OK && i < d->links_n; i++)
         if (strcmp(d->links[i].lower, d->self.lower) == 0)
             return cpn_shape_bad(s, cpn_shape_at(at, "body.peerings", i),

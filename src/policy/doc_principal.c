@@ -84,8 +84,7 @@ cpn_read_principal(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
     d->as.principal.enabled = json_is_true(json_object_get(d->body, "enabled"));
     if ((rc = read_app_id(d, s)) != CPN_OK)
         return rc;
-    return cpn_doc_links(d, s, "body.members", json_object_get(d->body, "members"), CPN_K_PRINCIPAL,
-                         0, CPN_GROUP_MEMBERS_MAX);
+    return cpn_doc_links(d, s, "members", CPN_K_PRINCIPAL, 0, CPN_GROUP_MEMBERS_MAX);
 }
 
 cpn_rc

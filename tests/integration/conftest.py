@@ -50,7 +50,7 @@ def inventory(**over):
 
 @pytest.fixture(scope="session")
 def folder():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="caponier-"))
+    path = pathlib.Path(tempfile.mkdtemp(prefix="caponier-", dir="/var/tmp"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -44,16 +44,15 @@ def xrdp(network, folder, sshd):
     start.chmod(0o755)
     pam = d / "pam"
     pam.write_text("auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n")
-    binds = " && ".join([*(f"mount --bind {sshd.dir}/{f} /etc/{f}" for f in ("passwd", "shadow", "group")),
-                         f"mount --bind {etc} /etc/xrdp", f"mount --bind {pam} /etc/pam.d/xrdp-sesman",
-                         "mount -t tmpfs tmpfs /run", "mkdir -p /run/xrdp/sockdir", "chmod 3777 /run/xrdp/sockdir",
-                         f"mount -t tmpfs tmpfs /tmp -o mode=1777" if not str(folder).startswith("/tmp") else "true",
-                         "mkdir -p /tmp/.X11-unix && chmod 1777 /tmp/.X11-unix", "mount -t tmpfs tmpfs /var/log"])
+    binds = [*(f"mount --bind {sshd.dir}/{f} /etc/{f}" for f in ("passwd", "shadow", "group")),
+             f"mount --bind {etc} /etc/xrdp", f"mount --bind {pam} /etc/pam.d/xrdp-sesman",
+             "mount -t tmpfs tmpfs /run", "mkdir -p /run/xrdp/sockdir", "chmod 3777 /run/xrdp/sockdir",
+             "mount -t tmpfs -o mode=1777 tmpfs /tmp", "mkdir -m 1777 /tmp/.X11-unix", "mount -t tmpfs tmpfs /var/log"]
     log = open(d / "log", "wb")
-    p = subprocess.Popen(network.machines.argv("unshare", "-m", "-p", "-f", "--mount-proc", "--kill-child", "sh", "-c",
-                                               f"{binds} && /usr/sbin/xrdp-sesman --nodaemon & {'sleep 0.2;'} exec /usr/sbin/xrdp --nodaemon"
-                                               if False else f"{binds} && (/usr/sbin/xrdp-sesman --nodaemon & exec /usr/sbin/xrdp --nodaemon)"),
-                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    p = subprocess.Popen(network.machines.argv(
+        "unshare", "-m", "-p", "-f", "--mount-proc", "--kill-child", "sh", "-c",
+        " && ".join(binds) + " && (/usr/sbin/xrdp-sesman --nodaemon & exec /usr/sbin/xrdp --nodaemon)"),
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def up():
         assert p.poll() is None, (d / "log").read_text()

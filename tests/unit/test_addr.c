@@ -259,6 +259,8 @@ identifiers_have_one_text(void **state)
     assert_true(cpn_uuid_parse(&b, cpn_view_str(text)) && cpn_uuid_eq(&a, &b));
     assert_true(cpn_uuid_parse(&b, CPN_VIEW_LIT("ABCDEFab-0123-4567-89ab-cdefABCDEF01")));
     assert_string_equal(cpn_uuid_text(&b, text), "abcdefab-0123-4567-89ab-cdefabcdef01");
+    cpn_uuid_of_name(&a, CPN_VIEW_LIT("Ada@example.test"));
+    assert_string_equal(cpn_uuid_text(&a, text), "d8abd146-9f23-5bc7-a69b-66b56d02c0bc");
 }
 
 int
