@@ -24,7 +24,7 @@ typedef struct cpn_batch cpn_batch;
 cpn_rc cpn_store_open(cpn_store **out, uv_loop_t *loop, const char *dsn,
                       cpn_err *err) CPN_MUST_CHECK;
 /* Finishes what was asked for, calls every outstanding done, then closes. The loop must turn once
- * more before it is closed itself. NULL is fine. */
+ * more before it is closed itself. Never from a done. NULL is fine. */
 void cpn_store_free(cpn_store *s);
 CPN_DEFINE_AUTO(cpn_store, cpn_store)
 

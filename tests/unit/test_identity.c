@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <cjose/cjose.h>
 #include <openssl/bn.h>
 #include <openssl/ecdsa.h>
 #include <openssl/hmac.h>
@@ -482,6 +483,37 @@ good_tokens_say_who(void **state)
     json_decref(id);
 }
 
+/* Another implementation, given only the published keys, agrees. */
+static void
+a_stranger_verifies_by_jwks(void **state)
+{
+    cpn_principal user = {
+        .kind = CPN_PRINCIPAL_USER, .object_id = OID, .name = "a", .app_id = ""
+    };
+    json_t *jwks = cpn_identity_jwks(identity);
+    char *key = json_dumps(json_array_get(json_object_get(jwks, "keys"), 0), 0);
+    cjose_jwk_t *jwk = cjose_jwk_import(key, strlen(key), NULL);
+
+    (void)state;
+    assert_non_null(jwk);
+    for (int i = 0; i < 20; i++) { /* both halves of s come up */
+        json_t *out = json_object();
+        const char *token;
+        cjose_jws_t *jws;
+
+        assert_int_equal(cpn_identity_issue(identity, &user, NOW, out, NULL), CPN_OK);
+        token = json_string_value(json_object_get(out, "access_token"));
+        jws = cjose_jws_import(token, strlen(token), NULL);
+        assert_non_null(jws);
+        assert_true(cjose_jws_verify(jws, jwk, NULL));
+        cjose_jws_release(jws);
+        json_decref(out);
+    }
+    cjose_jwk_release(jwk);
+    free(key);
+    json_decref(jwks);
+}
+
 static void
 variants_of_good_claims_pass(void **state)
 {
@@ -580,6 +612,7 @@ main(void)
         cmocka_unit_test(hostile_payloads_are_refused),
         cmocka_unit_test(hostile_spellings_are_refused),
         cmocka_unit_test(good_tokens_say_who),
+        cmocka_unit_test(a_stranger_verifies_by_jwks),
         cmocka_unit_test(variants_of_good_claims_pass),
         cmocka_unit_test(documents_point_to_each_other),
     };
