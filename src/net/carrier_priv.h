@@ -7,9 +7,6 @@
 
 /* Stream ids are consecutive: they are their own best hash. */
 #define HASH_FUNCTION(key, n, out) ((out) = *(const uint32_t *)(const void *)(key))
-/* Most carriers hold a stream or two; the table grows by itself. */
-#define HASH_INITIAL_NUM_BUCKETS 4U
-#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
 #include <uthash.h>
 
 #include "codec/tunnel.h"
@@ -48,12 +45,6 @@ typedef struct cpn_ready_list {
 /* Payload pieces of one stream that one decrypted batch brought. */
 #define CPN_CARRIER_BATCH 32
 
-typedef struct cpn_carrier_batch {
-    cpn_stream *stream;
-    struct iovec iov[CPN_CARRIER_BATCH];
-    int n;
-} cpn_carrier_batch;
-
 struct cpn_carrier {
     cpn_loop *loop;
     cpn_wslink ws;
@@ -67,8 +58,12 @@ struct cpn_carrier {
     cpn_later reap;
     uv_timer_t timer;
     uint32_t last_id;
-    cpn_buf assembly;         /* a message that came in fragments */
-    cpn_carrier_batch *batch; /* while bytes are being read */
+    cpn_buf assembly; /* a message that came in fragments */
+    struct {
+        cpn_stream *stream;
+        struct iovec iov[CPN_CARRIER_BATCH];
+        int n;
+    } batch;
     uint64_t ping_nonce;
     uint64_t ping_ns;
     unsigned misses;
@@ -79,7 +74,7 @@ struct cpn_carrier {
     bool told;
     bool dead;
     cpn_carrier_why why;
-    char text[96];
+    char text[160];
 };
 
 /* carrier.c */

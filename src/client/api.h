@@ -1,0 +1,51 @@
+/* client/api.h -- calls to the gateway's API (docs/api.md), signed in or not.
+ *
+ * Every call is one HTTPS request and blocks until its answer. Codes of a refused call are those of
+ * the HTTP status (401 CPN_UNAUTHENTICATED, 403 CPN_DENIED, 404 CPN_NOT_FOUND, 409 CPN_EXISTS,
+ * 400 CPN_INVALID, 429 CPN_LIMIT, 503 CPN_UNAVAILABLE), err has the gateway's sentence, and what
+ * it says beside (missing roles) is kept in cli->problem. */
+#ifndef CPN_CLIENT_API_H
+#define CPN_CLIENT_API_H
+
+#include "client/cli.h"
+#include "client/contexts.h"
+#include "codec/url.h"
+#include "net/tls_ctx.h"
+
+#define CPN_API_ANSWER_MAX ((size_t)64 << 20) /* bytes of one answer */
+#define CPN_API_PAGES_MAX 200                 /* pages of one list */
+#define CPN_TOKEN_SPARE_S 300                 /* a token with less left is renewed first */
+
+typedef struct cpn_api {
+    cpn_cli *cli;
+    char dir[4096]; /* of the sign-ins; empty when the environment names none */
+    cpn_url url;
+    char origin[CPN_URL_ORIGIN_SIZE];
+    cpn_context ctx; /* ctx.gateway is NULL when nobody is signed in there */
+    cpn_tls_ctx *tls;
+} cpn_api;
+
+/* Which gateway, and trust in it; the sign-in is loaded when there is one. No network yet.
+ * CPN_INVALID: no gateway is named anywhere. Zero-initialise; release with cpn_api_fini. */
+cpn_rc cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
+void cpn_api_fini(cpn_api *a);
+/* The same, and an access token that is good for a while; a refresh token is used when needed.
+ * CPN_UNAUTHENTICATED: sign in first. */
+cpn_rc cpn_api_open(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
+
+/* body is borrowed, NULL: none. *answer is a new reference, NULL when the answer is empty; NULL
+ * answer: not wanted. */
+cpn_rc cpn_api_call(cpn_api *a, const char *method, const char *target, const json_t *body,
+                    json_t **answer, cpn_err *err) CPN_MUST_CHECK;
+/* GET every page of a list; *answer is {"value":[…]} of all of them. */
+cpn_rc cpn_api_list(cpn_api *a, const char *target, json_t **answer, cpn_err *err) CPN_MUST_CHECK;
+/* GET the documents of a kind; name NULL: all that the caller may see. */
+cpn_rc cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t **answer,
+                         cpn_err *err) CPN_MUST_CHECK;
+
+/* POST a form to the token endpoint and keep what comes back in a->ctx; form is wiped. */
+cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
+/* Renew the access token when less than CPN_TOKEN_SPARE_S is left, or always. */
+cpn_rc cpn_api_renew(cpn_api *a, bool always, cpn_err *err) CPN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,152 @@
+/* Gets access tokens from the gateway and renews them. */
+#include "client/api.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "client/privfile.h"
+#include "codec/form.h"
+#include "net/httpc.h"
+
+#define TOKEN_PATH "/adfs/oauth2/token"
+#define LOCK_NAME "renew.lock"
+
+static cpn_rc
+keep_tokens(cpn_api *a, const json_t *answer, cpn_err *err)
+{
+    const char *access = json_string_value(json_object_get(answer, "access_token"));
+    const char *refresh = json_string_value(json_object_get(answer, "refresh_token"));
+    const json_t *in = json_object_get(answer, "expires_in");
+    json_int_t seconds =
+        json_is_string(in) ? strtoll(json_string_value(in), NULL, 10) : json_integer_value(in);
+
+    if (!access || !access[0] || seconds <= 0 || seconds > 366 * 86400 ||
+        cpn_secret_set(&a->ctx.access_token, cpn_view_str(access)) != CPN_OK)
+        return cpn_fail(err, CPN_E_PROTO, "the gateway gave no access token");
+    a->ctx.expires_s = cpn_wall_s() + seconds;
+    if (refresh && cpn_secret_set(&a->ctx.refresh_token, cpn_view_str(refresh)) != CPN_OK)
+        return cpn_fail(err, CPN_E_PROTO, "the gateway's refresh token is too long");
+    return CPN_OK;
+}
+
+static cpn_rc
+oauth_refused(const cpn_httpc_reply *reply, cpn_err *err)
+{
+    json_auto_t *got = json_loadb((const char *)reply->body.p, reply->body.n, 0, NULL);
+    const char *why = json_string_value(json_object_get(got, "error_description"));
+    const char *word = json_string_value(json_object_get(got, "error"));
+
+    if (reply->status >= 500)
+        return cpn_fail(err, CPN_UNAVAILABLE, "the gateway cannot sign anybody in now (status %d)",
+                        reply->status);
+    if (reply->status == 429)
+        return cpn_fail(err, CPN_LIMIT, "%s", why ? why : "too many attempts; wait a little");
+    return cpn_fail(err, CPN_UNAUTHENTICATED, "sign-in refused: %s",
+                    why    ? why
+                    : word ? word
+                           : "the gateway does not say why");
+}
+
+cpn_rc
+cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
+{
+    cpn_httpc_req req = { .gateway = &a->url,
+                          .ctx = a->tls,
+                          .method = "POST",
+                          .target = TOKEN_PATH,
+                          .content_type = "application/x-www-form-urlencoded",
+                          .body = cpn_buf_view(form) };
+    cpn_httpc_reply reply = { 0 };
+    json_t *got = NULL;
+    cpn_rc rc = cpn_httpc_call(&req, &reply, err);
+
+    cpn_buf_fini(form);
+    if (rc == CPN_OK && reply.status != 200)
+        rc = oauth_refused(&reply, err);
+    if (rc == CPN_OK) {
+        got = json_loadb((const char *)reply.body.p, reply.body.n, 0, NULL);
+        rc = keep_tokens(a, got, err);
+    }
+    json_decref(got);
+    cpn_httpc_reply_fini(&reply);
+    return rc;
+}
+
+static cpn_rc
+sign_in_first(const cpn_api *a, cpn_err *err)
+{
+    return cpn_fail(err, CPN_UNAUTHENTICATED, "not signed in at %s; run 'caponier login'",
+                    a->origin);
+}
+
+static bool
+fresh(const cpn_context *c)
+{
+    return c->access_token.n > 0 && c->expires_s - cpn_wall_s() > CPN_TOKEN_SPARE_S;
+}
+
+static cpn_rc
+refresh(cpn_api *a, cpn_err *err)
+{
+    cpn_buf form = { .max = 2 * CPN_SECRET_MAX };
+    cpn_rc rc = cpn_form_put(&form, "grant_type", CPN_VIEW_LIT("refresh_token"));
+
+    if (rc == CPN_OK)
+        rc = cpn_form_put(&form, "refresh_token", cpn_secret_view(&a->ctx.refresh_token));
+    if (rc == CPN_OK)
+        rc = cpn_form_put(&form, "client_id", CPN_VIEW_LIT("caponier"));
+    if (rc != CPN_OK) {
+        cpn_buf_fini(&form);
+        return cpn_fail(err, CPN_E_NOMEM, "the token request");
+    }
+    rc = cpn_api_token(a, &form, err);
+    if (rc == CPN_UNAUTHENTICATED)
+        return cpn_fail(err, rc, "the sign-in at %s has ended; run 'caponier login'", a->origin);
+    return rc == CPN_OK ? cpn_contexts_put(a->dir, &a->ctx, false, err) : rc;
+}
+
+/* Another process may renew at the same moment, and a refresh token works once: one at a time, and
+ * what the other one got is as good. */
+static cpn_rc
+renew_locked(cpn_api *a, bool always, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int dir = -1;
+    CPN_AUTO(cpn_auto_fd) int lock = -1;
+    cpn_context now = { 0 };
+    bool changed;
+    cpn_rc rc = cpn_privdir_open(a->dir, false, &dir, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_privfile_lock(dir, LOCK_NAME, &lock, err);
+    if (rc != CPN_OK)
+        return rc;
+    if (cpn_contexts_get(a->dir, a->origin, &now, NULL) == CPN_OK) {
+        changed =
+            !cpn_ct_eq(cpn_secret_view(&now.access_token), cpn_secret_view(&a->ctx.access_token));
+        cpn_context_fini(&a->ctx);
+        a->ctx = now;
+        explicit_bzero(&now, sizeof(now));
+        if (fresh(&a->ctx) && (changed || !always))
+            return CPN_OK;
+    }
+    return a->ctx.refresh_token.n ? refresh(a, err) : sign_in_first(a, err);
+}
+
+cpn_rc
+cpn_api_renew(cpn_api *a, bool always, cpn_err *err)
+{
+    cpn_rc rc;
+
+    if (!a->ctx.gateway)
+        return sign_in_first(a, err);
+    if (fresh(&a->ctx) && !always)
+        return CPN_OK;
+    /* A service principal has no refresh token: what it holds is good until it ends. */
+    if (a->ctx.refresh_token.n == 0)
+        return !always && a->ctx.expires_s > cpn_wall_s() ? CPN_OK : sign_in_first(a, err);
+    rc = renew_locked(a, always, err);
+    /* The old one serves while the gateway cannot give a new one. */
+    if (rc == CPN_UNAVAILABLE && !always && a->ctx.expires_s > cpn_wall_s())
+        return CPN_OK;
+    return rc;
+}

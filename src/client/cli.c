@@ -1,0 +1,216 @@
+/* Finds the command, reads its options, runs it and turns the outcome into an exit status. */
+#include "client/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/help.h"
+#include "client/printable.h"
+
+#define SAY_MAX 64 /* roles or problems that are listed */
+
+/* How many words of argv the name covers; 0: it is another one. */
+static int
+match(const char *name, int argc, char **argv)
+{
+    cpn_view rest = cpn_view_str(name);
+    cpn_view word;
+    bool more = true;
+    int n = 0;
+
+    for (; more; n++) {
+        more = cpn_view_cut(rest, ' ', &word, &rest);
+        if (n == argc || !cpn_view_is(word, argv[n]))
+            return 0;
+    }
+    return n;
+}
+
+static const cpn_cmd *
+longest(int argc, char **argv, int *words)
+{
+    const cpn_cmd *best = NULL;
+
+    *words = 0;
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
+        int n = match((*c)->name, argc, argv);
+
+        if (n > *words) {
+            *words = n;
+            best = *c;
+        }
+    }
+    return best;
+}
+
+const cpn_cmd *
+cpn_cli_find(int argc, char **argv, int *words)
+{
+    const cpn_cmd *c;
+
+    if (argc < 2 || strcmp(argv[0], "network") != 0 || strcmp(argv[1], "bastion") != 0)
+        return longest(argc, argv, words);
+    /* `network bastion list` is `bastion list`; `network bastion tunnel` is `tunnel`. */
+    c = longest(argc - 1, argv + 1, words);
+    if (!c)
+        c = longest(argc - 2, argv + 2, words);
+    *words += *words == 0 ? 0 : c == longest(argc - 1, argv + 1, &(int){ 0 }) ? 1 : 2;
+    return c;
+}
+
+/* A program started without descriptors 0 to 2 would give their numbers to sockets. */
+static void
+open_std_fds(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+            _exit(1);
+}
+
+static cpn_rc
+read_format(cpn_cli *cli, cpn_err *err)
+{
+    static const char *const names[] = { "table", "json", "tsv" };
+    const char *term = getenv("TERM");
+    const char *no_colour = getenv("NO_COLOR");
+    const char *want;
+
+    cli->colour =
+        isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 && !(no_colour && no_colour[0]);
+    if (!(cli->cmd->flags & CPN_CMD_PRINTS))
+        return CPN_OK;
+    want = cpn_args_or_default(&cli->args, "output");
+    for (unsigned i = 0; i < CPN_COUNT(names); i++)
+        if (strcmp(want, names[i]) == 0) {
+            cli->format = (cpn_format)i;
+            return CPN_OK;
+        }
+    return cpn_fail(err, CPN_INVALID, "--output: '%s' is none of json, table, tsv", want);
+}
+
+void
+cpn_cli_say_problem(const json_t *problem)
+{
+    const json_t *row;
+    const char *decision = json_string_value(json_object_get(problem, "decisionId"));
+    size_t i;
+
+    json_array_foreach(json_object_get(problem, "missing"), i, row)
+    {
+        const char *role = json_string_value(json_object_get(row, "role"));
+        const char *scope = json_string_value(json_object_get(row, "scope"));
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+
+        if (i == SAY_MAX)
+            break;
+        if (role && role[0])
+            cpn_say_plain("  missing: role %s on %s", role, scope ? scope : "/");
+        else if (reason)
+            cpn_say_plain("  because: %s", reason);
+    }
+    json_array_foreach(json_object_get(problem, "problems"), i, row)
+    {
+        if (i == SAY_MAX)
+            break;
+        cpn_say_plain("  %s", json_is_string(row) ? json_string_value(row) : "?");
+    }
+    if (decision)
+        cpn_say_plain("  decision: %s", decision);
+}
+
+/* Results that did not reach stdout are a failure, but for a reader that has seen enough. */
+static int
+finish(int status)
+{
+    bool failed = ferror(stdout) != 0;
+    int why;
+
+    errno = 0;
+    failed = fflush(stdout) != 0 || failed;
+    why = errno;
+    if (!failed || why == EPIPE || why == 0)
+        return status;
+    cpn_say("stdout: %s", strerror(why));
+    return status ? status : 1;
+}
+
+static int
+run(cpn_cli *cli, int argc, char **argv)
+{
+    cpn_err err = { 0 };
+    cpn_rc rc = cpn_args_parse(&cli->args, cli->cmd, argc, argv, &err);
+
+    if (rc == CPN_OK && cpn_args_has(&cli->args, "help")) {
+        cpn_help_command(cli->cmd);
+        return 0;
+    }
+    if (rc == CPN_OK)
+        rc = read_format(cli, &err);
+    if (rc != CPN_OK) {
+        cpn_say("%s", err.msg);
+        cpn_say_plain("usage: %s\nTry 'caponier %s --help'.", cpn_help_usage(cli->cmd),
+                      cli->cmd->name);
+        return cpn_rc_exit(rc);
+    }
+    rc = cli->cmd->run(cli, &err);
+    fflush(stdout);
+    if (err.msg[0])
+        cpn_say("%s", err.msg);
+    cpn_cli_say_problem(cli->problem);
+    return cpn_rc_exit(rc);
+}
+
+static bool
+asks_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int
+no_command(int argc, char **argv)
+{
+    if (argc == 0) {
+        cpn_help_overview(stderr);
+        return 2;
+    }
+    if (asks_help(argv[0])) {
+        cpn_help_overview(stdout);
+        return 0;
+    }
+    if (argc > 1 && asks_help(argv[1]) && cpn_help_group(stdout, argv[0]))
+        return 0;
+    if (argc == 1 && cpn_help_group(stderr, argv[0])) {
+        cpn_say("which of these?");
+        return 2;
+    }
+    cpn_say("there is no command '%s%s%s'", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    cpn_say_plain("Try 'caponier --help'.");
+    return 2;
+}
+
+int
+cpn_cli_main(int argc, char **argv)
+{
+    cpn_cli cli = { 0 };
+    char *version[] = { (char[]){ "version" }, NULL };
+    int words, status;
+
+    open_std_fds();
+    signal(SIGPIPE, SIG_IGN);
+    argc -= argc > 0;
+    argv += 1;
+    if (argc == 1 && strcmp(argv[0], "--version") == 0)
+        argv = version;
+    cli.cmd = cpn_cli_find(argc, argv, &words);
+    if (cli.cmd)
+        status = run(&cli, argc - words, argv + words);
+    else
+        status = no_command(argc, argv);
+    json_decref(cli.problem);
+    return finish(status);
+}

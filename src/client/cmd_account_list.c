@@ -1,0 +1,51 @@
+/* caponier account list: the subscriptions that the caller may see. */
+#include <strings.h>
+
+#include "client/out.h"
+#include "client/rows.h"
+#include "model/resource.h"
+
+/* A subscription as the Azure CLI shows it. */
+static json_t *
+account_row(const cpn_api *a, const json_t *row)
+{
+    const char *id = json_string_value(json_object_get(row, "subscriptionId"));
+    bool chosen = id && a->ctx.subscription && strcasecmp(id, a->ctx.subscription) == 0;
+
+    return json_pack("{s:O?, s:s?, s:s?, s:s, s:b, s:{s:s?, s:s}}", "name",
+                     json_object_get(row, "displayName"), "id", id, "subscriptionId", id, "state",
+                     "Enabled", "isDefault", chosen, "user", "name", a->ctx.user, "type", "user");
+}
+
+static cpn_rc
+account_list_run(cpn_cli *cli, cpn_err *err)
+{
+    static const cpn_column columns[] = { { "Name", "name" },
+                                          { "SubscriptionId", "subscriptionId" },
+                                          { "State", "state" },
+                                          { "IsDefault", "isDefault" },
+                                          { 0 } };
+    cpn_api a = { 0 };
+    json_auto_t *all = NULL;
+    json_auto_t *out = json_array();
+    const json_t *row;
+    size_t i;
+    cpn_rc rc = cpn_api_open(&a, cli, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_rows(&a, CPN_KIND_SUBSCRIPTION, NULL, &all, err);
+    json_array_foreach(all, i, row) json_array_append_new(out, account_row(&a, row));
+    if (rc == CPN_OK)
+        rc = cpn_out_rows(cli, out, columns, err);
+    cpn_api_fini(&a);
+    return rc;
+}
+
+const cpn_cmd cpn_cmd_account_list = {
+    .name = "account list",
+    .brief = "List the subscriptions that you may see",
+    .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
+    .examples = (const cpn_example[]){ { "caponier account list", "name, id, and which is chosen" },
+                                       { 0 } },
+    .run = account_list_run,
+};

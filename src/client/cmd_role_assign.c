@@ -1,0 +1,58 @@
+/* caponier role assign: give somebody a role somewhere. */
+#include "client/api.h"
+#include "client/out.h"
+
+static const cpn_opt opts[] = {
+    { .name = "assignee",
+      .arg = "NAME",
+      .help = "user, group or service principal, by name or object id; must be given" },
+    { .name = "role", .arg = "ROLE", .def = "Reader", .help = "the role's name" },
+    { .name = "scope",
+      .arg = "ID",
+      .help = "the resource id that it holds for, and everything below; / is all; must be given" },
+    { .name = "deny", .help = "forbid instead of allow; a deny beats every allow" },
+    { 0 },
+};
+
+static cpn_rc
+role_assign_run(cpn_cli *cli, cpn_err *err)
+{
+    static const cpn_column columns[] = {
+        { "Id", "id" }, { "Role", "body.role" }, { "Effect", "body.effect" }, { 0 }
+    };
+    const char *who = cpn_args_get(&cli->args, "assignee");
+    const char *scope = cpn_args_get(&cli->args, "scope");
+    cpn_api a = { 0 };
+    json_auto_t *ask = NULL;
+    json_auto_t *answer = NULL;
+    cpn_rc rc;
+
+    if (!who || !scope)
+        return cpn_fail(err, CPN_INVALID, "--assignee and --scope must be given");
+    ask = json_pack("{s:s, s:s, s:s, s:s}", "principal", who, "role",
+                    cpn_args_or_default(&cli->args, "role"), "scope", scope, "effect",
+                    cpn_args_has(&cli->args, "deny") ? "Deny" : "Allow");
+    if (!ask)
+        return cpn_fail(err, CPN_INVALID, "the options are not UTF-8");
+    rc = cpn_api_open(&a, cli, err);
+    if (rc == CPN_OK)
+        rc = cpn_api_call(&a, "POST", "/v1/role-assignments", ask, &answer, err);
+    if (rc == CPN_OK)
+        rc = cpn_out_object(cli, answer, columns, err);
+    cpn_api_fini(&a);
+    return rc;
+}
+
+const cpn_cmd cpn_cmd_role_assign = {
+    .name = "role assign",
+    .brief = "Give a user, group or service principal a role",
+    .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
+    .opts = opts,
+    .examples =
+        (const cpn_example[]){
+            { "caponier role assign --assignee ada@example.test --role Reader --scope "
+              "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/lab",
+              "Reader on a whole group" },
+            { 0 } },
+    .run = role_assign_run,
+};

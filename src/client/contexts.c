@@ -1,0 +1,243 @@
+/* Keeps the sign-ins of each gateway in one private JSON file. */
+#include "client/contexts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/privfile.h"
+
+#define FILE_NAME "contexts.json"
+
+void
+cpn_context_fini(cpn_context *c)
+{
+    free(c->gateway);
+    free(c->ca);
+    free(c->user);
+    free(c->object_id);
+    free(c->subscription);
+    cpn_secret_wipe(&c->access_token);
+    cpn_secret_wipe(&c->refresh_token);
+    *c = (cpn_context){ 0 };
+}
+
+cpn_rc
+cpn_contexts_dir(char *out, size_t size, cpn_err *err)
+{
+    const char *xdg = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    int n = -1;
+
+    if (xdg && xdg[0] == '/')
+        n = snprintf(out, size, "%s/caponier", xdg);
+    else if (home && home[0] == '/')
+        n = snprintf(out, size, "%s/.config/caponier", home);
+    if (n < 0 || (size_t)n >= size)
+        return cpn_fail(err, CPN_E_CONF,
+                        "neither XDG_CONFIG_HOME nor HOME names a folder for the sign-in");
+    return CPN_OK;
+}
+
+static cpn_rc
+load(int dirfd, json_t **out, cpn_err *err)
+{
+    cpn_buf b = { .max = CPN_CONTEXTS_BYTES };
+    json_error_t why;
+    cpn_rc rc = cpn_privfile_read(dirfd, FILE_NAME, &b, err);
+
+    *out = NULL;
+    if (rc == CPN_OK) {
+        *out = json_loadb((const char *)b.p, b.n, JSON_REJECT_DUPLICATES, &why);
+        if (!json_is_object(*out) || !json_is_array(json_object_get(*out, "contexts")) ||
+            json_integer_value(json_object_get(*out, "version")) != 1)
+            rc = cpn_fail(err, CPN_E_CONF,
+                          "%s is not what caponier wrote; move it away and sign in", FILE_NAME);
+    }
+    if (rc != CPN_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    cpn_buf_fini(&b);
+    return rc;
+}
+
+static json_t *
+find(const json_t *all, const char *gateway, size_t *at)
+{
+    const json_t *list = json_object_get(all, "contexts");
+    json_t *c;
+    size_t i;
+
+    if (!gateway)
+        gateway = json_string_value(json_object_get(all, "current"));
+    json_array_foreach((json_t *)list, i, c)
+    {
+        const char *g = json_string_value(json_object_get(c, "gateway"));
+
+        if (g && gateway && strcmp(g, gateway) == 0) {
+            if (at)
+                *at = i;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static char *
+dup_text(const json_t *c, const char *key)
+{
+    const char *s = json_string_value(json_object_get(c, key));
+
+    return s ? cpn_xstrdup(s) : NULL;
+}
+
+static cpn_rc
+decode(const json_t *c, cpn_context *out, cpn_err *err)
+{
+    *out = (cpn_context){ .gateway = dup_text(c, "gateway"),
+                          .ca = dup_text(c, "ca"),
+                          .user = dup_text(c, "user"),
+                          .object_id = dup_text(c, "objectId"),
+                          .subscription = dup_text(c, "subscription"),
+                          .expires_s = json_integer_value(json_object_get(c, "expiresOn")) };
+    if (cpn_secret_set(&out->access_token, cpn_view_str(json_string_value(
+                                               json_object_get(c, "accessToken")))) == CPN_OK &&
+        cpn_secret_set(&out->refresh_token, cpn_view_str(json_string_value(
+                                                json_object_get(c, "refreshToken")))) == CPN_OK)
+        return CPN_OK;
+    cpn_context_fini(out);
+    return cpn_fail(err, CPN_E_CONF, "%s holds a token that is too long", FILE_NAME);
+}
+
+cpn_rc
+cpn_contexts_get(const char *dir, const char *gateway, cpn_context *out, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int fd = -1;
+    json_t *all = NULL;
+    json_t *c;
+    cpn_rc rc = cpn_privdir_open(dir, false, &fd, err);
+
+    if (rc == CPN_OK)
+        rc = load(fd, &all, err);
+    if (rc != CPN_OK)
+        return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
+    c = find(all, gateway, NULL);
+    rc = c ? decode(c, out, err) : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
+    json_decref(all);
+    return rc;
+}
+
+static void
+set_text(json_t *o, const char *key, const char *value)
+{
+    if (value)
+        json_object_set_new(o, key, json_string(value));
+}
+
+static void
+set_secret(json_t *o, const char *key, const cpn_secret *s)
+{
+    if (s->n)
+        json_object_set_new(o, key, json_stringn((const char *)s->b, s->n));
+}
+
+static json_t *
+encode(const cpn_context *c)
+{
+    json_t *o = json_object();
+
+    set_text(o, "gateway", c->gateway);
+    set_text(o, "ca", c->ca);
+    set_text(o, "user", c->user);
+    set_text(o, "objectId", c->object_id);
+    set_text(o, "subscription", c->subscription);
+    set_secret(o, "accessToken", &c->access_token);
+    set_secret(o, "refreshToken", &c->refresh_token);
+    json_object_set_new(o, "expiresOn", json_integer(c->expires_s));
+    return o;
+}
+
+static cpn_rc
+save(int dirfd, const json_t *all, cpn_err *err)
+{
+    char *text = json_dumps(all, JSON_INDENT(1));
+    cpn_rc rc;
+
+    if (!text)
+        return cpn_fail(err, CPN_E_NOMEM, "%s", FILE_NAME);
+    rc = cpn_privfile_write(dirfd, FILE_NAME, cpn_view_str(text), err);
+    explicit_bzero(text, strlen(text));
+    free(text);
+    return rc;
+}
+
+/* Open, lock and read for a change. */
+static cpn_rc
+begin(const char *dir, bool make, int *fd, json_t **all, cpn_err *err)
+{
+    cpn_rc rc = cpn_privdir_open(dir, make, fd, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_privdir_lock(*fd, err);
+    if (rc == CPN_OK)
+        rc = load(*fd, all, err);
+    if (rc == CPN_NOT_FOUND && make && *fd >= 0) {
+        *all = json_pack("{s:i, s:[]}", "version", 1, "contexts");
+        rc = CPN_OK;
+    }
+    return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
+}
+
+cpn_rc
+cpn_contexts_put(const char *dir, const cpn_context *c, bool current, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int fd = -1;
+    json_t *all = NULL;
+    json_t *list;
+    size_t at;
+    cpn_rc rc = begin(dir, true, &fd, &all, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    list = json_object_get(all, "contexts");
+    if (find(all, c->gateway, &at))
+        json_array_remove(list, at);
+    if (json_array_size(list) >= CPN_CONTEXTS_MAX) {
+        rc = cpn_fail(err, CPN_LIMIT, "more than %d gateways; 'caponier logout' forgets one",
+                      CPN_CONTEXTS_MAX);
+    } else {
+        json_array_append_new(list, encode(c));
+        if (current)
+            set_text(all, "current", c->gateway);
+        rc = save(fd, all, err);
+    }
+    json_decref(all);
+    return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
+}
+
+cpn_rc
+cpn_contexts_forget(const char *dir, const char *gateway, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int fd = -1;
+    json_t *all = NULL;
+    json_t *list;
+    size_t at;
+    cpn_rc rc = begin(dir, false, &fd, &all, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    list = json_object_get(all, "contexts");
+    if (!gateway)
+        rc = json_array_size(list) ? CPN_OK : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
+    else
+        rc = find(all, gateway, &at) ? CPN_OK : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
+    if (rc == CPN_OK && gateway)
+        json_array_remove(list, at);
+    else if (rc == CPN_OK)
+        json_array_clear(list);
+    if (rc == CPN_OK)
+        rc = save(fd, all, err);
+    json_decref(all);
+    return rc;
+}

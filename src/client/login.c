@@ -1,0 +1,139 @@
+/* Signs in: password in, tokens kept. */
+#include "client/login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/prompt.h"
+#include "codec/form.h"
+#include "model/resource.h"
+
+#define CLIENT_ID "caponier"
+
+cpn_rc
+cpn_login_password(const cpn_cli *cli, const char *what, bool is_new, cpn_secret *out, cpn_err *err)
+{
+    CPN_AUTO(cpn_secret_wipe) cpn_secret again = { 0 };
+    const char *file = cpn_args_get(&cli->args, "password-file");
+    cpn_rc rc;
+
+    if (file && cpn_args_has(&cli->args, "password-stdin"))
+        return cpn_fail(err, CPN_INVALID,
+                        "--password-stdin and --password-file exclude each other");
+    if (file)
+        return cpn_secret_from_file(file, out, err);
+    if (cpn_args_has(&cli->args, "password-stdin"))
+        return cpn_secret_from_stdin(out, err);
+    rc = cpn_ask_secret(what, "--password-stdin or --password-file", out, err);
+    if (rc != CPN_OK || !is_new)
+        return rc;
+    rc = cpn_ask_secret("the same again", "--password-stdin", &again, err);
+    if (rc == CPN_OK && !cpn_ct_eq(cpn_secret_view(out), cpn_secret_view(&again)))
+        rc = cpn_fail(err, CPN_INVALID, "the two passwords differ");
+    return rc;
+}
+
+static cpn_rc
+make_form(const cpn_api *a, const char *name, bool service, const cpn_secret *password,
+          cpn_buf *form)
+{
+    cpn_buf scope = { .max = 512 };
+    cpn_rc rc =
+        cpn_buf_printf(&scope, "%s/.default%s", a->origin, service ? "" : " offline_access");
+
+    if (rc == CPN_OK)
+        rc = cpn_form_put(form, "grant_type",
+                          cpn_view_str(service ? "client_credentials" : "password"));
+    if (rc == CPN_OK)
+        rc = cpn_form_put(form, "client_id", cpn_view_str(service ? name : CLIENT_ID));
+    if (rc == CPN_OK && !service)
+        rc = cpn_form_put(form, "username", cpn_view_str(name));
+    if (rc == CPN_OK)
+        rc = cpn_form_put(form, service ? "client_secret" : "password", cpn_secret_view(password));
+    if (rc == CPN_OK)
+        rc = cpn_form_put(form, "scope", cpn_buf_view(&scope));
+    cpn_buf_fini(&scope);
+    return rc;
+}
+
+/* The path as it stays right when the next command starts elsewhere. */
+static cpn_rc
+keep_ca(cpn_api *a, cpn_err *err)
+{
+    const char *ca = cpn_args_get(&a->cli->args, "ca");
+    char *full;
+
+    if (!ca)
+        return CPN_OK;
+    full = realpath(ca, NULL);
+    if (!full)
+        return cpn_fail(err, CPN_INVALID, "--ca: %s cannot be read", ca);
+    free(a->ctx.ca);
+    a->ctx.ca = full;
+    return CPN_OK;
+}
+
+static cpn_rc
+keep_identity(cpn_api *a, cpn_err *err)
+{
+    json_auto_t *who = NULL;
+    cpn_rc rc = cpn_api_call(a, "GET", "/v1/whoami", NULL, &who, err);
+    const char *name = json_string_value(json_object_get(who, "name"));
+    const char *id = json_string_value(json_object_get(who, "objectId"));
+
+    if (rc != CPN_OK)
+        return rc;
+    if (!name || !id)
+        return cpn_fail(err, CPN_E_PROTO, "the gateway does not say who signed in");
+    free(a->ctx.user);
+    free(a->ctx.object_id);
+    a->ctx.user = cpn_xstrdup(name);
+    a->ctx.object_id = cpn_xstrdup(id);
+    return CPN_OK;
+}
+
+/* With one subscription there is nothing to choose. */
+static void
+choose_subscription(cpn_api *a)
+{
+    json_auto_t *all = NULL;
+    const json_t *rows;
+    const char *id;
+
+    if (a->ctx.subscription ||
+        cpn_api_documents(a, CPN_KIND_SUBSCRIPTION, NULL, &all, NULL) != CPN_OK)
+        return;
+    rows = json_object_get(all, "value");
+    id = json_string_value(json_object_get(json_array_get(rows, 0), "id"));
+    if (json_array_size(rows) == 1 && id && strncmp(id, "/subscriptions/", 15) == 0)
+        a->ctx.subscription = cpn_xstrdup(id + 15);
+}
+
+cpn_rc
+cpn_login_grant(cpn_api *a, const char *name, bool service, const cpn_secret *password,
+                cpn_err *err)
+{
+    cpn_buf form = { .max = 4 * CPN_SECRET_MAX };
+    cpn_rc rc = make_form(a, name, service, password, &form);
+
+    if (rc != CPN_OK) {
+        cpn_buf_fini(&form);
+        return cpn_fail(err, CPN_INVALID, "the name or the password is too long");
+    }
+    /* What an earlier sign-in left must not be mixed with this one. */
+    cpn_secret_wipe(&a->ctx.refresh_token);
+    rc = cpn_api_token(a, &form, err);
+    if (rc == CPN_OK)
+        rc = keep_ca(a, err);
+    if (rc == CPN_OK)
+        rc = keep_identity(a, err);
+    if (rc != CPN_OK)
+        return rc;
+    free(a->ctx.gateway);
+    a->ctx.gateway = cpn_xstrdup(a->origin);
+    choose_subscription(a);
+    if (!a->dir[0])
+        return cpn_contexts_dir(a->dir, sizeof(a->dir), err);
+    return cpn_contexts_put(a->dir, &a->ctx, true, err);
+}

@@ -1,0 +1,52 @@
+/* client/target.h -- which machine, through which bastion: the options that tunnel and can-i share,
+ * spelled as the Azure CLI spells them. */
+#ifndef CPN_CLIENT_TARGET_H
+#define CPN_CLIENT_TARGET_H
+
+#include "client/api.h"
+#include "model/resource.h"
+
+/* Rows for a command's table of options. */
+#define CPN_TARGET_OPTS                                                                            \
+    { .name = "name",                                                                              \
+      .letter = 'n',                                                                               \
+      .arg = "BASTION",                                                                            \
+      .def = "the only bastion that reaches the machine",                                          \
+      .help = "the bastion, by name or id" },                                                      \
+        { .name = "resource-group",                                                                \
+          .letter = 'g',                                                                           \
+          .arg = "GROUP",                                                                          \
+          .def = "any",                                                                            \
+          .help = "the bastion's resource group" },                                                \
+        { .name = "subscription",                                                                  \
+          .arg = "ID",                                                                             \
+          .def = "the one of 'account set'",                                                       \
+          .help = "the bastion's subscription" },                                                  \
+        { .name = "target-resource-id",                                                            \
+          .arg = "ID",                                                                             \
+          .help = "the machine or scale-set instance, by resource id or short name" },             \
+        { .name = "target-ip-address",                                                             \
+          .arg = "ADDRESS",                                                                        \
+          .help = "the machine, by its private address" },                                         \
+    {                                                                                              \
+        .name = "resource-port", .arg = "PORT", .def = "22", .help = "the machine's port"          \
+    }
+
+typedef struct cpn_target {
+    char bastion[CPN_ID_MAX + 1];     /* id once resolved */
+    char resource[CPN_ID_MAX + 1];    /* id once resolved; empty: by address */
+    char address[CPN_ADDR_TEXT];      /* empty: by resource */
+    char label[CPN_NAME_MAX + 1 + 8]; /* short name or address: for HostKeyAlias and messages */
+    unsigned port;
+} cpn_target;
+
+/* Read the options and the positional argument; no network. CPN_INVALID: none or several targets.
+ */
+cpn_rc cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
+/* Turn names into ids. CPN_NOT_FOUND; CPN_EXISTS: ambiguous, err names the candidates. */
+cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
+/* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i and OPEN take. New
+ * reference. */
+json_t *cpn_target_json(const cpn_target *t);
+
+#endif

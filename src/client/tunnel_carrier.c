@@ -1,0 +1,153 @@
+/* Keeps one carrier to the gateway: made at the start, and again when somebody needs one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/printable.h"
+#include "client/tunnel_impl.h"
+
+#define CONNECT_MS 10000
+#define RETRY_FIRST_MS 250
+#define RETRY_LAST_MS 4000
+
+static void
+on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
+{
+    cpn_local_stream_end(owner, cpn_stream_user(s), end);
+}
+
+static void
+on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
+{
+    cpn_tunnel *t = owner;
+
+    (void)code;
+    cpn_carrier_free(t->carrier);
+    t->carrier = NULL;
+    if (t->stopping) {
+        uv_stop(&t->uv);
+        return;
+    }
+    if (why != CPN_CARRIER_CLOSED)
+        cpn_say("the connection to the gateway was lost (%s); the next one makes a new one", text);
+    if (cpn_locals_wait(t))
+        cpn_tunnel_connect(t);
+}
+
+static const cpn_carrier_events events = { .on_stream_end = on_stream_end,
+                                           .on_end = on_carrier_end };
+
+/* Try again while somebody waits, a little later each time. */
+static void
+try_later(cpn_tunnel *t, const char *sentence)
+{
+    uint64_t ms = RETRY_FIRST_MS;
+
+    cpn_tunnel_say_once(t, sentence);
+    cpn_locals_fail(t, sentence, CPN_LOCAL_WAIT_MS);
+    for (unsigned i = 0; i < t->failures && ms < RETRY_LAST_MS; i++)
+        ms *= 2;
+    t->failures++;
+    if (cpn_locals_wait(t))
+        uv_timer_start(&t->retry, cpn_tunnel_retry, CPN_MIN(ms, RETRY_LAST_MS), 0);
+}
+
+static void
+give_up(cpn_tunnel *t, const char *sentence)
+{
+    cpn_tunnel_say_once(t, sentence);
+    cpn_locals_fail(t, sentence, 0);
+}
+
+/* The gateway answered with something else than 101. */
+static void
+on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
+{
+    char sentence[CPN_LAST_WORDS];
+
+    if (reply->status == 401 && !t->renewed) {
+        t->renewed = true;
+        cpn_tunnel_connect(t);
+        return;
+    }
+    if (reply->body.n > 0)
+        cpn_reason_sentence_of(cpn_buf_view(&reply->body), sentence);
+    else
+        snprintf(sentence, sizeof(sentence), "the gateway answered with status %d", reply->status);
+    if (reply->status == 503 || reply->status == 429)
+        try_later(t, sentence);
+    else
+        give_up(t, sentence);
+}
+
+static void
+on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
+{
+    cpn_tunnel *t = owner;
+    cpn_carrier_opts opts = { .role = CPN_WS_CLIENT, .events = &events, .owner = t };
+    cpn_err err = { 0 };
+
+    t->connecting = NULL;
+    if (t->stopping)
+        return;
+    if (why->rc == CPN_UNAVAILABLE) {
+        try_later(t, why->msg);
+    } else if (why->rc != CPN_OK) {
+        give_up(t, why->msg);
+    } else if (reply->status != 101 || !reply->tls) {
+        on_refused(t, reply);
+    } else if (cpn_carrier_new(&t->carrier, t->loop, cpn_steal(&reply->tls), &opts, &err) !=
+               CPN_OK) {
+        t->carrier = NULL;
+        try_later(t, err.msg);
+    } else {
+        t->failures = 0;
+        t->renewed = false;
+        cpn_locals_open(t);
+    }
+}
+
+void
+cpn_tunnel_retry(uv_timer_t *timer)
+{
+    cpn_tunnel_connect(timer->data);
+}
+
+static cpn_rc
+start(cpn_tunnel *t, cpn_err *err)
+{
+    cpn_buf more = { .max = 256 };
+    cpn_httpc_req req = { .gateway = &t->api->url,
+                          .ctx = t->api->tls,
+                          .method = "GET",
+                          .target = "/v1/tunnel",
+                          .timeout_ms = CONNECT_MS,
+                          .websocket = CPN_TUNNEL_SUBPROTOCOL };
+    /* Blocks for one request now and then; without a carrier nothing is being relayed. */
+    cpn_rc rc = cpn_api_renew(t->api, t->renewed, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    if (cpn_http_line_put(&more, "Caponier-Client", CPN_VIEW_LIT("1")) != CPN_OK)
+        return cpn_fail(err, CPN_E_NOMEM, "the request");
+    req.more = cpn_buf_view(&more);
+    req.bearer = cpn_secret_view(&t->api->ctx.access_token);
+    rc = cpn_httpc_start(&t->connecting, t->loop, &req, on_upgraded, t, err);
+    cpn_buf_fini(&more);
+    return rc;
+}
+
+void
+cpn_tunnel_connect(cpn_tunnel *t)
+{
+    cpn_err err = { 0 };
+    cpn_rc rc;
+
+    if (t->carrier || t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry))
+        return;
+    rc = start(t, &err);
+    if (rc == CPN_UNAVAILABLE)
+        try_later(t, err.msg);
+    else if (rc != CPN_OK)
+        give_up(t, err.msg);
+}

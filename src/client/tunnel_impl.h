@@ -1,0 +1,100 @@
+/* client/tunnel_impl.h -- what the files of the tunnel share; private to tunnel*.c.
+ *
+ *     tunnel.c          the listener, signals, start and end
+ *     tunnel_carrier.c  the connection to the gateway: made, lost, made again
+ *     tunnel_local.c    one local connection: first bytes, its stream, its last words
+ *     tunnel_say.c      refusals and cuts as sentences */
+#ifndef CPN_CLIENT_TUNNEL_IMPL_H
+#define CPN_CLIENT_TUNNEL_IMPL_H
+
+#include <uv.h>
+
+#include "client/tunnel.h"
+#include "codec/firstbytes.h"
+#include "net/carrier.h"
+#include "net/httpc.h"
+
+#define CPN_LOCALS_MAX 1024     /* local connections at once; further ones wait in the backlog */
+#define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
+#define CPN_LOCAL_LAST_MS 2000  /* for the program to read our last words */
+#define CPN_LOCAL_WAIT_MS 15000 /* for a carrier, while the gateway is away */
+#define CPN_SAID_MAX 32         /* refusals that are remembered as told */
+#define CPN_LAST_WORDS 1024
+
+typedef struct cpn_local cpn_local;
+
+struct cpn_tunnel {
+    cpn_api *api;
+    const cpn_target *target;
+    char *open_json; /* the target as OPEN carries it */
+    uv_loop_t uv;
+    cpn_loop *loop;
+    cpn_quota memory;
+    int listen_fd;
+    uv_poll_t accept;
+    uv_signal_t signal[3];
+    uv_timer_t timeout;
+    uv_timer_t retry;
+    uv_timer_t goodbye;
+
+    cpn_carrier *carrier;
+    cpn_httpc *connecting;
+    unsigned failures; /* in a row */
+    bool renewed;      /* the token was renewed because of a 401, and not accepted since */
+
+    cpn_local *locals;
+    unsigned locals_n;
+    char *said[CPN_SAID_MAX];
+    unsigned said_n;
+    bool stopping;
+};
+
+typedef enum cpn_local_state {
+    CPN_LOCAL_FIRST,  /* waits for its first bytes */
+    CPN_LOCAL_WAITS,  /* waits for a carrier */
+    CPN_LOCAL_STREAM, /* relayed */
+    CPN_LOCAL_LAST,   /* was told why not; waits for the program to end */
+    CPN_LOCAL_GONE
+} cpn_local_state;
+
+struct cpn_local {
+    cpn_tunnel *tunnel;
+    cpn_local_state state;
+    cpn_speech speech;
+    uint64_t since_ms;
+    int fd;     /* the carrier's, once it is a stream: -1 then */
+    int own_fd; /* a duplicate, for looking and for last words */
+    uv_poll_t poll;
+    uv_timer_t timer;
+    unsigned handles; /* not yet closed */
+    cpn_local *next;
+};
+
+/* ---- tunnel_local.c ---- */
+/* Consumes fd. */
+void cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd);
+/* There is a carrier: open the streams of all that wait. */
+void cpn_locals_open(cpn_tunnel *t);
+/* There will be none: tell all that wait why not. older_ms: only those that have waited so long. */
+void cpn_locals_fail(cpn_tunnel *t, const char *sentence, uint64_t older_ms);
+bool cpn_locals_wait(const cpn_tunnel *t);
+void cpn_locals_drop(cpn_tunnel *t);
+void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end);
+void cpn_tunnel_accept(cpn_tunnel *t, bool on);
+
+/* ---- tunnel_carrier.c ---- */
+/* Make one unless there is one, or one is being made. */
+void cpn_tunnel_connect(cpn_tunnel *t);
+void cpn_tunnel_retry(uv_timer_t *timer);
+
+/* ---- tunnel_say.c ---- */
+/* One sentence from a reason of the gateway, roles and scopes included. */
+void cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS]);
+/* On stderr, once for the same refusal. */
+void cpn_tunnel_say_refused(cpn_tunnel *t, cpn_view json);
+/* On stderr: why a running stream was ended by the gateway; nothing for ordinary ends. */
+void cpn_tunnel_say_reset(cpn_tunnel *t, cpn_view json);
+/* On stderr, once for the same sentence. */
+void cpn_tunnel_say_once(cpn_tunnel *t, const char *sentence);
+
+#endif

@@ -1,0 +1,236 @@
+/* One local connection: its first bytes tell the protocol, then it is a stream of the carrier; when
+ * the answer is no, it is told in that protocol's words. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/tunnel_impl.h"
+
+#define PEEK 255
+
+static void
+local_closed(uv_handle_t *h)
+{
+    cpn_local *l = h->data;
+
+    if (--l->handles > 0)
+        return;
+    if (l->fd >= 0)
+        close(l->fd);
+    close(l->own_fd);
+    free(l);
+}
+
+/* The last thing that happens to it. */
+static void
+local_drop(cpn_local *l)
+{
+    cpn_tunnel *t = l->tunnel;
+    cpn_local **p = &t->locals;
+
+    if (l->state == CPN_LOCAL_GONE)
+        return;
+    l->state = CPN_LOCAL_GONE;
+    while (*p != l)
+        p = &(*p)->next;
+    *p = l->next;
+    t->locals_n--;
+    uv_close((uv_handle_t *)&l->poll, local_closed);
+    uv_close((uv_handle_t *)&l->timer, local_closed);
+    cpn_tunnel_accept(t, true);
+}
+
+static void
+on_last_timer(uv_timer_t *timer)
+{
+    local_drop(timer->data);
+}
+
+/* Read away what comes until the program has ended: closing earlier could destroy our last words
+ * on their way. */
+static void
+on_last_bytes(uv_poll_t *poll, int status, int what)
+{
+    cpn_local *l = poll->data;
+    uint8_t chunk[4096];
+    ssize_t n = recv(l->own_fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+
+    (void)what;
+    if (status < 0 || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        local_drop(l);
+}
+
+/* Say no in the protocol of the program, and wait a little for it to end. */
+static void
+say_no(cpn_local *l, const char *sentence)
+{
+    struct linger off = { 0 };
+    cpn_buf words = { .max = 4096 };
+    bool rdp = l->speech == CPN_SPEECH_RDP ||
+               (l->speech == CPN_SPEECH_NONE && l->tunnel->target->port == 3389);
+    cpn_rc rc = rdp ? cpn_first_refuse_rdp(&words) : cpn_first_refuse_ssh(&words, sentence);
+
+    if (rc == CPN_OK)
+        (void)!send(l->own_fd, words.p, words.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    cpn_buf_fini(&words);
+    setsockopt(l->own_fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+    shutdown(l->own_fd, SHUT_WR);
+    l->state = CPN_LOCAL_LAST;
+    uv_poll_start(&l->poll, UV_READABLE, on_last_bytes);
+    uv_timer_start(&l->timer, on_last_timer, CPN_LOCAL_LAST_MS, 0);
+}
+
+static void
+local_open(cpn_local *l)
+{
+    cpn_tunnel *t = l->tunnel;
+    cpn_stream *s;
+    cpn_err err = { 0 };
+    cpn_rc rc =
+        cpn_carrier_open(t->carrier, &s, cpn_view_str(t->open_json), cpn_steal_fd(&l->fd), l, &err);
+
+    if (rc == CPN_OK) {
+        l->state = CPN_LOCAL_STREAM;
+        return;
+    }
+    cpn_tunnel_say_once(t, err.msg);
+    say_no(l, err.msg);
+}
+
+/* Enough is known: ask for the stream, now or when there is a carrier. */
+static void
+local_ready(cpn_local *l)
+{
+    uv_poll_stop(&l->poll);
+    uv_timer_stop(&l->timer);
+    l->state = CPN_LOCAL_WAITS;
+    if (l->tunnel->carrier)
+        local_open(l);
+    else
+        cpn_tunnel_connect(l->tunnel);
+}
+
+static void
+on_first_timer(uv_timer_t *timer)
+{
+    local_ready(timer->data);
+}
+
+static void
+on_first_bytes(uv_poll_t *poll, int status, int what)
+{
+    cpn_local *l = poll->data;
+    uint8_t first[PEEK];
+    ssize_t n = recv(l->own_fd, first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+
+    (void)what;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (status < 0 || n <= 0) { /* came and went: nobody needs a session for that */
+        local_drop(l);
+        return;
+    }
+    if (cpn_first_client((cpn_view){ first, (size_t)n }, &l->speech) != CPN_FIRST_MORE)
+        local_ready(l);
+    else /* level-triggered: look again when more has come, not before */
+        uv_poll_stop(&l->poll);
+}
+
+/* The place for asking who is at the other end of this connection (own processes only). */
+static bool
+peer_may(int fd)
+{
+    (void)fd;
+    return true;
+}
+
+void
+cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd)
+{
+    CPN_AUTO(cpn_auto_fd) int owned = fd;
+    CPN_AUTO(cpn_auto_fd) int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int on = 1;
+    cpn_local *l;
+
+    if (own < 0 || !peer_may(fd) || !(l = calloc(1, sizeof(*l))))
+        return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (uv_poll_init(&t->uv, &l->poll, own) != 0) {
+        free(l);
+        return;
+    }
+    uv_timer_init(&t->uv, &l->timer);
+    l->tunnel = t;
+    l->poll.data = l->timer.data = l;
+    l->handles = 2;
+    l->fd = cpn_steal_fd(&owned);
+    l->own_fd = cpn_steal_fd(&own);
+    l->since_ms = uv_now(&t->uv);
+    l->next = t->locals;
+    t->locals = l;
+    if (++t->locals_n == CPN_LOCALS_MAX)
+        cpn_tunnel_accept(t, false);
+    uv_poll_start(&l->poll, UV_READABLE, on_first_bytes);
+    uv_timer_start(&l->timer, on_first_timer, CPN_LOCAL_FIRST_MS, 0);
+    cpn_tunnel_connect(t);
+}
+
+void
+cpn_locals_open(cpn_tunnel *t)
+{
+    cpn_local *next;
+
+    for (cpn_local *l = t->locals; l; l = next) {
+        next = l->next;
+        if (l->state == CPN_LOCAL_WAITS && t->carrier)
+            local_open(l);
+    }
+}
+
+bool
+cpn_locals_wait(const cpn_tunnel *t)
+{
+    for (const cpn_local *l = t->locals; l; l = l->next)
+        if (l->state == CPN_LOCAL_WAITS || l->state == CPN_LOCAL_FIRST)
+            return true;
+    return false;
+}
+
+void
+cpn_locals_fail(cpn_tunnel *t, const char *sentence, uint64_t older_ms)
+{
+    cpn_local *next;
+
+    for (cpn_local *l = t->locals; l; l = next) {
+        next = l->next;
+        if (l->state == CPN_LOCAL_WAITS && uv_now(&t->uv) - l->since_ms >= older_ms)
+            say_no(l, sentence);
+    }
+}
+
+void
+cpn_locals_drop(cpn_tunnel *t)
+{
+    while (t->locals)
+        local_drop(t->locals);
+}
+
+void
+cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
+{
+    char sentence[CPN_LAST_WORDS];
+
+    if (end->why == CPN_STREAM_REFUSED) {
+        cpn_reason_sentence_of(end->text, sentence);
+        cpn_tunnel_say_refused(t, end->text);
+        say_no(l, sentence);
+        return;
+    }
+    if (end->why == CPN_STREAM_RESET_PEER)
+        cpn_tunnel_say_reset(t, end->text);
+    local_drop(l);
+}
