@@ -179,6 +179,8 @@ read_scalar(const cpn_key *k, const cpn_yaml_node *n, void *to, cpn_yaml_errors 
                                   (const char *)text.p, k->min);
         return CPN_OK;
     default:
+        if (text.n == 0)
+            return cpn_yaml_error(e, n, "empty (expected a value, or no such line)");
         if (!set_text(k, text, to))
             return cpn_yaml_error(e, n, "%s",
                                   k->type == CPN_KEY_PATH

@@ -42,6 +42,12 @@ type_name(const cpn_key *k)
     return names[k->type];
 }
 
+static bool
+is_text(const cpn_key *k)
+{
+    return k->type == CPN_KEY_TEXT || k->type == CPN_KEY_PATH;
+}
+
 /* "time, 100ms to 2m" */
 static void
 print_domain(FILE *to, const cpn_key *k)
@@ -88,8 +94,9 @@ cpn_config_print_defaults(FILE *to)
         print_comment(to, cpn_keys[i].doc);
         fputs("# (", to);
         print_domain(to, &cpn_keys[i]);
-        fprintf(to, "; %s)\n%s: ", cpn_keys[i].reload ? "SIGHUP applies it" : "needs a restart",
-                cpn_keys[i].key);
+        /* An empty value is refused in a file: such a line is an example. */
+        fprintf(to, "; %s)\n%s%s: ", cpn_keys[i].reload ? "SIGHUP applies it" : "needs a restart",
+                is_text(&cpn_keys[i]) && !cpn_keys[i].def[0] ? "#" : "", cpn_keys[i].key);
         print_default(to, &cpn_keys[i], c);
         fputc('\n', to);
     }

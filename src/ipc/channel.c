@@ -291,9 +291,9 @@ on_event(uv_poll_t *poll, int status, int events)
     cpn_channel *c = poll->data;
 
     if (status < 0) {
-        cpn_err err = { 0 };
-        cpn_fail(&err, CPN_E_SYS, "polling the channel: %s", uv_strerror(status));
-        break_off(c, &err);
+        /* POLLERR: the peer closed with our messages unread. What it sent before still counts. */
+        read_messages(c);
+        break_off(c, NULL);
         return;
     }
     if (events & UV_READABLE)

@@ -32,7 +32,8 @@ void cpn_role_harden(const char *name);
 /* When root, become `user` for good: groups, uids, no way back; the signal at the parent's death
  * stays. When not root, `user` is not looked at. Either way no capability is left, except for a
  * root that has no user to become, which keeps everything (its log says so).
- * CPN_E_CONF, CPN_E_SYS: the process must not go on. */
+ * Keeper calls it before the first front starts; control once it has read settings and key, else
+ * keeper could not kill it. CPN_E_CONF, CPN_E_SYS: the process must not go on. */
 cpn_rc cpn_role_drop(const char *user, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

@@ -137,12 +137,14 @@ static void
 on_writable(uv_poll_t *poll, int status, int events)
 {
     dial *x = poll->data;
-    int e = status < 0 ? EIO : 0;
+    int e = 0;
     socklen_t n = sizeof(e);
 
     (void)events;
-    if (e == 0 && getsockopt(x->fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0)
+    if (getsockopt(x->fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0)
         e = errno;
+    if (e == 0 && status < 0) /* libuv's word for POLLERR; the socket usually knows better */
+        e = EIO;
     if (e)
         dial_end(x, cpn_dial_reason(e), strerror(e));
     else if (!peer_is_right(x))

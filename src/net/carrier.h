@@ -11,7 +11,10 @@
  * from the decrypted record to the socket; only what the socket does not take is kept, within the
  * window that was granted.
  *
- * Callbacks come at the end of a loop turn and may call anything here, cpn_carrier_free included.
+ * on_open and on_opened come while input is read, the ends at the end of a loop turn; all of them,
+ * and judges, may call anything here, cpn_carrier_free included. Sockets given to a carrier are
+ * connected stream sockets (TCP or Unix), made non-blocking here. A message may come in WebSocket
+ * fragments; ours never does.
  * A stream pointer is valid until its on_stream_end returns, or until cpn_carrier_free. */
 #ifndef CPN_NET_CARRIER_H
 #define CPN_NET_CARRIER_H

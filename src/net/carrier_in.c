@@ -15,14 +15,14 @@ stream_of(cpn_carrier *c, uint32_t id)
 static void
 flush_batch(cpn_carrier *c)
 {
-    cpn_stream *s = c->batch.stream;
-    int n = c->batch.n;
+    cpn_stream *s = c->batch->stream;
+    int n = c->batch->n;
 
-    c->batch.n = 0;
-    c->batch.stream = NULL;
+    c->batch->n = 0;
+    c->batch->stream = NULL;
     if (n == 0 || s->state == CPN_STREAM_OVER)
         return;
-    cpn_stream_delivered(s, cpn_leg_put(s->leg, c->batch.iov, n));
+    cpn_stream_delivered(s, cpn_leg_put(s->leg, c->batch->iov, n));
 }
 
 static cpn_rc
@@ -32,10 +32,10 @@ on_data(cpn_carrier *c, cpn_stream *s, const cpn_tunnel_frame *f, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    if (c->batch.n == CPN_CARRIER_BATCH || (c->batch.stream && c->batch.stream != s))
+    if (c->batch->n == CPN_CARRIER_BATCH || (c->batch->stream && c->batch->stream != s))
         flush_batch(c);
-    c->batch.stream = s;
-    c->batch.iov[c->batch.n++] = (struct iovec){ (void *)f->body.p, f->body.n };
+    c->batch->stream = s;
+    c->batch->iov[c->batch->n++] = (struct iovec){ (void *)f->body.p, f->body.n };
     return CPN_OK;
 }
 
@@ -232,9 +232,13 @@ size_t
 cpn_carrier_on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
 {
     cpn_carrier *c = owner;
+    cpn_carrier_batch batch;
     size_t at = 0, used;
 
     (void)t;
+    batch.n = 0;
+    batch.stream = NULL;
+    c->batch = &batch;
     c->misses = 0;
     while (at < n && !c->dead && !c->finished) {
         cpn_rc rc = step(c, p + at, n - at, &used);
@@ -243,8 +247,10 @@ cpn_carrier_on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
         if (rc == CPN_AGAIN)
             break;
     }
-    if (c->dead || c->finished)
-        return n;
-    flush_batch(c);
+    if (!c->dead && !c->finished)
+        flush_batch(c);
+    else
+        at = n;
+    c->batch = NULL;
     return at;
 }

@@ -7,6 +7,9 @@
 
 /* Stream ids are consecutive: they are their own best hash. */
 #define HASH_FUNCTION(key, n, out) ((out) = *(const uint32_t *)(const void *)(key))
+/* Most carriers hold a stream or two; the table grows by itself. */
+#define HASH_INITIAL_NUM_BUCKETS 4U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
 #include <uthash.h>
 
 #include "codec/tunnel.h"
@@ -45,6 +48,12 @@ typedef struct cpn_ready_list {
 /* Payload pieces of one stream that one decrypted batch brought. */
 #define CPN_CARRIER_BATCH 32
 
+typedef struct cpn_carrier_batch {
+    cpn_stream *stream;
+    struct iovec iov[CPN_CARRIER_BATCH];
+    int n;
+} cpn_carrier_batch;
+
 struct cpn_carrier {
     cpn_loop *loop;
     cpn_wslink ws;
@@ -58,12 +67,8 @@ struct cpn_carrier {
     cpn_later reap;
     uv_timer_t timer;
     uint32_t last_id;
-    cpn_buf assembly; /* a message that came in fragments */
-    struct {
-        cpn_stream *stream;
-        struct iovec iov[CPN_CARRIER_BATCH];
-        int n;
-    } batch;
+    cpn_buf assembly;         /* a message that came in fragments */
+    cpn_carrier_batch *batch; /* while bytes are being read */
     uint64_t ping_nonce;
     uint64_t ping_ns;
     unsigned misses;
@@ -74,7 +79,7 @@ struct cpn_carrier {
     bool told;
     bool dead;
     cpn_carrier_why why;
-    char text[160];
+    char text[96];
 };
 
 /* carrier.c */

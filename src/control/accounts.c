@@ -1,0 +1,129 @@
+/* Writes and reads the documents of people and services. */
+#include "control/accounts.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+static bool
+count_user(void *owner, const char *id, const json_t *body)
+{
+    unsigned *n = owner;
+
+    (void)id;
+    *n += strcmp(cpn_json_string(body, "type"), "User") == 0;
+    return true;
+}
+
+unsigned
+cpn_accounts_users(const cpn_snapshot *s)
+{
+    unsigned n = 0;
+
+    cpn_snapshot_each(s, CPN_KIND_PRINCIPAL, NULL, count_user, &n);
+    return n;
+}
+
+const char *
+cpn_account_id(const char *name, char out[CPN_UUID_TEXT])
+{
+    cpn_uuid id;
+
+    cpn_uuid_of_name(&id, cpn_view_str(name));
+    return cpn_uuid_text(&id, out);
+}
+
+void
+cpn_account_assignment_id(const char *scope, char out[CPN_ID_MAX + 1])
+{
+    char guid[CPN_UUID_TEXT];
+    cpn_uuid id;
+
+    cpn_uuid_new(&id);
+    snprintf(out, CPN_ID_MAX + 1, "%s/providers/Microsoft.Authorization/roleAssignments/%s",
+             strcmp(scope, "/") == 0 ? "" : scope, cpn_uuid_text(&id, guid));
+}
+
+cpn_rc
+cpn_account_put(cpn_change *change, const char *object_id, const char *name, const char *shown,
+                cpn_err *err)
+{
+    json_t *body;
+    cpn_rc rc;
+
+    if (cpn_snapshot_principal(change->base, cpn_view_str(object_id)) ||
+        cpn_snapshot_principal_by_name(change->base, cpn_view_str(name)))
+        return cpn_fail(err, CPN_EXISTS, "this name is taken");
+    body = json_pack("{s:s,s:s,s:s,s:b,s:i}", "type", "User", "name", name, "displayName", shown,
+                     "enabled", 1, "sessionsMax", 0);
+    rc = body ? cpn_change_put(change, CPN_KIND_PRINCIPAL, object_id, body, err)
+              : cpn_fail(err, CPN_INVALID, "the name is not UTF-8");
+    json_decref(body);
+    return rc;
+}
+
+cpn_rc
+cpn_account_credential(cpn_change *change, const char *object_id, const char *phc, cpn_err *err)
+{
+    json_t *body = json_pack("{s:s}", "argon2id", phc);
+    cpn_rc rc = cpn_change_put(change, CPN_KIND_CREDENTIAL, object_id, body, err);
+
+    json_decref(body);
+    return rc;
+}
+
+typedef struct owned {
+    const char *object_id;
+    json_t *ids;
+} owned;
+
+static bool
+collect_owned(void *owner, const char *id, const json_t *body)
+{
+    owned *o = owner;
+
+    if (strcasecmp(cpn_json_string(body, "principalId"), o->object_id) == 0)
+        json_array_append_new(o->ids, json_string(id));
+    return true;
+}
+
+cpn_rc
+cpn_account_delete(cpn_change *change, const char *object_id)
+{
+    owned o = { .object_id = object_id, .ids = json_array() };
+    cpn_rc rc = cpn_change_delete(change, CPN_KIND_PRINCIPAL, object_id);
+    json_t *id;
+    size_t i;
+
+    if (rc == CPN_OK) {
+        (void)!cpn_change_delete(change, CPN_KIND_CREDENTIAL, object_id);
+        cpn_snapshot_each(change->base, CPN_KIND_ASSIGNMENT, NULL, collect_owned, &o);
+        json_array_foreach(o.ids, i, id)
+        {
+            /* An apply may have deleted it already. */
+            (void)!cpn_change_delete(change, CPN_KIND_ASSIGNMENT, json_string_value(id));
+        }
+    }
+    json_decref(o.ids);
+    return rc;
+}
+
+const char *
+cpn_account_phc(const cpn_snapshot *s, const char *object_id)
+{
+    const json_t *body = cpn_snapshot_document(s, CPN_KIND_CREDENTIAL, cpn_view_str(object_id));
+
+    return json_string_value(json_object_get(body, "argon2id"));
+}
+
+cpn_rc
+cpn_account_password(const json_t *body, const char *key, cpn_secret *out, cpn_err *err)
+{
+    const char *text = "";
+    cpn_rc rc = cpn_json_get_str(body, "", key, CPN_PASSWORD_MAX, &text, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    if (strlen(text) < CPN_PASSWORD_MIN)
+        return cpn_fail(err, CPN_INVALID, "%s: expected at least %d bytes", key, CPN_PASSWORD_MIN);
+    return cpn_secret_set(out, cpn_view_str(text));
+}

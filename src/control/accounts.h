@@ -1,0 +1,29 @@
+/* control/accounts.h -- the documents of people and services, as the API writes them. */
+#ifndef CPN_CONTROL_ACCOUNTS_H
+#define CPN_CONTROL_ACCOUNTS_H
+
+#include "control/publish.h"
+
+#define CPN_PASSWORD_MIN 8
+#define CPN_PASSWORD_MAX 1024
+
+/* Users that may sign in; 0: nobody is enrolled. */
+unsigned cpn_accounts_users(const cpn_snapshot *s);
+/* The object id of a name: what an inventory derives, too. */
+const char *cpn_account_id(const char *name, char out[CPN_UUID_TEXT]);
+/* The id of a new assignment on a scope ("/": everything). */
+void cpn_account_assignment_id(const char *scope, char out[CPN_ID_MAX + 1]);
+/* A user's document. CPN_EXISTS: the id is taken. */
+cpn_rc cpn_account_put(cpn_change *change, const char *object_id, const char *name,
+                       const char *shown, cpn_err *err) CPN_MUST_CHECK;
+cpn_rc cpn_account_credential(cpn_change *change, const char *object_id, const char *phc,
+                              cpn_err *err) CPN_MUST_CHECK;
+/* Delete a principal with its credential and its assignments. CPN_NOT_FOUND. */
+cpn_rc cpn_account_delete(cpn_change *change, const char *object_id) CPN_MUST_CHECK;
+/* The stored argon2id text; NULL: none. */
+const char *cpn_account_phc(const cpn_snapshot *s, const char *object_id);
+/* A password member of a body: 8 to 1024 bytes. CPN_INVALID. */
+cpn_rc cpn_account_password(const json_t *body, const char *key, cpn_secret *out,
+                            cpn_err *err) CPN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,314 @@
+/* The Azure door's secrets, its choice of a bastion, and what becomes of a used ticket. */
+#include "control/azdoor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/b64url.h"
+#include "codec/digest.h"
+
+/* An upgrade whose ticket is being looked up. */
+typedef struct upgrade {
+    cpn_control *c;
+    cpn_place to;
+    cpn_addr peer;
+    uint16_t peer_port;
+    char user_agent[513];
+    bool forgotten;
+    struct upgrade *prev, *next;
+} upgrade;
+
+struct cpn_azdoor {
+    upgrade *upgrades;
+    uint64_t *denied; /* when each forgets itself, a ring */
+    size_t denied_max, denied_first, denied_n;
+};
+
+cpn_azdoor *
+cpn_azdoor_new(void)
+{
+    return cpn_xcalloc(1, sizeof(cpn_azdoor));
+}
+
+void
+cpn_azdoor_free(cpn_azdoor *d)
+{
+    if (!d)
+        return;
+    free(d->denied);
+    free(d);
+}
+
+void
+cpn_az_secret(char text[CPN_AZ_TOKEN_SIZE], uint8_t key[32])
+{
+    uint8_t raw[32];
+
+    cpn_random(raw, sizeof(raw));
+    if (!cpn_b64url_encode((cpn_view){ raw, sizeof(raw) }, text, CPN_AZ_TOKEN_SIZE))
+        abort();
+    explicit_bzero(raw, sizeof(raw));
+    cpn_sha256(cpn_view_str(text), key);
+}
+
+cpn_session *
+cpn_az_session(cpn_control *c, cpn_view auth_token)
+{
+    uint8_t key[32];
+    cpn_session *s = NULL;
+
+    if (auth_token.n == 0)
+        return NULL;
+    cpn_sha256(auth_token, key);
+    HASH_FIND(hh_auth, c->sessions->by_auth, key, sizeof(key), s);
+    return s && !s->ended ? s : NULL;
+}
+
+cpn_rc
+cpn_az_denied_take(cpn_control *c, uint64_t now_ms)
+{
+    cpn_azdoor *d = c->azdoor;
+
+    if (!d->denied) {
+        d->denied_max = c->set.denied_sessions_max;
+        d->denied = cpn_xcalloc(d->denied_max, sizeof(*d->denied));
+    }
+    while (d->denied_n && d->denied[d->denied_first] <= now_ms) {
+        d->denied_first = (d->denied_first + 1) % d->denied_max;
+        d->denied_n--;
+    }
+    if (d->denied_n == d->denied_max)
+        return CPN_LIMIT;
+    d->denied[(d->denied_first + d->denied_n++) % d->denied_max] = now_ms + c->set.ticket_ttl;
+    return CPN_OK;
+}
+
+/* ---- which bastion ---- */
+
+typedef struct choice {
+    const cpn_control *c;
+    const cpn_network *network; /* the target's; NULL: an address */
+    cpn_addr addr;
+    const cpn_resource_id *hint;
+    const char *best;
+    unsigned best_rank; /* lower is better */
+} choice;
+
+static bool
+reaches(const cpn_bastion *b, const cpn_network *n)
+{
+    for (unsigned i = 0; i < b->network->peers_n; i++)
+        if (b->network->peers[i] == n)
+            return true;
+    return false;
+}
+
+static bool
+network_holds(const cpn_network *n, const cpn_addr *a)
+{
+    for (unsigned i = 0; i < n->prefixes_n; i++)
+        if (cpn_prefix_holds(&n->prefixes[i], a))
+            return true;
+    return false;
+}
+
+/* 0 in the network, 1 peered, 2 neither. */
+static unsigned
+distance(const choice *ch, const cpn_bastion *b)
+{
+    if (ch->network)
+        return b->network == ch->network ? 0 : reaches(b, ch->network) ? 1 : 2;
+    if (network_holds(b->network, &ch->addr))
+        return 0;
+    for (unsigned i = 0; i < b->network->peers_n; i++)
+        if (network_holds(b->network->peers[i], &ch->addr))
+            return 1;
+    return 2;
+}
+
+static bool
+same_text(cpn_view a, cpn_view b)
+{
+    return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
+}
+
+/* The client names the bastion's group in the id of an address. */
+static bool
+in_group(const choice *ch, const cpn_bastion *b)
+{
+    cpn_resource_id id;
+    cpn_err err = { 0 };
+
+    if (!ch->hint)
+        return true;
+    return cpn_resource_id_parse(&id, cpn_view_str(b->id), &err) == CPN_OK &&
+           same_text(id.group, ch->hint->group) &&
+           same_text(id.subscription, ch->hint->subscription);
+}
+
+static bool
+weigh(void *owner, const char *id, const json_t *body)
+{
+    choice *ch = owner;
+    const cpn_bastion *b = cpn_snapshot_bastion(ch->c->snapshot, cpn_view_str(id));
+    unsigned rank;
+
+    (void)body;
+    if (!b || !b->network)
+        return true;
+    rank = distance(ch, b) * 4 + (in_group(ch, b) ? 0 : 16);
+    rank += b->enable_tunneling ? 0 : 2;
+    rank += b->enable_ip_connect || ch->network ? 0 : 1;
+    if (rank < ch->best_rank) { /* in id order: the first of equals stays */
+        ch->best_rank = rank;
+        ch->best = b->id;
+    }
+    return true;
+}
+
+void
+cpn_az_bastion(cpn_control *c, const cpn_principal *who, cpn_want *want,
+               const cpn_resource_id *hint)
+{
+    const cpn_machine *m = cpn_snapshot_machine(c->snapshot, cpn_view_str(want->target_id));
+    choice ch = { .c = c, .hint = hint, .best_rank = 1000 };
+    cpn_err err = { 0 };
+
+    want->bastion[0] = '\0';
+    if (m && m->nic)
+        ch.network = m->nic->network;
+    if (!ch.network && cpn_addr_parse(&ch.addr, cpn_view_str(want->target_ip), &err) != CPN_OK)
+        memset(&ch.addr, 0, sizeof(ch.addr));
+    if (who)
+        cpn_snapshot_each(c->snapshot, CPN_KIND_BASTION, who, weigh, &ch);
+    if (ch.best)
+        snprintf(want->bastion, sizeof(want->bastion), "%s", ch.best);
+}
+
+/* ---- upgrades ---- */
+
+void
+cpn_az_forget(cpn_control *c, uint32_t front, uint32_t conn)
+{
+    upgrade *u;
+
+    DL_FOREACH(c->azdoor->upgrades, u)
+    {
+        if (u->to.at.front == front && (conn == 0 || u->to.at.conn == conn))
+            u->forgotten = true;
+    }
+}
+
+/* A ticket of a denied session: the no was decided at POST. */
+static void
+denied_answer(cpn_control *c, const upgrade *u, const json_t *ticket)
+{
+    const char *sentence = cpn_json_string(ticket, "sentence");
+    const char *answer = cpn_json_string(ticket, "answer");
+    cpn_reason why = cpn_reason_from_word(cpn_view_str(cpn_json_string(ticket, "denied")));
+    cpn_place to = u->to;
+
+    to.denied_session = true;
+    cpn_refuse_said(c, &to, why < CPN_WHY_N ? why : CPN_WHY_ROLE_MISSING, sentence, answer);
+}
+
+static void
+upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
+{
+    cpn_asked a = { .who = cpn_snapshot_principal(c->snapshot, cpn_view_str(s->object_id)),
+                    .want = s->want,
+                    .door = CPN_DOOR_AZURE,
+                    .peer = u->peer,
+                    .peer_port = u->peer_port,
+                    .user_agent = u->user_agent };
+    cpn_place to = u->to;
+
+    if (!a.who || !a.who->enabled) {
+        cpn_refuse(c, &to, CPN_WHY_PRINCIPAL_DISABLED);
+        return;
+    }
+    if (s->streams_n >= c->set.streams_per_session) {
+        cpn_refuse(c, &to, CPN_WHY_LIMIT_STREAMS);
+        return;
+    }
+    if (cpn_ask(c, &a, s->counted) != CPN_OK) {
+        to.denied_session = true;
+        cpn_refuse_verdict(c, &to, &a);
+        return;
+    }
+    s->addr = a.verdict.addr;
+    if (s->row == CPN_ROW_NONE) {
+        s->peer = u->peer;
+        s->peer_port = u->peer_port;
+        if (u->user_agent[0])
+            snprintf(s->user_agent, sizeof(s->user_agent), "%s", u->user_agent);
+        memcpy(s->decision, a.decision, sizeof(s->decision));
+        s->start_wall_ms = cpn_wall_ms();
+        s->start_ms = cpn_mono_ms();
+        cpn_session_begin(c, s);
+    }
+    cpn_stream_begin(c, s, &to);
+}
+
+static void
+ticket_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    upgrade *u = owner;
+    cpn_control *c = u->c;
+    CPN_AUTO(cpn_json_auto) json_t *ticket = NULL;
+    cpn_err bad = { 0 };
+    cpn_session *s = NULL;
+    cpn_uuid id;
+
+    DL_DELETE(c->azdoor->upgrades, u);
+    if (rc == CPN_OK)
+        rc = cpn_json_load(&ticket, body, 16384, 4, &bad);
+    if (rc == CPN_OK && cpn_uuid_parse(&id, cpn_view_str(cpn_json_string(ticket, "session"))))
+        s = cpn_session_find(c, &id);
+    if (rc < 0)
+        cpn_log(CPN_LOG_ERROR, "ticket.lookup", CPN_KV("error", err ? err->msg : bad.msg));
+    if (u->forgotten)
+        ; /* used up, for nobody */
+    else if (rc == CPN_OK && json_object_get(ticket, "denied"))
+        denied_answer(c, u, ticket);
+    else if (c->draining)
+        cpn_refuse(c, &u->to, CPN_WHY_SHUTDOWN);
+    else if (s && !s->ended)
+        upgrade_session(c, u, s);
+    else
+        cpn_refuse(c, &u->to, rc < 0 ? CPN_WHY_INTERNAL : CPN_WHY_TICKET_INVALID);
+    free(u);
+}
+
+void
+cpn_open_upgrade(cpn_front *f, const cpn_msg_UPGRADE *m)
+{
+    cpn_control *c = f->c;
+    upgrade *u = cpn_xcalloc(1, sizeof(*u));
+    uint8_t key[32];
+    cpn_rc rc;
+
+    c->count.opens++;
+    u->c = c;
+    u->to.at = (cpn_place_key){ f->id, m->conn, 1 };
+    u->peer = m->peer;
+    u->peer_port = m->peer_port;
+    (void)cpn_view_copy(m->user_agent, u->user_agent, sizeof(u->user_agent));
+    if (cpn_stream_placed(c, &u->to.at)) {
+        cpn_front_kill(f, "a second upgrade of one connection");
+        free(u);
+        return;
+    }
+    cpn_sha256(m->ticket, key);
+    DL_APPEND(c->azdoor->upgrades, u);
+    rc = c->set.az_clients ? cpn_store_ticket_consume(c->store, key, ticket_taken, u)
+                           : CPN_NOT_FOUND;
+    if (rc == CPN_OK)
+        return;
+    DL_DELETE(c->azdoor->upgrades, u);
+    cpn_refuse(c, &u->to, rc == CPN_LIMIT ? CPN_WHY_BUSY : CPN_WHY_TICKET_INVALID);
+    free(u);
+}

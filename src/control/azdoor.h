@@ -1,0 +1,34 @@
+/* control/azdoor.h -- the Azure door: authTokens, tickets, denied sessions.
+ *
+ * An authToken is a session; it is kept as SHA-256 beside it. A ticket (websocketToken) is 256
+ * bits, kept as SHA-256 in the store, used once, and names the session it opens a stream of. A
+ * session takes its place in the limits, and gets its row, with its first WebSocket. */
+#ifndef CPN_CONTROL_AZDOOR_H
+#define CPN_CONTROL_AZDOOR_H
+
+#include "control/open.h"
+
+/* base64url of 256 bits. */
+#define CPN_AZ_TOKEN_SIZE 44
+
+cpn_azdoor *cpn_azdoor_new(void);
+void cpn_azdoor_free(cpn_azdoor *d);
+
+/* A new secret and the key it is kept by. */
+void cpn_az_secret(char text[CPN_AZ_TOKEN_SIZE], uint8_t key[32]);
+/* The live session of an authToken; NULL: unknown. */
+cpn_session *cpn_az_session(cpn_control *c, cpn_view auth_token);
+/* Which bastion serves this target for this caller: the name of the gateway serves them all. In the
+ * target's network before a peered one, native client on before off, then by id. "" when the caller
+ * may read none. group: of the bastion, for an address; empty: any. */
+void cpn_az_bastion(cpn_control *c, const cpn_principal *who, cpn_want *want,
+                    const cpn_resource_id *hint);
+
+/* The connection or the front (conn 0) is gone: upgrades that still wait for their ticket end
+ * nowhere. */
+void cpn_az_forget(cpn_control *c, uint32_t front, uint32_t conn);
+
+/* Denied sessions that wait for their upgrade. CPN_LIMIT: too many. */
+cpn_rc cpn_az_denied_take(cpn_control *c, uint64_t now_ms) CPN_MUST_CHECK;
+
+#endif

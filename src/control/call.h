@@ -1,0 +1,67 @@
+/* control/call.h -- one HTTP request, from the front's REQUEST to the answer.
+ *
+ *     begin → match the route → who → body pieces → may → handler → (audit) → reply
+ *
+ * A handler owns the call until it answers exactly once with reply.h; it may do so later. The
+ * connection may go in between: the answer then goes nowhere, but the handler's work and its audit
+ * record stand. Policy must be looked up afresh in every callback: the snapshot may have changed.
+ */
+#ifndef CPN_CONTROL_CALL_H
+#define CPN_CONTROL_CALL_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "codec/form.h"
+#include "control/api.h"
+#include "control/fronts.h"
+
+#define CPN_PARAM_SIZE 257
+
+struct cpn_call {
+    cpn_control *c;
+    cpn_conn *conn; /* NULL: the connection is gone */
+    const cpn_route *route;
+    uint64_t began_ms;
+
+    cpn_addr peer;
+    uint16_t peer_port;
+    char user_agent[513];
+    bool own_client; /* Caponier-Client: 1 */
+    char param[CPN_PARAM_SIZE];
+    uint8_t *query_text;
+    cpn_form query;
+
+    uint64_t length; /* of the body, as announced */
+    cpn_buf body;    /* wiped: it may hold secrets */
+    json_t *json;
+    cpn_form form;
+
+    bool signed_in;
+    cpn_claims claims;
+
+    json_t *noted; /* members for the audit record, or NULL; see cpn_call_note */
+    bool audited;  /* the record went with the change itself */
+
+    bool dispatched; /* the body is whole: the handler owns the call */
+    bool answered;
+    uint8_t *out; /* the rest of an answer that the channel could not take yet */
+    size_t out_n;
+    size_t out_sent;
+};
+
+void cpn_call_begin(cpn_front *f, const cpn_msg_REQUEST *m);
+void cpn_call_body(cpn_front *f, const cpn_msg_BODY *m);
+/* The connection is gone. Frees the call when it waits for nothing, else its handler's reply does.
+ */
+void cpn_call_detach(cpn_call *call);
+/* After the answer has left: reply.c only. */
+void cpn_call_free(cpn_call *call);
+
+/* The caller in the current snapshot; NULL when not signed in, disabled or deleted meanwhile. */
+const cpn_principal *cpn_call_who(const cpn_call *call);
+/* A query parameter into out; false when absent or too long. */
+bool cpn_call_query(const cpn_call *call, const char *name, char *out, size_t size);
+/* A member for the audit record. */
+void cpn_call_note(cpn_call *call, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,261 @@
+/* Turns outcomes into HTTP answers and sends them piece by piece. */
+#include "control/reply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "codec/httphead.h"
+#include "control/trail.h"
+
+#define PIECE 32768
+#define PARKED_MAX (1u << 20)
+
+typedef struct answer {
+    int status;
+    const char *content_type;
+    char more[256]; /* further header lines, each with its CRLF */
+} answer;
+
+/* ---- sending ---- */
+
+static void
+send_head(cpn_call *call, const answer *a)
+{
+    char headers[512];
+    cpn_msg m = {
+        .type = CPN_MSG_REPLY,
+        .REPLY = { .conn = call->conn->id, .status = (uint16_t)a->status, .length = call->out_n }
+    };
+    size_t n = CPN_MIN(call->out_n, (size_t)PIECE);
+
+    if (a->content_type)
+        snprintf(headers, sizeof(headers), "Content-Type: %s\r\n%s", a->content_type, a->more);
+    else
+        snprintf(headers, sizeof(headers), "%s", a->more);
+    m.REPLY.headers = cpn_view_str(headers);
+    m.REPLY.body = (cpn_view){ call->out, n };
+    m.REPLY.last = n == call->out_n;
+    call->out_sent = n;
+    (void)cpn_front_send(call->conn->front, &m, -1);
+}
+
+/* Sends what the channel takes; frees the call after the last piece. */
+static void
+send_rest(cpn_call *call)
+{
+    while (call->conn && call->out_sent < call->out_n) {
+        cpn_front *f = call->conn->front;
+        size_t n = CPN_MIN(call->out_n - call->out_sent, (size_t)PIECE);
+        cpn_msg m = { .type = CPN_MSG_REPLY_BODY,
+                      .REPLY_BODY = { .conn = call->conn->id,
+                                      .last = n == call->out_n - call->out_sent,
+                                      .body = { call->out + call->out_sent, n } } };
+
+        if (!f->channel)
+            break;
+        if (cpn_channel_parked(f->channel) > PARKED_MAX)
+            return;
+        call->out_sent += n;
+        if (!cpn_front_send(f, &m, -1))
+            break;
+    }
+    cpn_call_free(call);
+}
+
+void
+cpn_replies_resume(cpn_front *f)
+{
+    cpn_conn *conn, *next;
+
+    HASH_ITER (hh, f->conns, conn, next) {
+        if (conn->call && conn->call->answered)
+            send_rest(conn->call);
+    }
+}
+
+/* body is malloc'd and taken. */
+static void
+answer_send(cpn_call *call, const answer *a, CPN_TAKES char *body)
+{
+    cpn_control *c = call->c;
+
+    if (call->answered)
+        abort(); /* a bug in us: a handler answered twice */
+    call->answered = true;
+    c->count.answers[CPN_MIN(a->status / 100, 5)]++;
+    if (call->route && call->route->audit && !call->audited)
+        cpn_trail_call(call, a->status);
+    call->out = (uint8_t *)body;
+    call->out_n = body ? strlen(body) : 0;
+    if (!call->conn) {
+        cpn_call_free(call);
+        return;
+    }
+    send_head(call, a);
+    send_rest(call);
+}
+
+/* ---- shapes ---- */
+
+void
+cpn_reply_json(CPN_TAKES cpn_call *call, int status, CPN_TAKES json_t *body)
+{
+    answer a = { .status = status, .content_type = body ? "application/json" : NULL };
+    char *text = body ? cpn_json_text(body) : NULL;
+
+    json_decref(body);
+    answer_send(call, &a, text);
+}
+
+void
+cpn_reply_text(CPN_TAKES cpn_call *call, const char *content_type, const char *text)
+{
+    answer a = { .status = 200, .content_type = content_type };
+
+    answer_send(call, &a, cpn_xstrdup(text));
+}
+
+void
+cpn_reply_list(CPN_TAKES cpn_call *call, CPN_TAKES json_t *value, const char *next)
+{
+    json_t *body = json_pack("{s:o,s:s?}", "value", value, "nextLink", next);
+
+    cpn_reply_json(call, 200, body);
+}
+
+static const char *
+oauth_word(int status)
+{
+    switch (status) {
+    case 401:
+        return "invalid_client";
+    case 429:
+    case 503:
+        return "temporarily_unavailable";
+    case 500:
+        return "server_error";
+    default:
+        return "invalid_request";
+    }
+}
+
+static json_t *
+error_body(const cpn_call *call, int status, const char *word, const char *sentence)
+{
+    switch (call->route ? call->route->errors : CPN_ERRORS_API) {
+    case CPN_ERRORS_AZ:
+        return json_pack("{s:s,s:s}", "message", sentence, "code", word);
+    case CPN_ERRORS_OAUTH:
+        return json_pack("{s:s,s:s}", "error", oauth_word(status), "error_description", sentence);
+    default:
+        return json_pack("{s:{s:s,s:s}}", "error", "code", word, "message", sentence);
+    }
+}
+
+static void
+error_send(cpn_call *call, answer *a, const char *word, const char *sentence, json_t *more)
+{
+    json_t *body = error_body(call, a->status, word, sentence);
+    char *text;
+
+    if (more)
+        json_object_update_missing(body, more);
+    json_decref(more);
+    text = cpn_json_text(body);
+    json_decref(body);
+    a->content_type = "application/json";
+    cpn_call_note(call, "reason", word);
+    cpn_call_note(call, "message", sentence);
+    answer_send(call, a, text);
+}
+
+void
+cpn_reply_error(CPN_TAKES cpn_call *call, int status, const char *word, const char *sentence,
+                CPN_TAKES json_t *more)
+{
+    answer a = { .status = status };
+
+    if (status == 401 && (!call->route || call->route->errors == CPN_ERRORS_API))
+        snprintf(a.more, sizeof(a.more), "WWW-Authenticate: Bearer\r\n");
+    if (status == 503)
+        snprintf(a.more, sizeof(a.more), "Retry-After: 1\r\n");
+    error_send(call, &a, word, sentence, more);
+}
+
+static const char *
+rc_sentence(cpn_rc rc)
+{
+    switch (rc) {
+    case CPN_NOT_FOUND:
+        return "there is no such thing, or you may not see it";
+    case CPN_EXISTS:
+        return "it exists already, or was changed meanwhile";
+    case CPN_DENIED:
+        return "you may not do this";
+    case CPN_LIMIT:
+    case CPN_UNAVAILABLE:
+    case CPN_AGAIN:
+        return "the gateway is at one of its limits; try again shortly";
+    case CPN_UNAUTHENTICATED:
+        return "sign in first";
+    case CPN_INVALID:
+        return "the request is not understood";
+    default:
+        return "the gateway failed; its log says why";
+    }
+}
+
+void
+cpn_reply_rc(CPN_TAKES cpn_call *call, cpn_rc rc, const char *sentence, const cpn_err *err)
+{
+    if (rc < 0)
+        cpn_log(CPN_LOG_ERROR, "call.failed", CPN_KV("path", call->route ? call->route->path : "?"),
+                CPN_KV("error", err ? err->msg : "?"));
+    /* A full store or queue is ours, not the caller's rate. */
+    cpn_reply_error(call, rc == CPN_LIMIT ? 503 : cpn_rc_http(rc), cpn_rc_word(rc),
+                    sentence && rc > 0 ? sentence : rc_sentence(rc), NULL);
+}
+
+void
+cpn_reply_reason(CPN_TAKES cpn_call *call, cpn_reason why)
+{
+    cpn_reply_error(call, cpn_reason_http(why), cpn_reason_word(why), cpn_reason_sentence(why),
+                    NULL);
+}
+
+void
+cpn_reply_wait(CPN_TAKES cpn_call *call, unsigned seconds)
+{
+    answer a = { .status = 429 };
+
+    snprintf(a.more, sizeof(a.more), "Retry-After: %u\r\n", seconds ? seconds : 1);
+    error_send(call, &a, "too_many_requests", "too many attempts; try again later", NULL);
+}
+
+void
+cpn_reply_method(CPN_TAKES cpn_call *call, const char *allow)
+{
+    answer a = { .status = 405 };
+
+    snprintf(a.more, sizeof(a.more), "Allow: %s\r\n", allow);
+    error_send(call, &a, "method_not_allowed", "this address has no such method", NULL);
+}
+
+void
+cpn_reply_busy(cpn_front *f, uint32_t conn)
+{
+    static const char body[] =
+        "{\"error\":{\"code\":\"busy\",\"message\":\"the gateway is at one of "
+        "its limits; try again shortly\"}}";
+    static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
+    cpn_msg m = { .type = CPN_MSG_REPLY,
+                  .REPLY = { .conn = conn,
+                             .status = 503,
+                             .last = 1,
+                             .length = sizeof(body) - 1,
+                             .headers = CPN_VIEW_LIT(headers),
+                             .body = CPN_VIEW_LIT(body) } };
+
+    (void)cpn_front_send(f, &m, -1);
+}

@@ -1,0 +1,213 @@
+/* How sessions end: the front says so, the front dies, somebody cuts them, nobody uses them. */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/sessions.h"
+#include "control/trail.h"
+#include "control/usage.h"
+
+/* ---- the record ---- */
+
+/* A record on its way; the session is looked up again when it is there. */
+typedef struct ending {
+    cpn_control *c;
+    cpn_uuid id;
+} ending;
+
+static void
+end_written(void *owner, cpn_rc rc, const cpn_err *err)
+{
+    ending *e = owner;
+    cpn_control *c = e->c;
+    cpn_session *s = cpn_session_find(c, &e->id);
+
+    free(e);
+    if (!s)
+        return;
+    s->end_writing = false;
+    if (rc == CPN_OK) {
+        c->count.commits++;
+        s->end_durable = true;
+        cpn_session_tidy(c, s);
+        return;
+    }
+    /* Kept in memory; sessions_tick asks again when the store may have room. */
+    c->count.commits_failed++;
+    cpn_log(CPN_LOG_WARN, "session.end_waits", CPN_KV("error", err ? err->msg : ""));
+}
+
+static void
+end_write(cpn_control *c, cpn_session *s)
+{
+    char end[CPN_TIME_SIZE];
+    cpn_batch *b = cpn_batch_new();
+    json_t *body =
+        json_pack("{s:s,s:s,s:I,s:I,s:I}", "endTime", cpn_time_rfc3339(s->end_wall_ms, end),
+                  "reason", cpn_reason_word(s->end_why), "bytesUp", (json_int_t)s->up, "bytesDown",
+                  (json_int_t)s->down, "duration", (json_int_t)(s->end_ms - s->start_ms));
+    char *text = cpn_json_text(body);
+    ending *e = cpn_xcalloc(1, sizeof(*e));
+
+    e->c = c;
+    e->id = s->id;
+    cpn_batch_session_end(b, &s->id, cpn_view_str(text));
+    cpn_trail_session(c, b, s, "session.end");
+    s->end_writing = true;
+    if (cpn_store_commit(c->store, b, end_written, e) != CPN_OK) {
+        s->end_writing = false;
+        free(e);
+    }
+    json_decref(body);
+    free(text);
+}
+
+void
+cpn_session_end(cpn_control *c, cpn_session *s, cpn_reason why)
+{
+    uint64_t up, down;
+    cpn_stream *st;
+
+    if (s->ended)
+        return;
+    s->ended = true;
+    s->end_why = why;
+    s->end_wall_ms = cpn_wall_ms();
+    s->end_ms = cpn_mono_ms();
+    if (s->counted)
+        cpn_usage_session(c->sessions->usage, s->object_id, s->want.bastion, s->counts_as, -1);
+    s->counted = false;
+    /* What the fronts' pages say now is the truth: they may hang, or lie later. */
+    cpn_session_bytes(c, s, &up, &down);
+    s->up = up;
+    s->down = down;
+    DL_FOREACH(s->streams, st)
+    st->tallied = true;
+    if (s->row == CPN_ROW_DURABLE) {
+        c->count.sessions_ended++;
+        c->count.up += up;
+        c->count.down += down;
+        end_write(c, s);
+    }
+    cpn_session_tidy(c, s);
+}
+
+void
+cpn_session_end_late(cpn_control *c, cpn_session *s)
+{
+    c->count.sessions_ended++;
+    end_write(c, s);
+}
+
+/* ---- what fronts say ---- */
+
+/* A stream of this front's, or NULL: a late word, or another front's stream. */
+static cpn_stream *
+stream_of(cpn_control *c, uint32_t front, uint64_t id)
+{
+    cpn_stream *st = cpn_stream_find(c, id);
+
+    if (!st || !st->opened || (st->at.front && st->at.front != front)) {
+        cpn_log(CPN_LOG_WARN, "front.foreign_stream", CPN_KI("front", front));
+        return NULL;
+    }
+    return st;
+}
+
+static cpn_reason
+end_reason(uint16_t why)
+{
+    return why > CPN_WHY_NONE && why < CPN_WHY_N ? (cpn_reason)why : CPN_WHY_CLOSED;
+}
+
+void
+cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
+{
+    cpn_stream *st = stream_of(c, front, m->id);
+    cpn_session *s;
+    bool last;
+
+    if (!st)
+        return;
+    s = st->session;
+    if (!st->tallied) {
+        s->up += m->up;
+        s->down += m->down;
+        st->tallied = true;
+    }
+    last = s->streams_n == 1;
+    if (s->door == CPN_DOOR_OWN && last)
+        cpn_session_end(c, s, end_reason(m->why));
+    cpn_stream_drop(c, st); /* s may be gone */
+}
+
+void
+cpn_stream_spoke(cpn_control *c, uint32_t front, const cpn_msg_SPOKE *m)
+{
+    cpn_stream *st = stream_of(c, front, m->id);
+    cpn_protocol says = (cpn_protocol)m->protocol;
+    cpn_protocol counts = says == CPN_PROTOCOL_RDP ? CPN_PROTOCOL_RDP : CPN_PROTOCOL_SSH;
+    cpn_session *s;
+
+    if (!st || m->protocol == CPN_PROTOCOL_UNKNOWN || m->protocol > CPN_PROTOCOL_OTHER)
+        return;
+    s = st->session;
+    s->protocol = says;
+    if (counts == s->counts_as)
+        return;
+    if (s->counted) {
+        cpn_usage_session(c->sessions->usage, s->object_id, s->want.bastion, s->counts_as, -1);
+        cpn_usage_session(c->sessions->usage, s->object_id, s->want.bastion, counts, 1);
+    }
+    s->counts_as = counts;
+}
+
+void
+cpn_sessions_front_down(cpn_control *c, cpn_front *f)
+{
+    cpn_stream *st, *next;
+
+    HASH_ITER (hh, c->sessions->streams, st, next) {
+        if (st->at.front != f->id)
+            continue;
+        if (!st->opened) {
+            st->forgotten = true;
+            continue;
+        }
+        cpn_session_end(c, st->session, CPN_WHY_FRONT_DIED);
+        if (st->has_slot)
+            cpn_front_slot_give(f, st->slot);
+        st->has_slot = false;
+        cpn_stream_drop(c, st);
+    }
+}
+
+/* ---- time ---- */
+
+void
+cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
+{
+    cpn_session *s, *next;
+
+    HASH_ITER (hh, c->sessions->by_id, s, next) {
+        uint64_t limit = s->row == CPN_ROW_NONE ? CPN_AZ_UNUSED_MS : CPN_AZ_IDLE_MS;
+
+        if (s->ended) {
+            if (s->row == CPN_ROW_DURABLE && !s->end_durable && !s->end_writing)
+                end_write(c, s);
+        } else if (s->door == CPN_DOOR_AZURE && !s->streams && now_ms - s->idle_since_ms > limit) {
+            cpn_session_end(c, s, CPN_WHY_CLOSED);
+        }
+    }
+    cpn_usage_sweep(c->sessions->usage, now_ms);
+}
+
+void
+cpn_sessions_shutdown(cpn_control *c)
+{
+    cpn_session *s, *next;
+
+    HASH_ITER (hh, c->sessions->by_id, s, next)
+        cpn_session_end(c, s, CPN_WHY_SHUTDOWN);
+}

@@ -1,0 +1,232 @@
+/* Writes the audit records of control's deeds with src/audit: fields in, a row of the batch out. */
+#include "control/trail.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit/merge.h"
+#include "audit/record.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+struct cpn_trail {
+    cpn_merge *refusals;
+};
+
+cpn_trail *
+cpn_trail_new(void)
+{
+    cpn_trail *t = cpn_xcalloc(1, sizeof(*t));
+
+    t->refusals = cpn_merge_new();
+    return t;
+}
+
+void
+cpn_trail_free(cpn_trail *t)
+{
+    if (!t)
+        return;
+    cpn_merge_free(t->refusals);
+    free(t);
+}
+
+/* ---- writing ---- */
+
+static cpn_record
+record_of(const cpn_control *c, const char *operation)
+{
+    return (cpn_record){ .operation = operation,
+                         .wall_ms = cpn_wall_ms(),
+                         .node = c->node,
+                         .policy_epoch = cpn_snapshot_epoch(c->snapshot) };
+}
+
+/* Takes the record. */
+static void
+record_in(cpn_batch *b, CPN_TAKES json_t *record)
+{
+    char *text = cpn_json_text(record);
+
+    cpn_batch_audit(b, cpn_view_str(text));
+    free(text);
+    json_decref(record);
+}
+
+static void
+alone_done(void *owner, cpn_rc rc, const cpn_err *err)
+{
+    cpn_control *c = owner;
+
+    if (rc == CPN_OK) {
+        c->count.commits++;
+        return;
+    }
+    c->count.commits_failed++;
+    cpn_log(CPN_LOG_ERROR, "audit.lost", CPN_KV("error", err ? err->msg : cpn_rc_word(rc)));
+}
+
+static void
+record_alone(cpn_control *c, CPN_TAKES json_t *record)
+{
+    cpn_batch *b = cpn_batch_new();
+    cpn_rc rc;
+
+    record_in(b, record);
+    if ((rc = cpn_store_commit(c->store, b, alone_done, c)) != CPN_OK)
+        cpn_log(CPN_LOG_ERROR, "audit.lost", CPN_KV("error", cpn_rc_word(rc)));
+}
+
+/* ---- calls ---- */
+
+/* What handlers noted, each text as long as a record takes. */
+static void
+noted_put(json_t *record, const json_t *noted)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)noted, name, value)
+    {
+        const char *text = json_string_value(value);
+
+        if (text && text[0] && !json_object_get(record, name))
+            json_object_set_new(record, name,
+                                json_stringn(text, strnlen(text, CPN_RECORD_TEXT_MAX)));
+    }
+}
+
+static json_t *
+call_record(const cpn_call *call, int status)
+{
+    const cpn_principal *who = cpn_call_who(call);
+    cpn_record r = record_of(call->c, call->route->audit);
+    char peer[CPN_ADDR_TEXT];
+    json_t *record;
+
+    r.user_email = who ? who->name : NULL;
+    r.object_id = who ? who->object_id : NULL;
+    r.client_ip = cpn_addr_text(&call->peer, peer);
+    r.client_port = call->peer_port;
+    r.user_agent = call->user_agent;
+    record = cpn_record_json(&r);
+    json_object_set_new(record, "status", json_integer(status));
+    noted_put(record, call->noted);
+    return record;
+}
+
+void
+cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status)
+{
+    record_in(b, call_record(call, status));
+    call->audited = true;
+}
+
+void
+cpn_trail_call(cpn_call *call, int status)
+{
+    record_alone(call->c, call_record(call, status));
+}
+
+/* ---- sessions ---- */
+
+static const char *
+door_word(cpn_door door)
+{
+    return door == CPN_DOOR_AZURE ? "azure" : "own";
+}
+
+void
+cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char *event)
+{
+    cpn_record r = record_of(c, event);
+    char peer[CPN_ADDR_TEXT], addr[CPN_ADDR_TEXT], id[CPN_UUID_TEXT];
+    json_t *record;
+
+    r.user_email = s->user_name;
+    r.object_id = s->object_id;
+    r.client_ip = cpn_addr_text(&s->peer, peer);
+    r.client_port = s->peer_port;
+    r.user_agent = s->user_agent;
+    r.resource_id = s->want.bastion;
+    r.target_id = s->target_shown;
+    r.target_ip = cpn_addr_text(&s->addr, addr);
+    r.port = s->want.port;
+    r.protocol = cpn_session_protocol(s);
+    r.door = door_word(s->door);
+    r.decision_id = s->decision;
+    r.binding = "none";
+    r.session_id = cpn_uuid_text(&s->id, id);
+    r.start_wall_ms = s->start_wall_ms;
+    r.message = "Successfully Connected.";
+    if (s->ended) {
+        r.message = cpn_reason_sentence(s->end_why);
+        r.reason = cpn_reason_word(s->end_why);
+        r.end_wall_ms = s->end_wall_ms;
+        r.duration_ms = (int64_t)(s->end_ms - s->start_ms);
+        r.bytes_up = s->up;
+        r.bytes_down = s->down;
+    }
+    record = cpn_record_json(&r);
+    if (s->end_by[0])
+        json_object_set_new(record, "by", json_string(s->end_by));
+    if (s->end_cut_ms >= 0)
+        json_object_set_new(record, "cutMilliseconds", json_integer(s->end_cut_ms));
+    record_in(b, record);
+}
+
+void
+cpn_trail_gateway(cpn_control *c, const char *event, const char *message)
+{
+    cpn_record r = record_of(c, event);
+
+    r.message = message;
+    record_alone(c, cpn_record_json(&r));
+}
+
+/* ---- refusals ---- */
+
+static json_t *
+refusal_record(cpn_control *c, const cpn_trail_refusal *r)
+{
+    cpn_record out = record_of(c, CPN_AUDIT_SESSION_REFUSED);
+    char peer[CPN_ADDR_TEXT];
+    bool resource = r->target[0] == '/';
+
+    out.user_email = r->who ? r->who->name : NULL;
+    out.object_id = r->who ? r->who->object_id : NULL;
+    out.client_ip = cpn_addr_text(r->peer, peer);
+    out.client_port = r->peer_port;
+    out.user_agent = r->user_agent;
+    out.resource_id = r->bastion;
+    out.target_id = resource ? r->target : NULL;
+    out.target_ip = resource ? NULL : r->target;
+    out.port = r->port;
+    out.door = door_word(r->door);
+    out.reason = cpn_reason_word(r->why);
+    out.message = r->message;
+    out.decision_id = r->decision;
+    return cpn_record_json(&out);
+}
+
+void
+cpn_trail_refused(cpn_control *c, const cpn_trail_refusal *r)
+{
+    char key[CPN_ID_MAX + 128];
+    json_t *record = refusal_record(c, r);
+
+    snprintf(key, sizeof(key), "%s %d %u %s", r->who ? r->who->object_id : "", (int)r->why, r->port,
+             r->target);
+    if (cpn_merge_add(c->trail->refusals, cpn_view_str(key), record, cpn_mono_ms()))
+        record_alone(c, json_incref(record));
+    json_decref(record);
+}
+
+void
+cpn_trail_flush(cpn_control *c, uint64_t now_ms, bool all)
+{
+    json_t *record;
+
+    while ((record = cpn_merge_next(c->trail->refusals, now_ms, all)) != NULL)
+        record_alone(c, record);
+}

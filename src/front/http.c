@@ -1,0 +1,81 @@
+/* Reads a head when it can be complete, routes it, and forgets it. */
+#include "front/http.h"
+
+#include <string.h>
+
+#include "front/admin.h"
+#include "front/answer.h"
+#include "front/api.h"
+#include "front/tunnel.h"
+#include "front/webtunnel.h"
+
+static void
+dispatch(cpn_conn *c, const cpn_http_head *head)
+{
+    cpn_route_facts facts = { .host = c->front->set.host,
+                              .az_clients = c->front->set.az_clients,
+                              .admin = c->admin };
+    cpn_route r;
+
+    cpn_route_of(head, &facts, &r);
+    c->azure = r.azure;
+    c->api = (cpn_api){ .head = cpn_view_is(head->method, "HEAD"),
+                        .close = head->close || c->front->draining };
+    switch (r.kind) {
+    case CPN_ROUTE_API:
+        cpn_api_start(c, head, &r);
+        return;
+    case CPN_ROUTE_TUNNEL:
+        cpn_tunnel_ask(c, head, &r);
+        return;
+    case CPN_ROUTE_WEBTUNNEL:
+        cpn_webtunnel_ask(c, head, &r);
+        return;
+    case CPN_ROUTE_HEALTH:
+    case CPN_ROUTE_READY:
+    case CPN_ROUTE_METRICS:
+        cpn_admin_answer(c, head, &r);
+        return;
+    case CPN_ROUTE_REFUSE:
+        break;
+    }
+    cpn_answer_refuse(c, r.status ? r.status : 400, r.sentence ? r.sentence : "refused");
+}
+
+/* A head cannot have become complete without a line end among the new bytes. Not looking before
+ * keeps a client that sends byte by byte from having its head read again each time. */
+static bool
+worth_reading(const cpn_conn *c, const uint8_t *p, size_t n)
+{
+    if (n >= CPN_HTTP_HEAD_MAX || n <= c->scanned)
+        return n > 0;
+    return memchr(p + c->scanned, '\n', n - c->scanned) != NULL;
+}
+
+size_t
+cpn_http_bytes(cpn_conn *c, uint8_t *p, size_t n)
+{
+    cpn_http_head head = { 0 };
+    size_t used;
+    cpn_rc rc;
+
+    if (!worth_reading(c, p, n)) {
+        c->scanned = n;
+        return 0;
+    }
+    rc = cpn_http_request_parse((cpn_view){ p, n }, NULL, &head, NULL);
+    if (rc == CPN_AGAIN) {
+        c->scanned = n;
+        return 0;
+    }
+    if (rc != CPN_OK) {
+        cpn_answer_refuse(c, head.http_status ? head.http_status : 400,
+                          "the request is not well formed");
+        return n;
+    }
+    c->scanned = 0;
+    used = head.used;
+    dispatch(c, &head);
+    explicit_bzero(p, used);
+    return used;
+}
