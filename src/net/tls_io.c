@@ -296,11 +296,12 @@ cpn_tls_writable(const cpn_tls *t)
 size_t
 cpn_tls_room(const cpn_tls *t)
 {
-    size_t room = 0;
+    bool tight = cpn_pool_tight(cpn_loop_pool(t->loop));
+    size_t room = 0, appetite = tight ? CPN_TLS_APPETITE_MIN : t->appetite;
 
     if (t->ready && !t->stuck && t->backlog.n == 0 && !t->shut_wanted && cpn_tls_writable(t) &&
-        t->gathered < t->appetite)
-        room = t->appetite - t->gathered;
+        t->gathered < appetite)
+        room = appetite - t->gathered;
     if (room == 0)
         ((cpn_tls *)t)->room_wanted = true;
     return room;
