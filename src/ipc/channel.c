@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "ipc/ipc.h"
 
 #define MESSAGES_A_TURN 64
@@ -135,17 +136,21 @@ cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd)
     CPN_AUTO(cpn_auto_fd) int owned = fd;
     cpn_msg_fd want = cpn_msg_fds(msg->type);
     uint8_t packet[CPN_IPC_PACKET_MAX];
-    size_t n;
-    cpn_rc rc = CPN_AGAIN;
+    cpn_err err = { 0 };
+    size_t n = 0;
+    cpn_rc rc;
 
     if (!cpn_msg_permitted(msg->type, c->self, c->peer) || (want == CPN_MSG_FD_NONE && fd >= 0) ||
-        (want == CPN_MSG_FD_ONE && fd < 0) ||
-        cpn_msg_encode(msg, packet, sizeof(packet), &n, NULL) != CPN_OK)
+        (want == CPN_MSG_FD_ONE && fd < 0))
         abort();
+    rc = cpn_msg_encode(msg, packet, sizeof(packet), &n, &err);
+    if (rc != CPN_OK) {
+        cpn_log(CPN_LOG_ERROR, "ipc.not_sent", CPN_KV("to", cpn_role_name(c->peer)), CPN_KE(&err));
+        return rc;
+    }
     if (c->broken || c->closing)
         return CPN_EOF;
-    if (STAILQ_EMPTY(&c->queue))
-        rc = send_packet(c->fd, packet, n, owned, NULL);
+    rc = STAILQ_EMPTY(&c->queue) ? send_packet(c->fd, packet, n, owned, NULL) : CPN_AGAIN;
     if (rc == CPN_AGAIN)
         rc = park(c, packet, n, cpn_steal_fd(&owned));
     explicit_bzero(packet, n);

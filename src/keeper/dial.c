@@ -186,11 +186,13 @@ static cpn_reason
 fence(const cpn_dialer *d, const cpn_msg_DIAL *to, char *detail, size_t size)
 {
     const char *why = cpn_fence_check(d->fence, &to->addr, to->port);
+    char text[CPN_ADDR_TEXT];
     cpn_err err = { 0 };
     cpn_rc rc;
 
+    cpn_addr_port_text(&to->addr, to->port, text);
     if (why) {
-        snprintf(detail, size, "%s", why);
+        snprintf(detail, size, "%s: %s", text, why);
         return CPN_WHY_FENCE;
     }
     if (d->fence->allow_loopback && cpn_addr_is_loopback(&to->addr))
@@ -198,7 +200,7 @@ fence(const cpn_dialer *d, const cpn_msg_DIAL *to, char *detail, size_t size)
     rc = cpn_fence_own(&to->addr, &err);
     if (rc == CPN_OK)
         return CPN_WHY_NONE;
-    snprintf(detail, size, "%.200s", rc == CPN_DENIED ? "own address" : err.msg);
+    snprintf(detail, size, "%s: %.180s", text, rc == CPN_DENIED ? "own address" : err.msg);
     return rc == CPN_DENIED ? CPN_WHY_FENCE : CPN_WHY_DIAL_FAILED;
 }
 

@@ -151,8 +151,13 @@ offer(cpn_keeper_front *f, CPN_TAKES int channel)
                    .FRONT_UP = { .front = f->number, .pid = (uint32_t)f->pid } };
     cpn_msg tally = { .type = CPN_MSG_FRONT_TALLY, .FRONT_TALLY = { .front = f->number } };
 
+    int dup = fcntl(f->tally, F_DUPFD_CLOEXEC, 0);
+
     cpn_keeper_tell(f->keeper, &up, channel);
-    cpn_keeper_tell(f->keeper, &tally, fcntl(f->tally, F_DUPFD_CLOEXEC, 0));
+    if (dup >= 0)
+        cpn_keeper_tell(f->keeper, &tally, dup);
+    else
+        kill(f->pid, SIGKILL); /* no descriptors left; a front without a tally is no use */
 }
 
 static cpn_rc

@@ -241,6 +241,21 @@ full_channels_park_in_order(void **state)
 }
 
 static void
+fields_over_their_bound_are_not_sent(void **state)
+{
+    static uint8_t target[2049];
+    cpn_msg m = { .type = CPN_MSG_OPEN, .OPEN = { .target = { target, sizeof(target) } } };
+    side s;
+
+    (void)state;
+    open_side(&s, CPN_ROLE_FRONT, CPN_ROLE_CONTROL);
+    assert_int_equal(cpn_channel_send(s.c, &m, -1), CPN_E_PROTO);
+    m.OPEN.target.n--;
+    assert_int_equal(cpn_channel_send(s.c, &m, -1), CPN_OK);
+    close_side(&s);
+}
+
+static void
 parked_descriptors_are_closed_with_the_channel(void **state)
 {
     static uint8_t body[32768];
@@ -291,6 +306,7 @@ main(void)
         cmocka_unit_test(a_closed_peer_is_told_once),
         cmocka_unit_test(a_handler_may_free_its_channel),
         cmocka_unit_test(full_channels_park_in_order),
+        cmocka_unit_test(fields_over_their_bound_are_not_sent),
         cmocka_unit_test(parked_descriptors_are_closed_with_the_channel),
         cmocka_unit_test(a_tally_cannot_be_forged),
     };
