@@ -290,11 +290,13 @@ password_change(cpn_call *call)
 {
     static const char *const names[] = { "name", "old", "password", NULL };
     const cpn_principal *who = cpn_call_who(call), *whose = who;
+    CPN_AUTO(cpn_secret_wipe) cpn_secret fresh = { 0 };
     const char *name = "", *old = "";
     cpn_err err = { 0 };
     account *a;
 
     if (cpn_json_only(call->json, "", names, &err) != CPN_OK ||
+        cpn_account_password(call->json, "password", &fresh, &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "name", 320, &name, &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "old", CPN_PASSWORD_MAX, &old, &err) != CPN_OK) {
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);

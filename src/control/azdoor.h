@@ -6,10 +6,11 @@
 #ifndef CPN_CONTROL_AZDOOR_H
 #define CPN_CONTROL_AZDOOR_H
 
+#include "codec/b64url.h"
 #include "control/open.h"
 
 /* base64url of 256 bits. */
-#define CPN_AZ_TOKEN_SIZE 44
+#define CPN_AZ_TOKEN_SIZE CPN_B64_SIZE(32)
 
 cpn_azdoor *cpn_azdoor_new(void);
 void cpn_azdoor_free(cpn_azdoor *d);

@@ -50,6 +50,23 @@ cpn_want_facts(const cpn_want *want, const cpn_principal *who)
                         .now_s = cpn_wall_s() };
 }
 
+/* The Azure door found no bastion that the caller may read. Which there are is not theirs to know;
+ * that a role is missing is. */
+static void
+name_no_bastion(cpn_verdict *v)
+{
+    for (unsigned i = 0; i < v->missing_n; i++) {
+        cpn_missing *m = &v->missing[i];
+
+        if (m->why != CPN_WHY_BASTION_UNKNOWN)
+            continue;
+        m->why = CPN_WHY_ROLE_MISSING;
+        snprintf(m->role, sizeof(m->role), "Reader");
+        snprintf(m->scope, sizeof(m->scope), "the bastion");
+    }
+    v->why = CPN_WHY_ROLE_MISSING;
+}
+
 cpn_rc
 cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
 {
@@ -65,6 +82,8 @@ cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
         a->who && a->who->sessions_max ? a->who->sessions_max : (unsigned)c->set.sessions_per_user;
     if (cpn_decide(c->snapshot, &facts, &a->verdict) == CPN_OK)
         return CPN_OK;
+    if (!a->want.bastion[0])
+        name_no_bastion(&a->verdict);
     cpn_verdict_sentence(&a->verdict, sentence, sizeof(sentence));
     cpn_trail_refused(c, &(cpn_trail_refusal){ .who = a->who,
                                                .bastion = a->want.bastion,

@@ -1,0 +1,461 @@
+/* Control's API: who may call which route, and what the calls change. Refusals first. */
+#include "control_fixture.h"
+
+#include "control/api.h"
+#include "control/publish.h"
+
+/* ---- the tables ---- */
+
+static void
+every_row_is_complete(void **state)
+{
+    cpn_err err = { 0 };
+
+    (void)state;
+    if (cpn_api_check(&err) != CPN_OK)
+        fail_msg("%s", err.msg);
+    for (const cpn_route *const *t = cpn_route_tables; *t; t++) {
+        for (const cpn_route *r = *t; r->path; r++) {
+            assert_int_not_equal(r->from, CPN_SCOPE_REFUSED);
+            if (strcmp(r->method, "GET") != 0)
+                assert_non_null(r->audit);
+        }
+    }
+}
+
+/* Anyone: nobody is asked who they are. Each: signed in, what is touched decides. */
+enum { ANYONE, SIGNED_IN, READER, OWNER, OPERATOR };
+
+static const struct {
+    const char *method, *path;
+    const char *query;
+    const char *body; /* harmless: refused or empty even for those who may */
+    int need;
+} routes[] = {
+    { "GET", "/v1/version", NULL, NULL, ANYONE },
+    { "POST", "/v1/enrol", NULL, "{}", ANYONE },
+    { "GET", "/adfs/.well-known/openid-configuration", NULL, NULL, ANYONE },
+    { "GET", "/adfs/x/.well-known/openid-configuration", NULL, NULL, ANYONE },
+    { "GET", "/adfs/discovery/keys", NULL, NULL, ANYONE },
+    { "POST", "/adfs/oauth2/token", NULL, "grant_type=none", ANYONE },
+    { "GET", "/v1/whoami", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1/documents", "kind=bastionHost", NULL, SIGNED_IN },
+    { "GET", "/v1/document", "kind=bastionHost&id=%2Fx", NULL, SIGNED_IN },
+    { "GET", "/v1/sessions", NULL, NULL, SIGNED_IN },
+    { "POST", "/v1/sessions/disconnect", NULL, "{'sessionIds':['x']}", SIGNED_IN },
+    { "POST", "/v1/can-i", NULL, "{'bastion':'x','targetResourceId':'y'}", SIGNED_IN },
+    { "POST", "/v1/can-i", NULL, "{'bastion':'x','targetResourceId':'y','user':'ghost'}", OWNER },
+    { "POST", "/v1/resolve", NULL, "{'target':'ghost'}", SIGNED_IN },
+    { "POST", "/v1/users/password", NULL, "{'old':'x','password':'short'}", SIGNED_IN },
+    { "POST", "/v1/users/password", NULL, "{'name':'ghost','password':'longenough'}", OWNER },
+    { "GET", "/v1/audit", NULL, NULL, READER },
+    { "POST", "/v1/audit/verify", NULL, "{}", READER },
+    { "POST", "/v1/apply", "dryRun=true", "{'documents':[]}", OWNER },
+    { "POST", "/v1/users", NULL, "{}", OWNER },
+    { "POST", "/v1/service-principals", NULL, "{}", OWNER },
+    { "POST", "/v1/role-assignments", NULL, "{'scope':'/'}", OWNER },
+    { "POST", "/v1/role-assignments", NULL, "{}", OWNER },
+    { "DELETE", "/v1/role-assignments", "id=%2Fx", NULL, OWNER },
+    { "DELETE", "/v1/role-assignments", NULL, NULL, OWNER },
+    { "POST", "/api/tokens", NULL, "x=y", ANYONE },
+    { "DELETE", "/api/tokens/x", NULL, NULL, ANYONE },
+    { "GET", "/metrics", NULL, NULL, OPERATOR },
+    { "GET", "/healthz", NULL, NULL, OPERATOR },
+    { "GET", "/readyz", NULL, NULL, OPERATOR },
+};
+
+static const struct {
+    const char *who;
+    int has;
+} callers[] = { { NULL, ANYONE }, { "$ci", SIGNED_IN }, { "$bob", READER }, { "$ada", OWNER } };
+
+static void
+each_caller_reaches_what_they_may(void **state)
+{
+    (void)state;
+    for (size_t r = 0; r < CPN_COUNT(routes); r++) {
+        for (size_t w = 0; w < CPN_COUNT(callers); w++) {
+            int got = ask_as(callers[w].who, routes[r].method, routes[r].path, routes[r].query,
+                             routes[r].body, NULL);
+            bool right;
+
+            if (routes[r].need == OPERATOR)
+                right = got == 404; /* not by this listener */
+            else if (callers[w].has >= routes[r].need)
+                right = got != 403 && got != 405 && (got != 401 || routes[r].need == ANYONE);
+            else
+                right = got == (callers[w].who ? 403 : 401);
+            if (!right)
+                fail_msg("%s %s by %s: %d", routes[r].method, routes[r].path,
+                         callers[w].who ? callers[w].who : "nobody", got);
+        }
+    }
+}
+
+/* Every row of every table is in the matrix. */
+static void
+the_matrix_is_whole(void **state)
+{
+    (void)state;
+    for (const cpn_route *const *t = cpn_route_tables; *t; t++) {
+        for (const cpn_route *row = *t; row->path; row++) {
+            bool there = false;
+
+            for (size_t r = 0; r < CPN_COUNT(routes); r++) {
+                const cpn_route *found = NULL;
+                char param[300], allow[64];
+
+                if (cpn_api_match(cpn_view_str(routes[r].method), cpn_view_str(routes[r].path),
+                                  &found, param, sizeof(param), allow) == CPN_OK)
+                    there |= found == row;
+            }
+            if (!there)
+                fail_msg("%s %s is not in the matrix", row->method, row->path);
+        }
+    }
+}
+
+static void
+unknown_paths_and_methods(void **state)
+{
+    json_t *answer = NULL;
+
+    (void)state;
+    assert_int_equal(ask_as("$ada", "GET", "/v1/nothing", NULL, NULL, &answer), 404);
+    assert_string_equal(cpn_json_string(json_object_get(answer, "error"), "code"), "not_found");
+    json_decref(answer);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/Version", NULL, NULL, NULL), 404);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/version/", NULL, NULL, NULL), 404);
+    assert_int_equal(ask_as("$ada", "GET", "/api/tokens/a/b", NULL, NULL, NULL), 404);
+    assert_int_equal(ask_as("$ada", "PUT", "/v1/version", NULL, NULL, NULL), 405);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/enrol", NULL, NULL, NULL), 405);
+}
+
+static const char *const bad_bodies[] = {
+    "",
+    "[]",
+    "{",
+    "{} {}",
+    "{'name':1}",
+    "{'name':'a','name':'b'}",
+    "{'name':null}",
+    "{'name':'x','password':'short'}",
+    "{'name':'x','password':'longenough','admin':true}",
+};
+
+static void
+bad_bodies_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(bad_bodies); i++) {
+        int got = ask_as("$ada", "POST", "/v1/users", NULL, bad_bodies[i], NULL);
+
+        if (got != 400)
+            fail_msg("%s: %d", bad_bodies[i], got);
+    }
+    assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH);
+}
+
+static void
+a_long_body_is_refused_before_it_comes(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    (void)state;
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                   .length = 1u << 20,
+                                   .method = cpn_view_str("POST"),
+                                   .path = cpn_view_str("/v1/enrol"),
+                                   .content_type = cpn_view_str("application/json") };
+    say(&st.front, &m, -1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 413);
+    /* What still comes of it is nobody's. */
+    say(&st.front,
+        &(cpn_msg){ .type = CPN_MSG_BODY,
+                    .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str("x") } },
+        -1);
+    assert_false(came(&st.keeper, CPN_MSG_KILL_FRONT));
+}
+
+static void
+disabled_principals_are_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_as("$off", "GET", "/v1/whoami", NULL, NULL, NULL), 401);
+}
+
+/* ---- apply ---- */
+
+static json_t *
+apply_as(const char *who, const char *query, const char *body, int status)
+{
+    json_t *answer = NULL;
+    int got = ask_as(who, "POST", "/v1/apply", query, body, &answer);
+
+    if (got != status) {
+        char *text = answer ? json_dumps(answer, 0) : NULL;
+
+        fail_msg("%d: %s", got, text ? text : "");
+    }
+    return answer;
+}
+
+#define NEW_NET                                                                                    \
+    "{'documents':[{'kind':'virtualNetwork','id':'$lab/providers/Microsoft.Network/"               \
+    "virtualNetworks/new','body':{'addressPrefixes':['10.9.0.0/16'],'peerings':[]}}]}"
+
+static void
+apply_changes_once(void **state)
+{
+    json_t *a;
+
+    (void)state;
+    a = apply_as("$ada", "dryRun=true", NEW_NET, 200);
+    assert_int_equal(json_array_size(json_object_get(a, "created")), 1);
+    assert_int_equal(json_integer_value(json_object_get(a, "epoch")), WORLD_EPOCH);
+    json_decref(a);
+    a = apply_as("$ada", NULL, NEW_NET, 200);
+    assert_int_equal(json_array_size(json_object_get(a, "created")), 1);
+    assert_int_equal(json_integer_value(json_object_get(a, "epoch")), WORLD_EPOCH + 1);
+    json_decref(a);
+    a = apply_as("$ada", NULL, NEW_NET, 200);
+    assert_int_equal(json_array_size(json_object_get(a, "created")), 0);
+    assert_int_equal(json_integer_value(json_object_get(a, "unchanged")), 1);
+    assert_int_equal(json_integer_value(json_object_get(a, "epoch")), WORLD_EPOCH + 1);
+    json_decref(a);
+    a = audit_of("policy.apply");
+    assert_true(json_array_size(a) >= 1);
+    json_decref(a);
+}
+
+static void
+apply_says_all_that_is_wrong(void **state)
+{
+    json_t *a = apply_as("$ada", NULL,
+                         "{'documents':[{'kind':'virtualNetwork','id':'$lab/x','body':{}},"
+                         "{'kind':'credential','id':'$ada','body':{}},{'kind':'nope'}]}",
+                         400);
+
+    (void)state;
+    assert_int_equal(json_array_size(json_object_get(a, "problems")), 3);
+    json_decref(a);
+    json_decref(apply_as("$ada", NULL, "{'whole':['credential']}", 400));
+    json_decref(apply_as("$ada", NULL, "{'documents':{}}", 400));
+    assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH);
+}
+
+static void
+a_contributor_cannot_raise_themselves(void **state)
+{
+    json_t *a;
+
+    (void)state;
+    assert_int_equal(ask_as("$ada", "POST", "/v1/role-assignments", NULL,
+                            "{'principal':'$bob','role':'Contributor','scope':'/'}", NULL),
+                     201);
+    a = apply_as("$bob", NULL,
+                 "{'documents':[{'kind':'roleAssignment','id':'/providers/"
+                 "Microsoft.Authorization/roleAssignments/" GUID_OF(
+                     "a9") "',"
+                           "'body':{'principalId':'$bob','role':'Owner'}}]}",
+                 403);
+    json_decref(a);
+    json_decref(apply_as("$bob", NULL, NEW_NET, 200));
+    assert_int_equal(ask_as("$bob", "POST", "/v1/users", NULL,
+                            "{'name':'x@example.test','password':'longenough'}", NULL),
+                     403);
+}
+
+static void
+apply_never_takes_the_callers_own_rights(void **state)
+{
+    (void)state;
+    json_decref(apply_as("$ada", NULL, "{'whole':['roleAssignment']}", 200));
+    assert_int_equal(ask_as("$bob", "GET", "/v1/audit", NULL, NULL, NULL), 403);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/audit", NULL, NULL, NULL), 200);
+    json_decref(apply_as("$ada", NULL, "{'whole':['principal']}", 200));
+    assert_int_equal(ask_as("$ada", "GET", "/v1/whoami", NULL, NULL, NULL), 200);
+    assert_int_equal(
+        cpn_snapshot_principal_by_name(st.c->snapshot, CPN_VIEW_LIT("bob@example.test")) == NULL,
+        1);
+}
+
+static void
+two_writers_build_on_each_other(void **state)
+{
+    char token[4096], body[2][512], spelt[4096];
+    unsigned made = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+        snprintf(body[i], sizeof(body[i]), "{\"principal\":\"%s\",\"role\":\"%s\",\"scope\":\"/\"}",
+                 GUID_OF("04"), i ? "Contributor" : "Reader");
+        m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                       .length = strlen(body[i]),
+                                       .method = cpn_view_str("POST"),
+                                       .path = cpn_view_str("/v1/role-assignments"),
+                                       .bearer = cpn_view_str(token_of("$ada", token)),
+                                       .content_type = cpn_view_str("application/json") };
+        say(&st.front, &m, -1);
+        say(&st.front,
+            &(cpn_msg){ .type = CPN_MSG_BODY,
+                        .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(body[i]) } },
+            -1);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        made += expect(&st.front, CPN_MSG_REPLY).REPLY.status == 201;
+    assert_int_equal(made, 2);
+    assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH + 2);
+    spell(spelt, "$ci");
+    assert_true(cpn_may(st.c->snapshot, cpn_snapshot_principal(st.c->snapshot, cpn_view_str(spelt)),
+                        "Microsoft.Compute/virtualMachines/write", CPN_VIEW_LIT("/")));
+}
+
+/* ---- people ---- */
+
+static void
+a_new_user_signs_in_and_wrong_secrets_cost(void **state)
+{
+    static const char form[] = "grant_type=password&username=eve%%40example.test&password=%s&"
+                               "client_id=x&scope=openid";
+    char body[256];
+    json_t *answer = NULL;
+
+    (void)state;
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users", NULL,
+                            "{'name':'eve@example.test','password':'longenough'}", &answer),
+                     201);
+    assert_string_equal(cpn_json_string(json_object_get(answer, "body"), "name"),
+                        "eve@example.test");
+    json_decref(answer);
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users", NULL,
+                            "{'name':'eve@example.test','password':'longenough'}", NULL),
+                     409);
+    snprintf(body, sizeof(body), form, "longenough");
+    assert_int_equal(ask_as(NULL, "POST", "/adfs/oauth2/token", NULL, body, &answer), 200);
+    assert_true(cpn_json_string(answer, "access_token")[0] != '\0');
+    json_decref(answer);
+    snprintf(body, sizeof(body), form, "wrong");
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_not_equal(ask_as(NULL, "POST", "/adfs/oauth2/token", NULL, body, NULL), 200);
+    snprintf(body, sizeof(body), form, "longenough");
+    assert_int_equal(ask_as(NULL, "POST", "/adfs/oauth2/token", NULL, body, NULL), 429);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/whoami", NULL, NULL, NULL), 200);
+}
+
+static void
+documents_are_those_that_one_may_read(void **state)
+{
+    json_t *answer = NULL;
+
+    (void)state;
+    assert_int_equal(ask_as("$ci", "GET", "/v1/documents", "kind=virtualMachine", NULL, &answer),
+                     200);
+    assert_int_equal(json_array_size(json_object_get(answer, "value")), 0);
+    json_decref(answer);
+    assert_int_equal(
+        ask_as("$bob", "GET", "/v1/documents", "kind=virtualMachine&name=WEB1", NULL, &answer),
+        200);
+    assert_int_equal(json_array_size(json_object_get(answer, "value")), 1);
+    json_decref(answer);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/documents", "kind=credential", NULL, NULL), 400);
+    assert_int_equal(
+        ask_as("$ada", "GET", "/v1/document", "kind=credential&id=" GUID_OF("01"), NULL, NULL),
+        400);
+}
+
+static void
+names_resolve(void **state)
+{
+    json_t *answer = NULL;
+    char id[4096];
+
+    (void)state;
+    assert_int_equal(ask_as("$bob", "POST", "/v1/resolve", NULL, "{'target':'web1'}", &answer),
+                     200);
+    assert_string_equal(cpn_json_string(answer, "targetResourceId"), spell(id, "$web1"));
+    assert_string_equal(cpn_json_string(answer, "bastion"), spell(id, "$front"));
+    json_decref(answer);
+    assert_int_equal(ask_as("$bob", "POST", "/v1/resolve", NULL,
+                            "{'target':'web1','bastion':'front','resourceGroup':'other'}", NULL),
+                     404);
+    assert_int_equal(ask_as("$ci", "POST", "/v1/resolve", NULL, "{'target':'web1'}", NULL), 404);
+}
+
+static void
+metrics_are_for_operators(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    (void)state;
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                   .admin = 1,
+                                   .last = 1,
+                                   .method = cpn_view_str("GET"),
+                                   .path = cpn_view_str("/metrics") };
+    say(&st.front, &m, -1);
+    m = expect(&st.front, CPN_MSG_REPLY);
+    assert_int_equal(m.REPLY.status, 200);
+    assert_non_null(memmem(m.REPLY.body.p, m.REPLY.body.n, "caponier_policy_epoch 7\n", 24));
+    m = (cpn_msg){ .type = CPN_MSG_REQUEST };
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                   .admin = 1,
+                                   .last = 1,
+                                   .method = cpn_view_str("GET"),
+                                   .path = cpn_view_str("/v1/version") };
+    say(&st.front, &m, -1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 404);
+}
+
+static void
+what_is_stored_loads_again(void **state)
+{
+    cpn_snapshot *again = NULL;
+    json_t *a;
+    cpn_err err = { 0 };
+
+    (void)state;
+    a = apply_as("$ada", NULL,
+                 "{'documents':[{'kind':'subscription','id':"
+                 "'/subscriptions/99999999-2222-3333-4444-555555555555',"
+                 "'body':{'displayName':'Other'}}]}",
+                 200);
+    json_decref(a);
+    if (cpn_publish_load(&again, st.store, &st.c->set, &err) != CPN_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(cpn_snapshot_epoch(again), WORLD_EPOCH + 1);
+    assert_non_null(
+        cpn_snapshot_document(again, CPN_KIND_SUBSCRIPTION,
+                              CPN_VIEW_LIT("/subscriptions/99999999-2222-3333-4444-555555555555")));
+    cpn_snapshot_unref(again);
+}
+
+#define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_is_complete),
+        cmocka_unit_test(the_matrix_is_whole),
+        ON_STAGE(each_caller_reaches_what_they_may),
+        ON_STAGE(unknown_paths_and_methods),
+        ON_STAGE(bad_bodies_are_refused),
+        ON_STAGE(a_long_body_is_refused_before_it_comes),
+        ON_STAGE(disabled_principals_are_nobody),
+        ON_STAGE(apply_changes_once),
+        ON_STAGE(apply_says_all_that_is_wrong),
+        ON_STAGE(a_contributor_cannot_raise_themselves),
+        ON_STAGE(apply_never_takes_the_callers_own_rights),
+        ON_STAGE(two_writers_build_on_each_other),
+        ON_STAGE(a_new_user_signs_in_and_wrong_secrets_cost),
+        ON_STAGE(documents_are_those_that_one_may_read),
+        ON_STAGE(names_resolve),
+        ON_STAGE(metrics_are_for_operators),
+        ON_STAGE(what_is_stored_loads_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

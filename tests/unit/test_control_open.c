@@ -1,0 +1,457 @@
+/* Control's data path: OPEN, cuts, the fronts' lies and deaths. Refusals first. */
+#include "control_fixture.h"
+
+#include "control/publish.h"
+
+static json_t *
+refused_with(uint16_t *why)
+{
+    cpn_msg m = expect(&st.front, CPN_MSG_REFUSED);
+
+    *why = m.REFUSED.why;
+    assert_true(m.REFUSED.sentence.n > 0 && m.REFUSED.sentence.n <= 400);
+    return json_loadb((const char *)m.REFUSED.answer.p, m.REFUSED.answer.n, 0, NULL);
+}
+
+static const struct {
+    const char *who;
+    const char *target;
+    cpn_reason why;
+} refused[] = {
+    { "$ada", "", CPN_WHY_BAD_REQUEST },
+    { "$ada", "[]", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','port':22}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1'}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','port':0}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','port':65536}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','port':'22'}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','ipAddress':'10.0.1.4','port':22}",
+      CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','port':22,'x':1}", CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$front','resourceId':'$web1','port':22,'port':23}",
+      CPN_WHY_BAD_REQUEST },
+    { "$ada", "{'bastion':'$ghost-bastion','resourceId':'$web1','port':22}",
+      CPN_WHY_BASTION_UNKNOWN },
+    { "$ada", "{'bastion':'$front','resourceId':'$ghost','port':22}", CPN_WHY_TARGET_UNKNOWN },
+    { "$ada", "{'bastion':'$front','resourceId':'$isl1','port':22}", CPN_WHY_NOT_PEERED },
+    { "$ada", "{'bastion':'$front','ipAddress':'10.0.9.9','port':8022}", CPN_WHY_PORT },
+    { "$ada", "{'bastion':'$front','ipAddress':'172.16.0.1','port':22}", CPN_WHY_OUTSIDE_PREFIXES },
+};
+
+static void
+opens_are_refused(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(refused); i++) {
+        uint16_t why;
+        json_t *answer;
+
+        open_on(conn, (uint32_t)i + 1, refused[i].target);
+        answer = refused_with(&why);
+        if (why != refused[i].why)
+            fail_msg("%s: %s", refused[i].target, cpn_reason_word((cpn_reason)why));
+        assert_string_equal(cpn_json_string(answer, "code"), cpn_reason_word(refused[i].why));
+        assert_true(cpn_json_string(answer, "message")[0] != '\0');
+        json_decref(answer);
+    }
+    assert_false(came(&st.keeper, CPN_MSG_DIAL));
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 0);
+}
+
+static void
+a_missing_role_is_named_and_audited_once(void **state)
+{
+    uint32_t conn = carrier_of("$ci");
+    json_t *answer, *records;
+    uint16_t why;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        open_on(conn, i, WEB1);
+        answer = refused_with(&why);
+        assert_int_equal(why, CPN_WHY_ROLE_MISSING);
+        assert_int_equal(strlen(cpn_json_string(answer, "decisionId")), 36);
+        assert_true(json_array_size(json_object_get(answer, "missing")) >= 1);
+        json_decref(answer);
+    }
+    records = audit_of("session.refused");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+}
+
+static void
+bearers_are_refused(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_CARRIER, .CARRIER = { .conn = ++st.conn } };
+    char token[4096];
+
+    (void)state;
+    m.CARRIER.bearer = CPN_VIEW_LIT("a.b.c");
+    say(&st.front, &m, -1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.status, 401);
+    m.CARRIER.bearer = cpn_view_str(token_of("$off", token));
+    say(&st.front, &m, -1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_PRINCIPAL_DISABLED);
+    /* Without a carrier nothing opens. */
+    open_on(m.CARRIER.conn, 1, WEB1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_CONTROL_AWAY);
+}
+
+static void
+opened_waits_for_row_and_dial(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+    cpn_msg dial, opened, end;
+    json_t *records;
+    cpn_session *s;
+
+    (void)state;
+    open_on(conn, 9, WEB1);
+    dial = expect(&st.keeper, CPN_MSG_DIAL);
+    assert_int_equal(dial.DIAL.port, 22);
+    /* The row is durable, the dial is not there: nothing goes out. */
+    assert_false(came(&st.front, CPN_MSG_OPENED));
+    s = cpn_session_find(st.c, &dial.DIAL.session);
+    assert_int_equal(s->row, CPN_ROW_DURABLE);
+    records = audit_of("session.start");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+    dialed(&dial);
+    opened = expect(&st.front, CPN_MSG_OPENED);
+    assert_true(st.front.fd >= 0);
+    close(st.front.fd);
+    assert_int_equal(opened.OPENED.conn, conn);
+    assert_int_equal(opened.OPENED.stream, 9);
+    assert_int_equal(opened.OPENED.first_bytes, 1);
+    assert_int_equal(opened.OPENED.protocol, CPN_PROTOCOL_SSH);
+    assert_true(cpn_uuid_eq(&opened.OPENED.session, &dial.DIAL.session));
+    end = (cpn_msg){ .type = CPN_MSG_ENDED,
+                     .ENDED = {
+                         .id = opened.OPENED.id, .why = CPN_WHY_CLOSED, .up = 11, .down = 22 } };
+    say(&st.front, &end, -1);
+    assert_int_equal(expect(&st.keeper, CPN_MSG_RELEASE).RELEASE.stream, opened.OPENED.id);
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("session.end");
+    assert_int_equal(json_array_size(records), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(records, 0), "bytesUp")),
+                     11);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(records, 0), "bytesDown")),
+                     22);
+    json_decref(records);
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 0);
+}
+
+static void
+a_dial_before_the_row_waits_too(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+    cpn_msg dial;
+    cpn_session *s;
+
+    (void)state;
+    open_on(conn, 1, WEB1);
+    dial = expect(&st.keeper, CPN_MSG_DIAL);
+    s = cpn_session_find(st.c, &dial.DIAL.session);
+    dialed(&dial);
+    (void)expect(&st.front, CPN_MSG_OPENED);
+    close(st.front.fd);
+    assert_int_equal(s->row, CPN_ROW_DURABLE);
+}
+
+static void
+a_failed_dial_is_told_and_ended(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+    cpn_msg dial, no = { .type = CPN_MSG_DIALED };
+    json_t *records;
+
+    (void)state;
+    open_on(conn, 1, WEB1);
+    dial = expect(&st.keeper, CPN_MSG_DIAL);
+    no.DIALED = (cpn_msg_DIALED){ .session = dial.DIAL.session,
+                                  .stream = dial.DIAL.stream,
+                                  .why = CPN_WHY_DIAL_REFUSED,
+                                  .detail = cpn_view_str("connection refused") };
+    say(&st.keeper, &no, -1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_DIAL_REFUSED);
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("session.end");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "reason"), "dial_refused");
+    json_decref(records);
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 0);
+}
+
+static void
+a_client_that_left_gets_nothing(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+    cpn_msg dial;
+
+    (void)state;
+    open_on(conn, 1, WEB1);
+    dial = expect(&st.keeper, CPN_MSG_DIAL);
+    say(&st.front, &(cpn_msg){ .type = CPN_MSG_GONE, .GONE = { .conn = conn } }, -1);
+    (void)came(&st.front, CPN_MSG_NONE);
+    dialed(&dial);
+    (void)expect(&st.keeper, CPN_MSG_RELEASE);
+    assert_false(came(&st.front, CPN_MSG_OPENED));
+    assert_false(came(&st.front, CPN_MSG_REFUSED));
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 0);
+}
+
+static void
+the_users_limit_holds(void **state)
+{
+    uint32_t conn = carrier_of("$bob"); /* sessionsMax 3 */
+    cpn_msg last = { 0 };
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++)
+        last = open_session(conn, i);
+    open_on(conn, 4, WEB1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_LIMIT_USER);
+    say(&st.front,
+        &(cpn_msg){ .type = CPN_MSG_ENDED,
+                    .ENDED = { .id = last.OPENED.id, .why = CPN_WHY_CLOSED } },
+        -1);
+    (void)expect(&st.keeper, CPN_MSG_RELEASE);
+    (void)open_session(conn, 5);
+}
+
+/* ---- cuts ---- */
+
+static void
+expect_shut(const cpn_uuid *session)
+{
+    cpn_msg m = expect(&st.keeper, CPN_MSG_SHUT);
+
+    assert_true(cpn_uuid_eq(&m.SHUT.session, session));
+}
+
+static void
+disconnect_shuts_and_cuts(void **state)
+{
+    cpn_msg opened = open_session(carrier_of("$bob"), 1);
+    char body[128], id[CPN_UUID_TEXT];
+    json_t *answer = NULL, *records;
+    cpn_msg cut;
+
+    (void)state;
+    snprintf(body, sizeof(body), "{'sessionIds':['%s']}",
+             cpn_uuid_text(&opened.OPENED.session, id));
+    assert_int_equal(ask_as("$ci", "POST", "/v1/sessions/disconnect", NULL, body, &answer), 200);
+    assert_string_equal(
+        cpn_json_string(json_array_get(json_object_get(answer, "value"), 0), "state"), "NotFound");
+    json_decref(answer);
+    assert_false(came(&st.keeper, CPN_MSG_SHUT));
+
+    assert_int_equal(ask_as("$ada", "POST", "/v1/sessions/disconnect", NULL, body, &answer), 200);
+    assert_string_equal(
+        cpn_json_string(json_array_get(json_object_get(answer, "value"), 0), "state"),
+        "Disconnected");
+    json_decref(answer);
+    cut = expect(&st.front, CPN_MSG_CUT);
+    assert_int_equal(cut.CUT.why, CPN_WHY_CUT_ADMIN);
+    assert_true(cpn_uuid_eq(&cut.CUT.session, &opened.OPENED.session));
+    expect_shut(&opened.OPENED.session);
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("session.end");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "reason"), "cut_admin");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "by"), "ada@example.test");
+    assert_non_null(json_object_get(json_array_get(records, 0), "cutMilliseconds"));
+    json_decref(records);
+}
+
+static void
+policy_changes_cut(void **state)
+{
+    cpn_msg opened = open_session(carrier_of("$bob"), 1);
+    cpn_msg kept = open_session(carrier_of("$ada"), 1);
+
+    (void)state;
+    assert_int_equal(
+        ask_as("$ada", "DELETE", "/v1/role-assignments",
+               "id=%2Fproviders%2FMicrosoft.Authorization%2FroleAssignments%2F" GUID_OF("a2"), NULL,
+               NULL),
+        204);
+    assert_int_equal(expect(&st.front, CPN_MSG_CUT).CUT.why, CPN_WHY_CUT_POLICY);
+    expect_shut(&opened.OPENED.session);
+    assert_false(came(&st.keeper, CPN_MSG_SHUT));
+    assert_false(cpn_session_find(st.c, &kept.OPENED.session)->ended);
+    assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH + 1);
+}
+
+/* ---- fronts that lie, hang, die ---- */
+
+static void
+foreign_numbers_are_ignored(void **state)
+{
+    cpn_msg opened = open_session(carrier_of("$ada"), 1);
+    cpn_msg_ENDED end = { .id = opened.OPENED.id, .why = CPN_WHY_CLOSED };
+
+    (void)state;
+    cpn_stream_ended(st.c, FRONT + 1, &end); /* another front's word */
+    assert_false(cpn_session_find(st.c, &opened.OPENED.session)->ended);
+    end.id = 12345;
+    cpn_stream_ended(st.c, FRONT, &end);
+    say(&st.front, &(cpn_msg){ .type = CPN_MSG_GONE, .GONE = { .conn = 99999 } }, -1);
+    say(&st.front, &(cpn_msg){ .type = CPN_MSG_SPOKE, .SPOKE = { .id = 1, .protocol = 200 } }, -1);
+    say(&st.front, &(cpn_msg){ .type = CPN_MSG_BODY, .BODY = { .conn = 4242, .last = 1 } }, -1);
+    assert_false(came(&st.keeper, CPN_MSG_KILL_FRONT));
+    assert_false(cpn_session_find(st.c, &opened.OPENED.session)->ended);
+}
+
+static void
+killed(void)
+{
+    assert_int_equal(expect(&st.keeper, CPN_MSG_KILL_FRONT).KILL_FRONT.front, FRONT);
+    assert_true(cpn_front_find(st.c, FRONT)->killed);
+}
+
+static void
+a_number_in_use_kills(void **state)
+{
+    uint32_t conn = carrier_of("$ada");
+
+    (void)state;
+    open_on(conn, 7, WEB1);
+    open_on(conn, 7, WEB1);
+    killed();
+}
+
+static void
+a_second_request_kills(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    (void)state;
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = 5,
+                                   .length = 10,
+                                   .method = cpn_view_str("POST"),
+                                   .path = cpn_view_str("/v1/enrol"),
+                                   .content_type = cpn_view_str("application/json") };
+    say(&st.front, &m, -1);
+    say(&st.front, &m, -1);
+    killed();
+}
+
+static void
+too_much_body_kills(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    (void)state;
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = 5,
+                                   .length = 3,
+                                   .method = cpn_view_str("POST"),
+                                   .path = cpn_view_str("/v1/enrol"),
+                                   .content_type = cpn_view_str("application/json") };
+    say(&st.front, &m, -1);
+    say(&st.front,
+        &(cpn_msg){ .type = CPN_MSG_BODY, .BODY = { .conn = 5, .body = cpn_view_str("four") } },
+        -1);
+    killed();
+}
+
+static void
+a_dead_front_ends_its_sessions_with_the_tallys_bytes(void **state)
+{
+    cpn_msg opened = open_session(carrier_of("$ada"), 1);
+    cpn_tally_slot *slot = &st.tally->slots[opened.OPENED.tally];
+    json_t *records;
+
+    (void)state;
+    memcpy(&slot->session, opened.OPENED.session.b + 8, 8);
+    slot->up = 100;
+    slot->down = 200;
+    say(&st.keeper,
+        &(cpn_msg){ .type = CPN_MSG_FRONT_DOWN, .FRONT_DOWN = { .front = FRONT, .status = 9 } },
+        -1);
+    (void)expect(&st.keeper, CPN_MSG_RELEASE);
+    (void)came(&st.keeper, CPN_MSG_NONE);
+    records = audit_of("session.end");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "reason"), "front_died");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(records, 0), "bytesUp")),
+                     100);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(records, 0), "bytesDown")),
+                     200);
+    json_decref(records);
+    assert_null(cpn_front_find(st.c, FRONT));
+}
+
+static void
+a_still_heartbeat_kills(void **state)
+{
+    (void)state;
+    st.tally->heartbeat_ms = cpn_mono_ms();
+    cpn_fronts_check(st.c, cpn_mono_ms() + CPN_TALLY_DEAD_MS - 100);
+    assert_false(came(&st.keeper, CPN_MSG_KILL_FRONT));
+    cpn_fronts_check(st.c, cpn_mono_ms() + CPN_TALLY_DEAD_MS + 100);
+    killed();
+}
+
+/* ---- control's restart ---- */
+
+static void
+adopts_what_lives_and_ends_the_rest(void **state)
+{
+    static const char row[] = "{\"door\":\"own\",\"bastion\":\"x\",\"objectId\":\"o\","
+                              "\"targetIpAddress\":\"10.0.1.4\",\"clientAddress\":\"192.0.2.1\","
+                              "\"port\":22,\"startMs\":1}";
+    cpn_uuid lives, gone, unknown;
+    cpn_batch *b = cpn_batch_new();
+    json_t *records;
+
+    (void)state;
+    cpn_uuid_new(&lives);
+    cpn_uuid_new(&gone);
+    cpn_uuid_new(&unknown);
+    cpn_batch_session_start(b, &lives, CPN_VIEW_LIT(row));
+    cpn_batch_session_start(b, &gone, CPN_VIEW_LIT(row));
+    assert_int_equal(cpn_store_commit_wait(st.store, b, NULL), CPN_OK);
+    cpn_sessions_rows(st.c);
+    cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = lives, .stream = 77 });
+    cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = unknown, .stream = 78 });
+    cpn_sessions_alive_end(st.c);
+    expect_shut(&unknown);
+    assert_false(cpn_session_find(st.c, &lives)->ended);
+    (void)came(&st.keeper, CPN_MSG_NONE);
+    assert_null(cpn_session_find(st.c, &gone));
+    records = audit_of("session.end");
+    assert_int_equal(json_array_size(records), 1);
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "reason"), "keeper_died");
+    json_decref(records);
+    cpn_stream_ended(st.c, FRONT, &(cpn_msg_ENDED){ .id = 77, .why = CPN_WHY_CLOSED });
+    (void)came(&st.keeper, CPN_MSG_NONE);
+    assert_null(cpn_session_find(st.c, &lives));
+}
+
+#define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_STAGE(opens_are_refused),
+        ON_STAGE(a_missing_role_is_named_and_audited_once),
+        ON_STAGE(bearers_are_refused),
+        ON_STAGE(opened_waits_for_row_and_dial),
+        ON_STAGE(a_dial_before_the_row_waits_too),
+        ON_STAGE(a_failed_dial_is_told_and_ended),
+        ON_STAGE(a_client_that_left_gets_nothing),
+        ON_STAGE(the_users_limit_holds),
+        ON_STAGE(disconnect_shuts_and_cuts),
+        ON_STAGE(policy_changes_cut),
+        ON_STAGE(foreign_numbers_are_ignored),
+        ON_STAGE(a_number_in_use_kills),
+        ON_STAGE(a_second_request_kills),
+        ON_STAGE(too_much_body_kills),
+        ON_STAGE(a_dead_front_ends_its_sessions_with_the_tallys_bytes),
+        ON_STAGE(a_still_heartbeat_kills),
+        ON_STAGE(adopts_what_lives_and_ends_the_rest),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
