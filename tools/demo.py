@@ -17,6 +17,7 @@ from lab.gateway import ADMIN, BUILD, Gateway, Tunnel  # noqa: E402
 from lab.sshd import PASSWORD, Sshd  # noqa: E402
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+VM_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/web1"
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
@@ -85,8 +86,7 @@ class Tour:
         say("3. Ada, outside, signs in and opens the tunnel: the article's own steps.")
         self.caponier(self.ada, "account", "list")
         self.caponier(self.ada, "account", "set", "--subscription", SUBSCRIPTION)
-        vm = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/web1"
-        args = ["--name", "door", "--resource-group", "lab", "--target-resource-id", vm, "--resource-port", "22"]
+        args = ["--name", "door", "--resource-group", "lab", "--target-resource-id", VM_ID, "--resource-port", "22"]
         print(f"  $ caponier network bastion tunnel {' '.join(args)} --port 0 &")
         self.tunnel = self.own(Tunnel(self.ada, *args, "--port", "0").wait_ready())
         port = self.tunnel.port
@@ -104,7 +104,8 @@ class Tour:
 
     def refuse_and_show(self):
         say("5. Eve may not: the refusal names each missing role and its scope, exit status 3.")
-        r = self.caponier(self.eve, "tunnel", "web1", "--name", "door", "--port", "0")
+        r = self.caponier(self.eve, "tunnel", "--name", "door", "--resource-group", "lab", "--subscription", SUBSCRIPTION,
+                          "--target-resource-id", VM_ID, "--port", "0")
         print(f"    (exit status {r.returncode})")
         assert r.returncode == 3
         say("6. While Ada is inside, the administrator sees the session, and the audit has it all.")

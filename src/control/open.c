@@ -17,7 +17,8 @@
 cpn_rc
 cpn_want_parse(cpn_want *out, cpn_view json, cpn_err *err)
 {
-    static const char *const names[] = { "bastion", "resourceId", "ipAddress", "port", NULL };
+    static const char *const names[] = { "bastion", "targetResourceId", "targetIpAddress", "port",
+                                         NULL };
     CPN_AUTO(cpn_json_auto) json_t *j = NULL;
     const char *bastion = "", *id = "", *ip = "";
     int64_t port = 0;
@@ -26,8 +27,8 @@ cpn_want_parse(cpn_want *out, cpn_view json, cpn_err *err)
     memset(out, 0, sizeof(*out));
     if (rc != CPN_OK || (rc = cpn_json_only(j, "", names, err)) != CPN_OK ||
         (rc = cpn_json_get_str(j, "", "bastion", CPN_ID_MAX, &bastion, err)) != CPN_OK ||
-        (rc = cpn_json_opt_str(j, "", "resourceId", CPN_ID_MAX, &id, err)) != CPN_OK ||
-        (rc = cpn_json_opt_str(j, "", "ipAddress", CPN_ADDR_TEXT - 1, &ip, err)) != CPN_OK ||
+        (rc = cpn_json_opt_str(j, "", "targetResourceId", CPN_ID_MAX, &id, err)) != CPN_OK ||
+        (rc = cpn_json_opt_str(j, "", "targetIpAddress", CPN_ADDR_TEXT - 1, &ip, err)) != CPN_OK ||
         (rc = cpn_json_get_int(j, "", "port", (cpn_json_range){ 1, 65535 }, &port, err)) != CPN_OK)
         return rc;
     if (!id[0] == !ip[0])

@@ -36,7 +36,7 @@ typedef struct cpn_asked {
     char decision[CPN_UUID_TEXT];
 } cpn_asked;
 
-/* Strictly {"bastion","resourceId" | "ipAddress","port"}. CPN_INVALID. */
+/* Strictly {"bastion","targetResourceId" | "targetIpAddress","port"}. CPN_INVALID. */
 cpn_rc cpn_want_parse(cpn_want *out, cpn_view json, cpn_err *err) CPN_MUST_CHECK;
 /* Decide with the live use (counted: not for a session that has its place already). A refusal is
  * counted and goes to the audit. CPN_OK or CPN_DENIED. */
