@@ -1,6 +1,7 @@
 /* One line a event, logfmt or JSON, escaped, never blocking. */
 #include "base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,8 +153,9 @@ cpn_log_write(cpn_log_level level, const char *event, const cpn_kv *kv)
         return;
     iov = (struct iovec){ line, cpn_log_format(line, sizeof(line), level, event, kv) };
     n = pwritev2(sink.fd, &iov, 1, -1, RWF_NOWAIT);
-    if (n < 0 &&
-        level <= CPN_LOG_WARN) /* files may not know NOWAIT; then a blocking write is short */
+    /* Files may not know NOWAIT; a blocking write to one is short. Elsewhere only what matters may
+     * wait. */
+    if (n < 0 && (errno == EOPNOTSUPP || level <= CPN_LOG_WARN))
         n = writev(sink.fd, &iov, 1);
     if (n != (ssize_t)iov.iov_len)
         sink.refused++;

@@ -19,14 +19,12 @@ answer_json(cpn_reason why, const char *sentence, const char *by)
 static void
 tell_fronts(cpn_control *c, const cpn_session *s, cpn_reason why, const char *by)
 {
-    char sentence[400];
+    const char *sentence = cpn_reason_sentence(why);
     json_t *answer;
     char *text;
     cpn_msg m = { .type = CPN_MSG_CUT };
     cpn_front *f, *next;
 
-    snprintf(sentence, sizeof(sentence), "%s%s%.200s", cpn_reason_sentence(why), by[0] ? ": " : "",
-             by);
     answer = answer_json(why, sentence, by);
     text = cpn_json_text(answer);
     m.CUT = (cpn_msg_CUT){ .session = s->id,
