@@ -93,6 +93,22 @@ read_format(cpn_cli *cli, cpn_err *err)
     return cpn_fail(err, CPN_INVALID, "--output: '%s' is none of json, table, tsv", want);
 }
 
+bool
+cpn_cli_roles_missing(const json_t *problem)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(problem, "missing"), i, row)
+    {
+        const char *role = json_string_value(json_object_get(row, "role"));
+
+        if (role && role[0])
+            return true;
+    }
+    return false;
+}
+
 void
 cpn_cli_say_problem(const json_t *problem)
 {
@@ -104,14 +120,11 @@ cpn_cli_say_problem(const json_t *problem)
     {
         const char *role = json_string_value(json_object_get(row, "role"));
         const char *scope = json_string_value(json_object_get(row, "scope"));
-        const char *reason = json_string_value(json_object_get(row, "reason"));
 
         if (i == SAY_MAX)
             break;
         if (role && role[0])
-            cpn_say_plain("  missing: role %s on %s", role, scope ? scope : "/");
-        else if (reason)
-            cpn_say_plain("  because: %s", reason);
+            cpn_say_plain("  missing: %s on %s", role, scope ? scope : "/");
     }
     json_array_foreach(json_object_get(problem, "problems"), i, row)
     {

@@ -23,6 +23,8 @@ int cpn_cli_main(int argc, char **argv);
  * skipped, as the Azure CLI spells it. NULL: none. */
 const cpn_cmd *cpn_cli_find(int argc, char **argv, int *words);
 
+/* Does a refusal name roles that would mend it? */
+bool cpn_cli_roles_missing(const json_t *problem);
 /* Print on stderr what stands in cli->problem: each missing role with its scope, the decision. */
 void cpn_cli_say_problem(const json_t *problem);
 

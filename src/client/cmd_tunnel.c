@@ -25,7 +25,7 @@ static const cpn_opt opts[] = {
 static cpn_rc
 ask(cpn_api *a, const cpn_target *t, cpn_err *err)
 {
-    json_auto_t *question = cpn_target_json(t);
+    json_auto_t *question = cpn_target_question(t);
     json_auto_t *answer = NULL;
     const char *message;
     cpn_rc rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
@@ -33,7 +33,9 @@ ask(cpn_api *a, const cpn_target *t, cpn_err *err)
     if (rc != CPN_OK || json_is_true(json_object_get(answer, "allowed")))
         return rc;
     message = json_string_value(json_object_get(answer, "message"));
-    rc = cpn_fail(err, CPN_DENIED, "refused: %s",
+    if (cpn_cli_roles_missing(answer))
+        message = "you need these roles";
+    rc = cpn_fail(err, CPN_DENIED, "%s, port %u: refused: %s", t->label, t->port,
                   message ? message : "the gateway does not say why");
     a->cli->problem = cpn_steal(&answer);
     return rc;

@@ -86,11 +86,12 @@ say(const char *text, bool keep_newlines)
     cpn_buf b = { .max = (size_t)SAY_MAX * 4 };
     cpn_view rest = cpn_view_str(text);
     cpn_view line;
-    bool more;
+    bool more = false;
 
     do {
-        more = keep_newlines && cpn_view_cut(rest, '\n', &line, &rest);
-        if (!more)
+        if (keep_newlines)
+            more = cpn_view_cut(rest, '\n', &line, &rest);
+        else
             line = rest;
         if (cpn_printable_put(&b, line) != CPN_OK ||
             cpn_buf_append(&b, CPN_VIEW_LIT("\n")) != CPN_OK)

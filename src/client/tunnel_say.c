@@ -44,7 +44,7 @@ cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS])
     {
         const char *role = text_of(row, "role");
 
-        if (!role[0] || n < 0 || n >= CPN_LAST_WORDS)
+        if (!role[0] || n < 0 || n >= CPN_LAST_WORDS || strstr(message, text_of(row, "scope")))
             continue;
         n += snprintf(out + n, (size_t)(CPN_LAST_WORDS - n), "%s %s on %s",
                       i ? "," : "; missing:", role, text_of(row, "scope"));
@@ -83,8 +83,10 @@ cpn_tunnel_say_refused(cpn_tunnel *t, cpn_view json)
     cpn_reason_sentence_of(json, sentence);
     if (told_before(t, sentence))
         return;
-    cpn_say("refused (%s): %s", text_of(reason, "code"),
-            text_of(reason, "message")[0] ? text_of(reason, "message") : sentence);
+    cpn_say("%s, port %u: refused: %s", t->target->label, t->target->port,
+            cpn_cli_roles_missing(reason)   ? "you need these roles"
+            : text_of(reason, "message")[0] ? text_of(reason, "message")
+                                            : sentence);
     cpn_cli_say_problem(reason);
 }
 
