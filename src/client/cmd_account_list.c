@@ -10,11 +10,14 @@ static json_t *
 account_row(const cpn_api *a, const json_t *row)
 {
     const char *id = json_string_value(json_object_get(row, "subscriptionId"));
+    const char *name = json_string_value(json_object_get(row, "displayName"));
     bool chosen = id && a->ctx.subscription && strcasecmp(id, a->ctx.subscription) == 0;
 
-    return json_pack("{s:O?, s:s?, s:s?, s:s, s:b, s:{s:s?, s:s}}", "name",
-                     json_object_get(row, "displayName"), "id", id, "subscriptionId", id, "state",
-                     "Enabled", "isDefault", chosen, "user", "name", a->ctx.user, "type", "user");
+    if (!name)
+        name = id;
+    return json_pack("{s:s?, s:s?, s:s?, s:s, s:b, s:{s:s?, s:s}}", "name", name, "id", id,
+                     "subscriptionId", id, "state", "Enabled", "isDefault", chosen, "user", "name",
+                     a->ctx.user, "type", "user");
 }
 
 static cpn_rc
@@ -33,7 +36,7 @@ account_list_run(cpn_cli *cli, cpn_err *err)
     cpn_rc rc = cpn_api_open(&a, cli, err);
 
     if (rc == CPN_OK)
-        rc = cpn_rows(&a, CPN_KIND_SUBSCRIPTION, NULL, &all, err);
+        rc = cpn_rows_subscriptions(&a, &all, err);
     json_array_foreach(all, i, row) json_array_append_new(out, account_row(&a, row));
     if (rc == CPN_OK)
         rc = cpn_out_rows(cli, out, columns, err);

@@ -18,7 +18,7 @@ choose(cpn_api *a, const char *want, cpn_err *err)
 {
     json_auto_t *all = NULL;
     const json_t *rows, *row;
-    cpn_rc rc = cpn_rows(a, CPN_KIND_SUBSCRIPTION, NULL, &all, err);
+    cpn_rc rc = cpn_rows_subscriptions(a, &all, err);
 
     if (rc != CPN_OK)
         return rc;

@@ -21,7 +21,7 @@ can_i(cpn_api *a, cpn_target *t, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    ask = cpn_target_question(t);
+    ask = cpn_target_json(t);
     if (user)
         json_object_set_new(ask, "user", json_string(user));
     rc = cpn_api_call(a, "POST", "/v1/can-i", ask, &answer, err);

@@ -25,7 +25,7 @@ static const cpn_opt opts[] = {
 static cpn_rc
 ask(cpn_api *a, const cpn_target *t, cpn_err *err)
 {
-    json_auto_t *question = cpn_target_question(t);
+    json_auto_t *question = cpn_target_json(t);
     json_auto_t *answer = NULL;
     const char *message;
     cpn_rc rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "client/prompt.h"
+#include "client/rows.h"
 #include "codec/form.h"
-#include "model/resource.h"
 
 #define CLIENT_ID "caponier"
 
@@ -98,16 +98,14 @@ static void
 choose_subscription(cpn_api *a)
 {
     json_auto_t *all = NULL;
-    const json_t *rows;
+    cpn_err ignored = { 0 };
     const char *id;
 
-    if (a->ctx.subscription ||
-        cpn_api_documents(a, CPN_KIND_SUBSCRIPTION, NULL, &all, NULL) != CPN_OK)
+    if (a->ctx.subscription || cpn_rows_subscriptions(a, &all, &ignored) != CPN_OK)
         return;
-    rows = json_object_get(all, "value");
-    id = json_string_value(json_object_get(json_array_get(rows, 0), "id"));
-    if (json_array_size(rows) == 1 && id && strncmp(id, "/subscriptions/", 15) == 0)
-        a->ctx.subscription = cpn_xstrdup(id + 15);
+    id = json_string_value(json_object_get(json_array_get(all, 0), "subscriptionId"));
+    if (json_array_size(all) == 1 && id)
+        a->ctx.subscription = cpn_xstrdup(id);
 }
 
 cpn_rc

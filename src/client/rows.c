@@ -110,3 +110,30 @@ cpn_row_find(cpn_api *a, const char *kind, const char *name, const char *group, 
     *out = json_incref(json_array_get(rows, 0));
     return CPN_OK;
 }
+
+cpn_rc
+cpn_rows_subscriptions(cpn_api *a, json_t **out, cpn_err *err)
+{
+    static const char *const holds[] = { CPN_KIND_GROUP, CPN_KIND_BASTION, CPN_KIND_MACHINE };
+    json_auto_t *rows = NULL;
+    cpn_rc rc = cpn_rows(a, CPN_KIND_SUBSCRIPTION, NULL, &rows, err);
+
+    /* A role on a group or a machine does not reach up to its subscription. */
+    for (size_t k = 0; k < CPN_COUNT(holds) && rc == CPN_OK && json_array_size(rows) == 0; k++) {
+        json_auto_t *inside = NULL;
+        const json_t *row;
+        size_t i;
+
+        rc = cpn_rows(a, holds[k], NULL, &inside, err);
+        json_array_foreach(inside, i, row)
+        {
+            const char *id = json_string_value(json_object_get(row, "subscriptionId"));
+
+            if (id && !cpn_row_where(rows, "subscriptionId", id))
+                json_array_append_new(rows, json_pack("{s:s}", "subscriptionId", id));
+        }
+    }
+    if (rc == CPN_OK)
+        *out = cpn_steal(&rows);
+    return rc;
+}

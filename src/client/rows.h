@@ -9,6 +9,9 @@ json_t *cpn_row(const json_t *document);
 /* GET the documents of a kind as an array of rows. */
 cpn_rc cpn_rows(cpn_api *a, const char *kind, const char *name, json_t **out,
                 cpn_err *err) CPN_MUST_CHECK;
+/* The subscriptions that the caller may see, and those that hold what he may see: rows with
+ * "subscriptionId" and, where known, "displayName". */
+cpn_rc cpn_rows_subscriptions(cpn_api *a, json_t **out, cpn_err *err) CPN_MUST_CHECK;
 /* The one document of a kind that a short name or an id means, within a resource group when group
  * is not NULL. CPN_NOT_FOUND; CPN_EXISTS: several. */
 cpn_rc cpn_row_find(cpn_api *a, const char *kind, const char *name, const char *group, json_t **out,

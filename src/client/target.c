@@ -213,26 +213,14 @@ cpn_target_resolve(cpn_target *t, cpn_api *a, cpn_err *err)
     return rc;
 }
 
-static json_t *
-target_json(const cpn_target *t, const char *resource_key, const char *address_key)
+json_t *
+cpn_target_json(const cpn_target *t)
 {
     json_t *o = json_object();
 
     set_text(o, "bastion", t->bastion);
-    set_text(o, resource_key, t->resource);
-    set_text(o, address_key, t->address);
+    set_text(o, "targetResourceId", t->resource);
+    set_text(o, "targetIpAddress", t->address);
     json_object_set_new(o, "port", json_integer(t->port));
     return o;
-}
-
-json_t *
-cpn_target_question(const cpn_target *t)
-{
-    return target_json(t, "targetResourceId", "targetIpAddress");
-}
-
-json_t *
-cpn_target_open(const cpn_target *t)
-{
-    return target_json(t, "resourceId", "ipAddress");
 }

@@ -45,9 +45,8 @@ typedef struct cpn_target {
 cpn_rc cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
 /* Turn names into ids. CPN_NOT_FOUND; CPN_EXISTS: ambiguous, err names the candidates. */
 cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
-/* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i takes. New reference. */
-json_t *cpn_target_question(const cpn_target *t);
-/* {"bastion", "resourceId" or "ipAddress", "port"}: the target of an OPEN. New reference. */
-json_t *cpn_target_open(const cpn_target *t);
+/* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i and OPEN take. New
+ * reference. */
+json_t *cpn_target_json(const cpn_target *t);
 
 #endif

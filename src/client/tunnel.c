@@ -178,7 +178,7 @@ cpn_tunnel_run(cpn_api *api, const cpn_target *target, CPN_TAKES int listen_fd, 
                cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int owned = listen_fd;
-    json_auto_t *open = cpn_target_open(target);
+    json_auto_t *open = cpn_target_json(target);
     cpn_tunnel t = { .api = api, .target = target, .listen_fd = owned, .memory.max = RELAY_MEMORY };
     cpn_rc rc;
 

@@ -49,7 +49,7 @@ typedef struct cpn_route {
 } cpn_route;
 
 #define CPN_BODY_USUAL 65536
-#define CPN_BODY_APPLY (8u << 20)
+#define CPN_BODY_APPLY (32u << 20)
 
 /* The row's limit, as the settings have it. */
 size_t cpn_route_body_max(const cpn_control *c, const cpn_route *r);

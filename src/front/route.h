@@ -12,7 +12,7 @@
 #include "codec/httphead.h"
 
 #define CPN_ROUTE_BODY_MAX 65536u
-#define CPN_ROUTE_APPLY_MAX 8388608u
+#define CPN_ROUTE_APPLY_MAX 33554432u
 #define CPN_ROUTE_TICKET_MAX 256
 #define CPN_ROUTE_NODE_MAX 128
 

@@ -51,8 +51,8 @@ static const struct {
     { "origin with a longer name", 403,
       "GET /webtunnelv2/abc HTTP/1.1\r\n" HOST UP "Origin: http://gate.test:84430\r\n\r\n" },
     { "body over 64 KiB", 413, "POST /v1/users HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n" },
-    { "apply over 8 MiB", 413,
-      "POST /v1/apply HTTP/1.1\r\n" HOST "Content-Length: 8388609\r\n\r\n" },
+    { "apply over 32 MiB", 413,
+      "POST /v1/apply HTTP/1.1\r\n" HOST "Content-Length: 33554433\r\n\r\n" },
     { "apply's limit for a longer path", 413,
       "POST /v1/apply/x HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n" },
     { "another expectation", 417,
@@ -131,7 +131,7 @@ each_door_is_found(void **state)
     assert_int_equal(r.kind, CPN_ROUTE_API);
     assert_true(r.azure);
     route("POST /v1/apply HTTP/1.1\r\n" HOST
-          "Content-Length: 8388608\r\nExpect: 100-Continue\r\n\r\n",
+          "Content-Length: 33554432\r\nExpect: 100-Continue\r\n\r\n",
           true, false, &r);
     assert_int_equal(r.kind, CPN_ROUTE_API);
     assert_true(r.expects);
