@@ -364,7 +364,7 @@ dialed(const cpn_msg *dial)
         fd);
 }
 
-#define WEB1 "{'bastion':'$front','resourceId':'$web1','port':22}"
+#define WEB1 "{'bastion':'$front','targetResourceId':'$web1','port':22}"
 
 /* An open session of ada's or bob's to web1; the OPENED message. */
 static CPN_UNUSED cpn_msg
