@@ -43,6 +43,7 @@ typedef struct inv_thing {
     inv_kind kind;
     char *id;
     char *id_lower;
+    char *name; /* as written */
     char *name_lower;
     const cpn_yaml_node *at;  /* its entry */
     inv_network *network;     /* of a network */

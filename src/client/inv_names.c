@@ -43,6 +43,7 @@ inv_fini(inv *i)
         network_free(t->network);
         free(t->id);
         free(t->id_lower);
+        free(t->name);
         free(t->name_lower);
         free(t);
     }
@@ -104,6 +105,7 @@ inv_add(inv *i, inv_kind kind, const cpn_yaml_node *at, cpn_view name, const cha
     *t = (inv_thing){ .kind = kind,
                       .id = cpn_xstrdup(id),
                       .id_lower = id_lower,
+                      .name = cpn_xstrndup((const char *)name.p, name.n),
                       .name_lower = lower_dup((const char *)name.p, name.n),
                       .at = at,
                       .before = i->last };
@@ -174,23 +176,30 @@ known_id(const inv *i, unsigned kinds, const char *name)
     return NULL;
 }
 
+/* Of several things with a name, the one that is spelt exactly so wins. */
 static cpn_rc
 ref_name(inv *i, unsigned kinds, const cpn_yaml_node *at, cpn_view text, const char **id,
          const inv_thing **thing)
 {
     CPN_AUTO(cpn_auto_mem) char *key = lower_dup((const char *)text.p, text.n);
     const inv_thing *found = NULL;
+    const inv_thing *other = NULL;
     const inv_thing *t;
 
     HASH_FIND(by_name, i->names, key, strlen(key), t);
     for (; t; t = t->same) {
         if (!(t->kind & kinds))
             continue;
-        if (found)
-            return cpn_yaml_error(i->e, at, "'%.*s' means %s and %s (expected a full id)",
-                                  CPN_VIEW_ARG(text), found->id, t->id);
+        if (found && cpn_view_is(text, found->name) != cpn_view_is(text, t->name)) {
+            found = cpn_view_is(text, t->name) ? t : found;
+            continue;
+        }
+        other = found;
         found = t;
     }
+    if (other && cpn_view_is(text, other->name) == cpn_view_is(text, found->name))
+        return cpn_yaml_error(i->e, at, "'%.*s' means %s and %s (expected a full id)",
+                              CPN_VIEW_ARG(text), found->id, other->id);
     *thing = found;
     *id = found ? found->id : (kinds & INV_PEOPLE) ? known_id(i, kinds, key) : NULL;
     if (!*id)

@@ -216,8 +216,7 @@ inv_nic(inv *i, const cpn_yaml_node *address, const cpn_yaml_node *network, cons
     if (rc != CPN_OK || (rc = cpn_yaml_string(address, &v, i->e)) != CPN_OK)
         return rc;
     if (cpn_addr_parse(&addr, v, &err) != CPN_OK)
-        return cpn_yaml_error(i->e, address, "'%.*s': %s (expected an address such as 10.1.0.4)",
-                              CPN_VIEW_ARG(v), err.msg);
+        return cpn_yaml_error(i->e, address, "%s (expected an address such as 10.1.0.4)", err.msg);
     if ((rc = check_address(i, address, &addr, thing)) != CPN_OK)
         return rc;
     inv_document(i, CPN_KIND_NIC, nic_id,
