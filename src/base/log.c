@@ -96,7 +96,8 @@ put_field(cursor *c, const cpn_kv *kv, bool json)
         put_quoted(c, kv->key);
         put_str(c, ":");
     } else {
-        put_str(c, " ");
+        if (c->n)
+            put_str(c, " ");
         put_str(c, kv->key);
         put_str(c, "=");
     }

@@ -53,7 +53,8 @@ def folder():
     path = pathlib.Path(tempfile.mkdtemp(prefix="caponier-", dir="/var/tmp"))
     path.chmod(0o755)
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+    if not os.environ.get("CPN_KEEP"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
