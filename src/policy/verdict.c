@@ -14,10 +14,16 @@ add(char *out, size_t size, size_t at, const char *text)
     return CPN_MIN(at + (size_t)n, size - 1);
 }
 
-/* "Reader on /subscriptions/…", or the reason's own sentence. */
+/* "Reader on /subscriptions/…", the port that was asked for, or the reason's own sentence. */
 static size_t
-add_line(char *out, size_t size, size_t at, const cpn_missing *m)
+add_line(char *out, size_t size, size_t at, const cpn_verdict *v, const cpn_missing *m)
 {
+    char port[48];
+
+    if (m->why == CPN_WHY_PORT) {
+        snprintf(port, sizeof(port), "port %u is not allowed here", v->port);
+        return add(out, size, at, port);
+    }
     if (m->why == CPN_WHY_ROLE_MISSING) {
         at = add(out, size, at, m->role);
         at = add(out, size, at, " on ");
@@ -57,7 +63,7 @@ cpn_verdict_sentence(const cpn_verdict *v, char *out, size_t size)
             at = add(out, size, at, cpn_reason_word(m->why));
             at = add(out, size, at, ": ");
         }
-        at = add_line(out, size, at, m);
+        at = add_line(out, size, at, v, m);
     }
     return at;
 }

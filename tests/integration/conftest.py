@@ -83,7 +83,7 @@ def started(network, folder, **settings):
 @pytest.fixture(scope="session")
 def gateway(network, folder):
     """Shared: do not kill its parts or change its inventory for good."""
-    g = started(network, folder / "gateway")
+    g = started(network, folder / "gateway", sessions_per_user=1000)
     yield g
     g.close()
 

@@ -43,7 +43,7 @@ def honest(gateway):
     return status == 200
 
 
-H = "Host: localhost:{port}\r\n"
+H = "Host: localhost:PORT\r\n"
 REFUSED = {
     "no host": "GET /v1/version HTTP/1.1\r\n\r\n",
     "two hosts": "GET /v1/version HTTP/1.1\r\n" + H + H + "\r\n",
@@ -94,7 +94,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_request(gateway, name):
-    status, got = raw(gateway, REFUSED[name].format(port=gateway.port).encode("latin-1"))
+    status, got = raw(gateway, REFUSED[name].replace("PORT", str(gateway.port)).encode("latin-1"))
     assert status == 0 or 400 <= status < 600, got[:200]
     assert status != 200
 
@@ -116,7 +116,8 @@ def test_smuggled_second_request_is_not_served_after_an_error(gateway):
 
 def test_body_smaller_than_declared_and_dripping(gateway):
     with tls(gateway) as s:
-        s.sendall(f"POST /v1/enrol HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nContent-Length: 50\r\n\r\n".encode())
+        s.sendall(f"POST /v1/enrol HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nContent-Type: application/json\r\n"
+                  "Content-Length: 50\r\n\r\n".encode())
         started = time.monotonic()
         s.settimeout(30)
         try:

@@ -112,19 +112,10 @@ def test_full_disk(network, tmp_path, target):
                 assert "disk is full" in t.stderr()
                 s.sendall(b"still here")
                 assert c.recv(100) == b"still here"
+                target.accept()[0].close()  # dialled while the row was being refused
             (state / "filler").unlink()
-            # The dial goes beside the record: the refused session has left a connection behind.
-            target.settimeout(0.5)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    target.accept()[0].close()
-
-            def again():
-                with contextlib.suppress(OSError, AssertionError):
-                    with live(t, target):
-                        return True
-            target.settimeout(2)
-            assert eventually(again, what="sessions start again")
+            with live(t, target):
+                pass
         assert g.admin.ok("audit", "verify")
         g.close()
     finally:
@@ -136,7 +127,7 @@ def test_no_descriptors_left_in_a_front(own_gateway, target):
     with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
         for pid in own_gateway.pids("front"):
             n = len(os.listdir(f"/proc/{pid}/fd"))
-            subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={n}:{n}"], check=True)
+            subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={n}:"], check=True)
         idle = [socket.create_connection(("127.0.0.1", own_gateway.port)) for _ in range(20)]
         used = lambda: sum(float(x) for p in own_gateway.pids("front")
                            for x in open(f"/proc/{p}/stat").read().rsplit(") ", 1)[1].split()[11:13])
@@ -146,7 +137,7 @@ def test_no_descriptors_left_in_a_front(own_gateway, target):
         s.sendall(b"still here")
         assert c.recv(100) == b"still here"
         for pid in own_gateway.pids("front"):
-            subprocess.run(["prlimit", "--pid", str(pid), "--nofile=10000:10000"], check=True)
+            subprocess.run(["prlimit", "--pid", str(pid), "--nofile=10000:"], check=True)
         for x in idle:
             x.close()
         eventually(lambda: admin.run("session", "list").code == 0, what="new connections again")

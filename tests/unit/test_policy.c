@@ -486,9 +486,9 @@ verdicts_in_words_and_json(void **state)
     decide_row(&row, s, &v);
     n = cpn_verdict_sentence(&v, text, sizeof(text));
     assert_int_equal(n, strlen(text));
-    assert_string_equal(text, "denied: role_denied: a deny assignment forbids it (on " LAB CPU
-                              "virtualMachines/web1); port_not_allowed: this port is not allowed "
-                              "here");
+    assert_string_equal(text,
+                        "denied: role_denied: a deny assignment forbids it (on " LAB CPU
+                        "virtualMachines/web1); port_not_allowed: port 22 is not allowed here");
     assert_int_equal(cpn_verdict_sentence(&v, small, sizeof(small)), sizeof(small) - 1);
     assert_string_equal(small, "denied: role_de");
     json = cpn_verdict_json(&v);
