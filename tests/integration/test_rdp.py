@@ -1,8 +1,9 @@
 """RDP: FreeRDP signs in to a real xrdp through the tunnel, and the picture shows the remote desktop."""
 import os
 import pathlib
+import random
 import shutil
-import signal
+import socket
 import subprocess
 import time
 
@@ -15,12 +16,13 @@ from lab.sshd import PASSWORD
 
 @pytest.fixture(scope="module")
 def display():
-    r, w = os.pipe()
-    p = subprocess.Popen(["Xvfb", "-displayfd", str(w), "-screen", "0", "1280x800x24", "-nolisten", "tcp"], pass_fds=[w],
-                         stderr=subprocess.DEVNULL)
-    os.close(w)
-    number = os.read(r, 16).decode().strip()
-    os.close(r)
+    number = random.randint(100, 999)  # not :0, which another X server of this machine may have
+    p = subprocess.Popen(["Xvfb", f":{number}", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL)
+
+    def up():
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(f"/tmp/.X11-unix/X{number}") == 0
+    eventually(up, 15, "the X server listens")
     yield f":{number}"
     p.terminate()
     p.wait()

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import socket
 import sqlite3
@@ -101,27 +102,25 @@ def test_disconnect_by_id_and_by_machine(ada, admin, target):
 
 
 def test_disconnect_with_the_front_stopped(own_gateway, target):
+    """The front that relays is stopped; the command comes in by the other; keeper ends the session all the same."""
     admin = own_gateway.admin
-    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
-        stopped = own_gateway.pids("front")
-        busy = [x["front"] for x in admin.json("session", "list")["value"]]
-        assert busy
-        # stop every front but serve the command by the one that does not carry the session, if there is one
-        carrying = None
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
+    worst = 0
+    for _ in range(5):
+        with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+            row = of(admin, "root@example.test")[0]
+            role = f"caponierd: front {row['front']}"
+            carrying = [p for p in own_gateway.pids("front") if role in pathlib.Path(f"/proc/{p}/cmdline").read_text()]
+            assert len(carrying) == 1, role
+            os.kill(carrying[0], signal.SIGSTOP)
             try:
-                r = subprocess.run(admin.argv("session", "list", "-o", "json"), env=admin.env, capture_output=True, timeout=2)
-            except subprocess.TimeoutExpired:
-                r = None
-            os.kill(pid, signal.SIGCONT)
-        # whichever front carries it: ask for the cut, and stop both right after the request was read
-        p = subprocess.Popen(admin.argv("session", "disconnect", "--user", "root@example.test"), env=admin.env,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        p.wait(timeout=20)
-        returned = time.monotonic()
-        assert read_all(s) == b""
-        assert time.monotonic() - returned < 1
+                admin.ok("session", "disconnect", "--id", row["sessionId"])
+                returned = time.monotonic()
+                assert read_all(s) == b""
+                worst = max(worst, time.monotonic() - returned)
+            finally:
+                os.kill(carrying[0], signal.SIGCONT)
+    print("worst of 5 with the front stopped: %.1f ms" % (worst * 1000))
+    assert worst < 1
 
 
 def test_a_role_removed_cuts_its_sessions(gateway, admin, target):
