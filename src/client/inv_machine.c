@@ -206,7 +206,7 @@ read_protocols(inv *i, const cpn_yaml_node *entry, json_t *body)
     static const char *const words[] = { "ssh", "rdp", "any", NULL };
     const cpn_yaml_node *list = cpn_yaml_get(entry, "protocols");
     json_t *out = json_array();
-    const char *word;
+    const char *word = NULL;
 
     json_object_set_new(body, "protocols", out);
     if (!list) {
