@@ -76,23 +76,31 @@ def interleaved(title, chains, measure, repetitions, baseline="haproxy2"):
 
 
 def idle_memory(chain, counts):
-    """PSS a session of the gateway's processes and Private_Dirty of the client's, minus the same at none."""
+    """PSS a session of the gateway's processes and Private_Dirty of the clients', minus the same at none."""
     out = {}
-    base, client_base = memory_kib(chain.gateway_pids(), "Pss"), memory_kib(chain.client_pids(), "Private_Dirty")
     for n in counts:
         if n > chain.streams_max:
             out[n] = None
             continue
-        p = subprocess.Popen([str(LOAD), "idle", str(n), str(chain.port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        places = chain.idle_ports(n)
+        clients = [pid for _, _, pid in places]
+        base, client_base = memory_kib(chain.gateway_pids(), "Pss"), memory_kib(clients, "Private_Dirty")
+        loads = []
         try:
-            if p.stdout.readline() != "ready\n":
-                out[n] = None
-                continue
-            out[n] = {"gateway KiB": (memory_kib(chain.gateway_pids(), "Pss") - base) / n,
-                      "client KiB": (memory_kib(chain.client_pids(), "Private_Dirty") - client_base) / n}
+            for port, share, _ in places:
+                loads.append(subprocess.Popen([str(LOAD), "idle", str(share), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                              text=True))
+                if loads[-1].stdout.readline() != "ready\n":
+                    break
+            else:
+                out[n] = {"gateway KiB": (memory_kib(chain.gateway_pids(), "Pss") - base) / n,
+                          "client KiB": (memory_kib(clients, "Private_Dirty") - client_base) / n}
+            out.setdefault(n, None)
         finally:
-            p.stdin.close()
-            p.wait()
+            for p in loads:
+                p.stdin.close()
+                p.wait()
+            chain.idle_done()
     return out
 
 
@@ -101,7 +109,7 @@ def client_start(chain, n=7):
     times = []
     for _ in range(n):
         started = time.monotonic()
-        with chain.gw.admin.tunnel("target", "--name", "door", "--resource-port", chain.target):
+        with chain.admin.tunnel("target", "--name", "door0", "--resource-port", chain.target):
             times.append((time.monotonic() - started) * 1000)
     return {"median ms": statistics.median(times), "min": min(times), "max": max(times)}
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 sys.dont_write_bytecode = True
 
 from lab import net  # noqa: E402
-from lab.gateway import Gateway, eventually  # noqa: E402
+from lab.gateway import Gateway, Tunnel, eventually  # noqa: E402
 
 CIPHER = "TLS_AES_128_GCM_SHA256"
 
@@ -85,6 +85,12 @@ class Chain:
     def wait_listening(self, port):
         import socket
         eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 15, f"{self.name} listens")
+
+    def idle_ports(self, n):
+        return [(self.port, n, self.client.pid)]
+
+    def idle_done(self):
+        pass
 
     def gateway_pids(self):
         return children(self.server.pid)
@@ -182,12 +188,11 @@ class Loopback:
 
 class Caponier(Chain):
     name = "caponier"
-    flags = ()
     fronts = 1
 
     def start(self):
         self.gw = Gateway(Loopback, self.dir / "gateway", fence_allow_loopback=True, fronts=self.fronts, sessions_per_user=20000,
-                          streams_per_session=256)
+                          tickets_per_minute=100000)
         self.gw.start()
         self.server = self.gw.process
         admin = self.gw.enrol()
@@ -195,12 +200,28 @@ class Caponier(Chain):
             "subscriptions": [{"id": "11111111-2222-3333-4444-555555555555", "name": "Bench"}], "groups": [{"name": "lab"}],
             "networks": [{"name": "hub", "group": "lab", "prefixes": ["127.0.0.0/24"]}],
             "machines": [{"name": "target", "group": "lab", "network": "hub", "address": "127.0.0.1"}],
-            "bastions": [{"name": "door", "group": "lab", "network": "hub", "sku": "Standard", "scale_units": 50, "native_client": True,
-                          "protocols": ["any"]}]})
-        self.tunnel = admin.tunnel("target", "--name", "door", "--resource-port", self.target, *self.flags, port=self.port)
-        self.client = self.tunnel.__enter__().process
+            # a bastion of 50 scale units takes 2,000 SSH sessions: five of them for 9,000
+            "bastions": [{"name": f"door{i}", "group": "lab", "network": "hub", "sku": "Standard", "scale_units": 50, "native_client": True,
+                          "protocols": ["any"]} for i in range(5)]})
+        self.admin = admin
+        self.tunnel = self.another(0, self.port)
+        self.client = self.tunnel.process
+
+    def another(self, i, port=0):
+        return Tunnel(self.admin, "target", "--name", f"door{i}", "--resource-port", self.target, "--port", port).wait_ready()
+
+    def idle_ports(self, n):
+        """Where n idle connections go: [(port, how many, client process)]."""
+        share = -(-n // -(-n // 1900))
+        tunnels = [self.tunnel] + [self.another(i) for i in range(1, -(-n // 1900))]
+        self.extra = tunnels[1:]
+        return [(t.port, min(share, n - i * share), t.process.pid) for i, t in enumerate(tunnels)]
+
+    def idle_done(self):
+        for t in self.extra:
+            t.close()
 
     def close(self):
-        self.tunnel.__exit__(None, None, None)
+        self.tunnel.close()
         self.gw.close()
         super().close()

@@ -204,8 +204,10 @@ await_echo(int fd)
 {
     char c;
 
-    if (read(fd, &c, 1) != 1)
-        die("echo");
+    if (read(fd, &c, 1) != 1 || c != 'E') {
+        fprintf(stderr, "no echo: refused or ended\n");
+        exit(1);
+    }
 }
 
 static void
