@@ -84,15 +84,18 @@ on_goodbye(uv_timer_t *timer)
 static void
 stop(cpn_tunnel *t)
 {
-    if (t->stopping || !t->carrier) {
+    if (t->stopping || cpn_tunnel_carriers(t) == 0) {
         t->stopping = true;
         uv_stop(&t->uv);
         return;
     }
     uv_poll_stop(&t->accept);
     t->stopping = true;
-    cpn_carrier_close(t->carrier, CPN_WS_CLOSE_NORMAL, "the tunnel was closed",
-                      CPN_VIEW_LIT("{\"code\":\"closed\",\"message\":\"the tunnel was closed\"}"));
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
+        if (t->links[i].carrier)
+            cpn_carrier_close(
+                t->links[i].carrier, CPN_WS_CLOSE_NORMAL, "the tunnel was closed",
+                CPN_VIEW_LIT("{\"code\":\"closed\",\"message\":\"the tunnel was closed\"}"));
     uv_timer_start(&t->goodbye, on_goodbye, GOODBYE_MS, 0);
 }
 
@@ -160,7 +163,8 @@ tear_down(cpn_tunnel *t)
 {
     t->stopping = true;
     cpn_httpc_cancel(t->connecting);
-    cpn_carrier_free(t->carrier);
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
+        cpn_carrier_free(t->links[i].carrier);
     cpn_locals_drop(t);
     uv_run(&t->uv, UV_RUN_NOWAIT); /* a turn for what the connections left to free */
     cpn_loop_free(t->loop);

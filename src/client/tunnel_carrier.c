@@ -1,4 +1,4 @@
-/* Keeps one carrier to the gateway: made at the start, and again when somebody needs one. */
+/* Keeps the carriers to the gateway: one made at the start, more when it is full or was lost. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +10,55 @@
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 4000
 
+cpn_carrier *
+cpn_tunnel_room(cpn_tunnel *t)
+{
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++) {
+        const cpn_tunnel_link *k = &t->links[i];
+
+        if (k->carrier && !k->draining && cpn_carrier_streams(k->carrier) < CPN_SESSION_STREAMS_MAX)
+            return k->carrier;
+    }
+    return NULL;
+}
+
+unsigned
+cpn_tunnel_carriers(const cpn_tunnel *t)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
+        n += t->links[i].carrier != NULL;
+    return n;
+}
+
 static void
 on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
-    cpn_local_stream_end(owner, cpn_stream_user(s), end);
+    cpn_tunnel_link *k = owner;
+
+    /* The gateway's control has restarted and does not know this carrier: new streams want another.
+     */
+    if (end->why == CPN_STREAM_REFUSED && !k->draining &&
+        cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_CONTROL_AWAY))) {
+        k->draining = true;
+        cpn_carrier_drain(k->carrier);
+    }
+    cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end);
 }
 
 static void
 on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
 {
-    cpn_tunnel *t = owner;
+    cpn_tunnel_link *k = owner;
+    cpn_tunnel *t = k->tunnel;
 
     (void)code;
-    cpn_carrier_free(t->carrier);
-    t->carrier = NULL;
+    cpn_carrier_free(cpn_steal(&k->carrier));
+    k->draining = false;
     if (t->stopping) {
-        uv_stop(&t->uv);
+        if (cpn_tunnel_carriers(t) == 0)
+            uv_stop(&t->uv);
         return;
     }
     if (why != CPN_CARRIER_CLOSED)
@@ -80,11 +113,23 @@ on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
         give_up(t, sentence);
 }
 
+static cpn_tunnel_link *
+free_link(cpn_tunnel *t)
+{
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
+        if (!t->links[i].carrier) {
+            t->links[i].tunnel = t;
+            return &t->links[i];
+        }
+    return NULL;
+}
+
 static void
 on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
 {
     cpn_tunnel *t = owner;
-    cpn_carrier_opts opts = { .role = CPN_WS_CLIENT, .events = &events, .owner = t };
+    cpn_tunnel_link *k = free_link(t);
+    cpn_carrier_opts opts = { .role = CPN_WS_CLIENT, .events = &events, .owner = k };
     cpn_err err = { 0 };
 
     t->connecting = NULL;
@@ -96,9 +141,9 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         give_up(t, why->msg);
     } else if (reply->status != 101 || !reply->tls) {
         on_refused(t, reply);
-    } else if (cpn_carrier_new(&t->carrier, t->loop, cpn_steal(&reply->tls), &opts, &err) !=
+    } else if (cpn_carrier_new(&k->carrier, t->loop, cpn_steal(&reply->tls), &opts, &err) !=
                CPN_OK) {
-        t->carrier = NULL;
+        k->carrier = NULL;
         try_later(t, err.msg);
     } else {
         t->failures = 0;
@@ -123,7 +168,7 @@ start(cpn_tunnel *t, cpn_err *err)
                           .target = "/v1/tunnel",
                           .timeout_ms = CONNECT_MS,
                           .websocket = CPN_TUNNEL_SUBPROTOCOL };
-    /* Blocks for one request now and then; without a carrier nothing is being relayed. */
+    /* May block for one request, when the token is about to end. */
     cpn_rc rc = cpn_api_renew(t->api, t->renewed, err);
 
     if (rc != CPN_OK)
@@ -143,7 +188,8 @@ cpn_tunnel_connect(cpn_tunnel *t)
     cpn_err err = { 0 };
     cpn_rc rc;
 
-    if (t->carrier || t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry))
+    if (t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry) ||
+        cpn_tunnel_room(t) || !free_link(t))
         return;
     rc = start(t, &err);
     if (rc == CPN_UNAVAILABLE)

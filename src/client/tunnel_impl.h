@@ -1,7 +1,7 @@
 /* client/tunnel_impl.h -- what the files of the tunnel share; private to tunnel*.c.
  *
  *     tunnel.c          the listener, signals, start and end
- *     tunnel_carrier.c  the connection to the gateway: made, lost, made again
+ *     tunnel_carrier.c  the connections to the gateway: made when needed, lost, made again
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
  *     tunnel_say.c      refusals and cuts as sentences */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
@@ -14,7 +14,8 @@
 #include "net/carrier.h"
 #include "net/httpc.h"
 
-#define CPN_LOCALS_MAX 1024     /* local connections at once; further ones wait in the backlog */
+#define CPN_CARRIERS_MAX 16     /* a further one is made when all are full of streams */
+#define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
 #define CPN_LOCAL_LAST_MS 2000  /* for the program to read our last words */
 #define CPN_LOCAL_WAIT_MS 15000 /* for a carrier, while the gateway is away */
@@ -22,6 +23,13 @@
 #define CPN_LAST_WORDS 1024
 
 typedef struct cpn_local cpn_local;
+
+/* A place for a carrier; carrier is NULL while there is none. */
+typedef struct cpn_tunnel_link {
+    cpn_tunnel *tunnel;
+    cpn_carrier *carrier;
+    bool draining; /* takes no new streams */
+} cpn_tunnel_link;
 
 struct cpn_tunnel {
     cpn_api *api;
@@ -37,7 +45,7 @@ struct cpn_tunnel {
     uv_timer_t retry;
     uv_timer_t goodbye;
 
-    cpn_carrier *carrier;
+    cpn_tunnel_link links[CPN_CARRIERS_MAX];
     cpn_httpc *connecting;
     unsigned failures; /* in a row */
     bool renewed;      /* the token was renewed because of a 401, and not accepted since */
@@ -73,7 +81,7 @@ struct cpn_local {
 /* ---- tunnel_local.c ---- */
 /* Consumes fd. */
 void cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd);
-/* There is a carrier: open the streams of all that wait. */
+/* There is room in a carrier: open the streams of those that wait. */
 void cpn_locals_open(cpn_tunnel *t);
 /* There will be none: tell all that wait why not. older_ms: only those that have waited so long. */
 void cpn_locals_fail(cpn_tunnel *t, const char *sentence, uint64_t older_ms);
@@ -83,11 +91,16 @@ void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end
 void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 
 /* ---- tunnel_carrier.c ---- */
-/* Make one unless there is one, or one is being made. */
+/* Make one unless one has room, or one is being made. */
 void cpn_tunnel_connect(cpn_tunnel *t);
+/* A carrier that takes one more stream; NULL: none now. */
+cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
+unsigned cpn_tunnel_carriers(const cpn_tunnel *t);
 void cpn_tunnel_retry(uv_timer_t *timer);
 
 /* ---- tunnel_say.c ---- */
+/* Is it this word of model/reason.def? */
+bool cpn_reason_is(cpn_view json, const char *word);
 /* One sentence from a reason of the gateway, roles and scopes included. */
 void cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS]);
 /* On stderr, once for the same refusal. */

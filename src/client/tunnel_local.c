@@ -85,13 +85,13 @@ say_no(cpn_local *l, const char *sentence)
 }
 
 static void
-local_open(cpn_local *l)
+local_open(cpn_local *l, cpn_carrier *carrier)
 {
     cpn_tunnel *t = l->tunnel;
     cpn_stream *s;
     cpn_err err = { 0 };
     cpn_rc rc =
-        cpn_carrier_open(t->carrier, &s, cpn_view_str(t->open_json), cpn_steal_fd(&l->fd), l, &err);
+        cpn_carrier_open(carrier, &s, cpn_view_str(t->open_json), cpn_steal_fd(&l->fd), l, &err);
 
     if (rc == CPN_OK) {
         l->state = CPN_LOCAL_STREAM;
@@ -105,11 +105,13 @@ local_open(cpn_local *l)
 static void
 local_ready(cpn_local *l)
 {
+    cpn_carrier *carrier = cpn_tunnel_room(l->tunnel);
+
     uv_poll_stop(&l->poll);
     uv_timer_stop(&l->timer);
     l->state = CPN_LOCAL_WAITS;
-    if (l->tunnel->carrier)
-        local_open(l);
+    if (carrier)
+        local_open(l, carrier);
     else
         cpn_tunnel_connect(l->tunnel);
 }
@@ -182,12 +184,18 @@ cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd)
 void
 cpn_locals_open(cpn_tunnel *t)
 {
+    cpn_carrier *carrier;
     cpn_local *next;
 
     for (cpn_local *l = t->locals; l; l = next) {
         next = l->next;
-        if (l->state == CPN_LOCAL_WAITS && t->carrier)
-            local_open(l);
+        if (l->state != CPN_LOCAL_WAITS)
+            continue;
+        if (!(carrier = cpn_tunnel_room(t))) {
+            cpn_tunnel_connect(t);
+            return;
+        }
+        local_open(l, carrier);
     }
 }
 

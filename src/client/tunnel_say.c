@@ -28,6 +28,15 @@ text_of(const json_t *reason, const char *key)
     return s ? s : "";
 }
 
+bool
+cpn_reason_is(cpn_view json, const char *word)
+{
+    json_auto_t *reason = parse(json);
+
+    return strcmp(text_of(reason, "code"), word) == 0 ||
+           strcmp(text_of(reason, "reason"), word) == 0;
+}
+
 void
 cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS])
 {

@@ -93,6 +93,12 @@ def test_control_killed(own_gateway, target):
         assert len(rows) == 1  # still known after control's restart
         admin.ok("session", "disconnect", "--id", rows[0]["sessionId"])
         assert read_all(s) == b""
+
+        def again():
+            with contextlib.suppress(OSError, AssertionError), live(t, target):
+                return True
+        target.settimeout(2)
+        assert eventually(again, what="the running tunnel takes new connections again")
     assert admin.ok("audit", "verify")
 
 

@@ -255,6 +255,20 @@ def test_two_hundred_connections_beside_a_copy_and_three_tunnels(ada, web1, sshd
     (sshd.home / "copy").unlink()
 
 
+def test_more_streams_than_a_carrier_holds(ada, scripted):
+    """300 connections at once: the tunnel makes a second carrier when the first has its 256 streams."""
+    with ada.tunnel("--name", "door", "scripted") as t:
+        pairs = []
+        for _ in range(300):
+            c = connect(t.port)
+            pairs.append((c, scripted.accept()))
+        for c, s in pairs:
+            assert c.recv(100) == b"SSH-2.0-scripted\r\n"
+        for c, s in pairs:
+            c.close()
+            s.close()
+
+
 class Scripted:
     """A TCP target on web address 10.77.1.5 that speaks an SSH banner and then as told."""
 
