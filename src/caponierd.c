@@ -1,8 +1,10 @@
 /* caponierd: one program, three roles; this file reads the options and calls the role. */
+#include <cjose/cjose.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
+#include <seccomp.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,13 +80,23 @@ typedef struct command {
     int action; /* an OPT_ that prints and exits, or 0 */
 } command;
 
+#ifdef __clang__
+#define CPN_COMPILER __VERSION__
+#else
+#define CPN_COMPILER "GCC " __VERSION__
+#endif
+
 static int
 print_version(void)
 {
+    const struct scmp_version *seccomp = seccomp_version();
+
     printf("caponierd " CPN_VERSION "\n"
-           "libuv %s, %s, SQLite %s, jansson %s, libyaml %s\n",
+           "libuv %s, %s, SQLite %s, jansson %s, libyaml %s, libseccomp %u.%u.%u, cjose %s\n"
+           "built with " CPN_COMPILER ", %s\n",
            uv_version_string(), OpenSSL_version(OPENSSL_VERSION), sqlite3_libversion(),
-           jansson_version_str(), yaml_get_version_string());
+           jansson_version_str(), yaml_get_version_string(), seccomp->major, seccomp->minor,
+           seccomp->micro, cjose_version(), CPN_BUILD_OPTIONS);
 #ifdef CPN_LEAKCHECK
     printf("built with -Dleakcheck: the front has NO SANDBOX; for tests only\n");
 #endif

@@ -68,8 +68,11 @@ def test_defaults_are_a_file_that_checks(tmp_path):
 
 def test_version_names_libraries():
     out = caponierd("--version").stdout
-    for lib in ("OpenSSL", "libuv", "SQLite", "jansson"):
+    for lib in ("OpenSSL", "libuv", "SQLite", "jansson", "libyaml", "libseccomp", "cjose"):
         assert lib.lower() in out.lower()
+    for option in ("buildtype=", "leakcheck=", "b_sanitize=address" if SANITIZED else "b_sanitize=none"):
+        assert option in out
+    assert ("for tests only" in out) == SANITIZED
     out = subprocess.run([BUILD / "caponier", "--version"], capture_output=True, text=True).stdout
     assert "openssl" in out.lower()
 
