@@ -143,6 +143,22 @@ cpn_log_setup(const char *role, bool json, cpn_log_level max, int fd)
     sink.fd = fd;
 }
 
+cpn_log_level
+cpn_log_level_of(const char *word)
+{
+    for (unsigned i = CPN_LOG_ERROR; i <= CPN_LOG_DEBUG; i++)
+        if (strcmp(word, level_names[i]) == 0)
+            return (cpn_log_level)i;
+    return CPN_LOG_INFO;
+}
+
+void
+cpn_log_set_level(unsigned max)
+{
+    if (max <= CPN_LOG_DEBUG)
+        sink.max = (cpn_log_level)max;
+}
+
 void
 cpn_log_write(cpn_log_level level, const char *event, const cpn_kv *kv)
 {

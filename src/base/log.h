@@ -41,6 +41,10 @@ cpn_kv_str(const char *s)
 
 /* Where lines go and how: set once at start. role is the first field of each line. */
 void cpn_log_setup(const char *role, bool json, cpn_log_level max, int fd);
+/* Of a setting's word; INFO for one that is none. */
+cpn_log_level cpn_log_level_of(const char *word);
+/* Only the level. One that does not exist, as a message from outside may name, changes nothing. */
+void cpn_log_set_level(unsigned max);
 void cpn_log_write(cpn_log_level level, const char *event, const cpn_kv *kv);
 /* Lines that the sink refused since start. */
 uint64_t cpn_log_refused(void);

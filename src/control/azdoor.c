@@ -23,8 +23,8 @@ typedef struct upgrade {
 
 struct cpn_azdoor {
     upgrade *upgrades;
-    uint64_t *denied; /* when each forgets itself, a ring */
-    size_t denied_max, denied_first, denied_n;
+    uint64_t denied[CPN_AZ_DENIED_MAX]; /* when each forgets itself, a ring */
+    size_t denied_first, denied_n;
 };
 
 cpn_azdoor *
@@ -36,9 +36,6 @@ cpn_azdoor_new(void)
 void
 cpn_azdoor_free(cpn_azdoor *d)
 {
-    if (!d)
-        return;
-    free(d->denied);
     free(d);
 }
 
@@ -72,17 +69,13 @@ cpn_az_denied_take(cpn_control *c, uint64_t now_ms)
 {
     cpn_azdoor *d = c->azdoor;
 
-    if (!d->denied) {
-        d->denied_max = c->set.denied_sessions_max;
-        d->denied = cpn_xcalloc(d->denied_max, sizeof(*d->denied));
-    }
     while (d->denied_n && d->denied[d->denied_first] <= now_ms) {
-        d->denied_first = (d->denied_first + 1) % d->denied_max;
+        d->denied_first = (d->denied_first + 1) % CPN_AZ_DENIED_MAX;
         d->denied_n--;
     }
-    if (d->denied_n == d->denied_max)
+    if (d->denied_n >= CPN_MIN(c->set.denied_sessions_max, (uint64_t)CPN_AZ_DENIED_MAX))
         return CPN_LIMIT;
-    d->denied[(d->denied_first + d->denied_n++) % d->denied_max] = now_ms + c->set.ticket_ttl;
+    d->denied[(d->denied_first + d->denied_n++) % CPN_AZ_DENIED_MAX] = now_ms + c->set.ticket_ttl;
     return CPN_OK;
 }
 

@@ -11,6 +11,8 @@
 
 /* base64url of 256 bits. */
 #define CPN_AZ_TOKEN_SIZE CPN_B64_SIZE(32)
+/* The most that denied_sessions_max can be. */
+#define CPN_AZ_DENIED_MAX 4096
 
 cpn_azdoor *cpn_azdoor_new(void);
 void cpn_azdoor_free(cpn_azdoor *d);

@@ -37,19 +37,11 @@ typedef struct life {
 
 /* ---- settings ---- */
 
-static cpn_log_level
-log_level(const char *word)
-{
-    return strcmp(word, "error") == 0  ? CPN_LOG_ERROR
-           : strcmp(word, "warn") == 0 ? CPN_LOG_WARN
-           : strcmp(word, "info") == 0 ? CPN_LOG_INFO
-                                       : CPN_LOG_DEBUG;
-}
-
 static void
 log_setup(const cpn_config *set)
 {
-    cpn_log_setup("control", strcmp(set->log_format, "json") == 0, log_level(set->log_level), 2);
+    cpn_log_setup("control", strcmp(set->log_format, "json") == 0, cpn_log_level_of(set->log_level),
+                  2);
 }
 
 static cpn_rc
@@ -75,6 +67,8 @@ config_send(life *l, cpn_err *err)
         (rc = lines(&deny, &s->fence_deny, "fence_deny", err)) == CPN_OK) {
         m.CONFIG = (cpn_msg_CONFIG){ .fronts = (uint8_t)s->fronts,
                                      .fence_allow_loopback = s->fence_allow_loopback,
+                                     .log_json = strcmp(s->log_format, "json") == 0,
+                                     .log_level = (uint8_t)cpn_log_level_of(s->log_level),
                                      .dial_timeout_ms = (uint32_t)s->dial_timeout,
                                      .drain_ms = (uint32_t)s->drain,
                                      .dials_max = (uint32_t)s->dials_max,
@@ -145,6 +139,8 @@ reload(life *l)
         l->c->set = l->set;
         log_setup(&l->set);
         cpn_penalties_reload(l->c->penalties, &l->set);
+        cpn_identity_lifetimes(l->identity, (int64_t)l->set.access_token_ttl / 1000,
+                               (int64_t)l->set.refresh_token_ttl / 1000);
         cpn_log(CPN_LOG_INFO, "config.reloaded", CPN_KI("changes", n));
         cpn_trail_gateway(l->c, "gateway.reload", "settings and certificate were read again");
         if (config_send(l, &err) != CPN_OK || tls_read(l, &err) != CPN_OK)

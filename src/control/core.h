@@ -15,12 +15,11 @@
 #include "store/store.h"
 
 #define CPN_VALUE_EPOCH "policy-epoch"
-#define CPN_FRONT_SILENT_MS 5000 /* a heartbeat older than this: the front is killed */
-#define CPN_SESSIONS_MAX 65536   /* live and pending, hard bound beside the setting */
-#define CPN_AZ_UNUSED_MS 60000   /* an authToken nobody ever opened a WebSocket with */
-#define CPN_AZ_IDLE_MS 30000     /* an authToken whose last WebSocket has ended      */
-#define CPN_RECHECK_MS 30000     /* time windows: live sessions are decided again    */
-#define CPN_CALLS_MAX 1024       /* requests in progress, all fronts together */
+#define CPN_SESSIONS_MAX 65536 /* live and pending, hard bound beside the setting */
+#define CPN_AZ_UNUSED_MS 60000 /* an authToken nobody ever opened a WebSocket with */
+#define CPN_AZ_IDLE_MS 30000   /* an authToken whose last WebSocket has ended      */
+#define CPN_RECHECK_MS 30000   /* time windows: live sessions are decided again    */
+#define CPN_CALLS_MAX 1024     /* requests in progress, all fronts together */
 
 typedef struct cpn_publish cpn_publish;
 typedef struct cpn_sessions cpn_sessions;

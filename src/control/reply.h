@@ -9,8 +9,6 @@
 
 #include "control/call.h"
 
-#define CPN_REPLY_MAX (64u << 20)
-
 /* body is taken (NULL: an empty answer, for 204). */
 void cpn_reply_json(CPN_TAKES cpn_call *call, int status, CPN_TAKES json_t *body);
 void cpn_reply_text(CPN_TAKES cpn_call *call, const char *content_type, const char *text);

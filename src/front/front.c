@@ -35,12 +35,16 @@ cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m)
                               .tls_ms = m->tls_ms,
                               .head_ms = m->head_ms,
                               .body_ms = m->body_ms,
-                              .first_bytes_ms = m->first_bytes_ms };
+                              .first_bytes_ms = m->first_bytes_ms,
+                              .body_max = m->body_max };
     if (!cpn_view_copy(m->host, f->set.host, sizeof(f->set.host)))
         f->set.host[0] = '\0';
     f->slots.max = m->preauth_max;
     f->slots.source_max = m->preauth_source_max;
     f->memory.max = (size_t)m->relay_memory;
+    f->denied.max = m->denied_max;
+    cpn_loop_stall(f->loop, m->stall_ms);
+    cpn_log_set_level(m->log_level);
     f->link.setup = true;
     if (f->accept && !f->draining)
         cpn_accept_run(f->accept, true);
@@ -155,7 +159,6 @@ cpn_front_init(cpn_front *f, uv_loop_t *uv, cpn_tally *tally, cpn_err *err)
     f->tally = tally;
     f->memory.max = MEMORY_DEFAULT;
     f->answers.max = CPN_FRONT_ANSWERS_MAX;
-    f->denied.max = CPN_FRONT_DENIED_MAX;
     f->admin_slots = (cpn_slots){ .max = CPN_FRONT_ADMIN_MAX, .source_max = CPN_FRONT_ADMIN_MAX };
     if ((rc = cpn_loop_new(&f->loop, uv, &f->memory, err)) < 0)
         return rc;

@@ -25,8 +25,6 @@
 #define CPN_FRONT_ADMIN_MAX 64u
 /* The end of a drain: how long clients have to take the reason. */
 #define CPN_FRONT_LEAVE_MS 1000u
-/* Denied sessions (DESIGN 4.2) at once. */
-#define CPN_FRONT_DENIED_MAX 256u
 
 /* What SETUP said; all zero before. */
 typedef struct cpn_front_set {
@@ -35,6 +33,7 @@ typedef struct cpn_front_set {
     uint32_t head_ms;
     uint32_t body_ms;
     uint32_t first_bytes_ms;
+    uint32_t body_max;
     char host[257]; /* what Host must equal */
 } cpn_front_set;
 
@@ -56,7 +55,7 @@ typedef struct cpn_front {
     uint32_t number;
     cpn_quota memory;  /* relay_memory; net/pool.h charges it */
     cpn_quota answers; /* CPN_FRONT_ANSWERS_MAX */
-    cpn_quota denied;  /* CPN_FRONT_DENIED_MAX, in sessions */
+    cpn_quota denied;  /* denied_sessions_max */
     cpn_slots slots;   /* pre-auth */
     cpn_slots admin_slots;
     cpn_link link; /* to control */

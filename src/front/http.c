@@ -14,6 +14,7 @@ dispatch(cpn_conn *c, const cpn_http_head *head)
 {
     cpn_route_facts facts = { .host = c->front->set.host,
                               .az_clients = c->front->set.az_clients,
+                              .body_max = c->front->set.body_max,
                               .admin = c->admin };
     cpn_route r;
 

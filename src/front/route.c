@@ -128,10 +128,10 @@ webtunnel_route(const cpn_http_head *head, const cpn_route_facts *facts, cpn_rou
 }
 
 static void
-api_route(const cpn_http_head *head, cpn_route *out)
+api_route(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out)
 {
     cpn_view expect = cpn_http_header(head, "expect");
-    uint64_t max = cpn_view_is(head->path, "/v1/apply") ? CPN_ROUTE_APPLY_MAX : CPN_ROUTE_BODY_MAX;
+    uint64_t max = cpn_view_is(head->path, "/v1/apply") ? CPN_ROUTE_APPLY_MAX : facts->body_max;
 
     if (head->body > max) {
         refuse(out, 413, "the body is larger than this path takes");
@@ -191,5 +191,5 @@ cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route 
     else if (cpn_view_is(head->path, "/v1/tunnel"))
         tunnel_route(head, out);
     else
-        api_route(head, out);
+        api_route(head, facts, out);
 }

@@ -11,8 +11,7 @@
 
 #include "codec/httphead.h"
 
-#define CPN_ROUTE_BODY_MAX 65536u
-#define CPN_ROUTE_APPLY_MAX 33554432u
+#define CPN_ROUTE_APPLY_MAX 33554432u /* the most that apply_body_max can be */
 #define CPN_ROUTE_TICKET_MAX 256
 #define CPN_ROUTE_NODE_MAX 128
 
@@ -29,7 +28,8 @@ typedef enum cpn_route_kind {
 typedef struct cpn_route_facts {
     const char *host; /* what Host must equal, without case; "name" also stands for "name:443" */
     bool az_clients;
-    bool admin; /* came in by admin_listen: any Host, three paths */
+    uint32_t body_max; /* but of /v1/apply, whose bound control knows */
+    bool admin;        /* came in by admin_listen: any Host, three paths */
 } cpn_route_facts;
 
 /* Views point into the head. */

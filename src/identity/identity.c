@@ -106,6 +106,13 @@ cpn_identity_open(cpn_identity **out, uv_loop_t *loop, cpn_store *store,
 }
 
 void
+cpn_identity_lifetimes(cpn_identity *i, int64_t access_token_s, int64_t refresh_token_s)
+{
+    i->access_token_ttl_s = access_token_s;
+    i->refresh_token_ttl_s = refresh_token_s;
+}
+
+void
 cpn_identity_free(cpn_identity *i)
 {
     if (!i)

@@ -28,6 +28,8 @@ typedef struct cpn_identity_options {
 /* Opens or makes the signing key and the tenant id. Blocking; start-up only. */
 cpn_rc cpn_identity_open(cpn_identity **out, uv_loop_t *loop, cpn_store *store,
                          const cpn_identity_options *o, cpn_err *err) CPN_MUST_CHECK;
+/* Of tokens issued from now on. Seconds, both over 0. */
+void cpn_identity_lifetimes(cpn_identity *i, int64_t access_token_s, int64_t refresh_token_s);
 /* Credential jobs that still wait or run end without their done being called. */
 void cpn_identity_free(cpn_identity *i);
 const char *cpn_identity_tenant(const cpn_identity *i); /* GUID text */

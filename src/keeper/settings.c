@@ -67,6 +67,7 @@ first(cpn_keeper *k, const cpn_msg_CONFIG *m, cpn_err *err)
     k->log_json = m->log_json != 0;
     fixed_part(m, k->wanted, sizeof(k->wanted));
     cpn_log_setup("keeper", k->log_json, CPN_LOG_INFO, 2);
+    cpn_log_set_level(m->log_level);
     if ((rc = cpn_fence_can_tell(err)) != CPN_OK || (rc = bind_all(k, m, err)) != CPN_OK ||
         (rc = cpn_role_drop(user, err)) != CPN_OK)
         return rc;
@@ -90,6 +91,7 @@ cpn_keeper_configure(cpn_keeper *k, const cpn_msg_CONFIG *m, cpn_err *err)
     if (strcmp(wanted, k->wanted) != 0)
         cpn_log(CPN_LOG_WARN, "config.needs_restart",
                 CPN_KV("settings", "listen, admin_listen or user"));
+    cpn_log_set_level(m->log_level);
     k->drain_ms = m->drain_ms;
     cpn_dialer_limits(k->dialer, m->dials_max, m->dial_timeout_ms);
     return cpn_fence_set_deny(&k->fence, m->fence_deny, err);

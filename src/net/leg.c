@@ -491,7 +491,7 @@ size_t
 cpn_leg_attach(cpn_leg *leg, CPN_TAKES int fd)
 {
     int on = 1;
-    unsigned timeout = CPN_TLS_USER_TIMEOUT_MS;
+    unsigned timeout = cpn_loop_stall_ms(leg->loop);
 
     if (leg->fd >= 0 || leg->failed || leg->dead ||
         uv_poll_init(cpn_loop_uv(leg->loop), &leg->poll, fd) < 0) {

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 
 #define MASK_BATCH 1024
+#define STALL_MS 30000
 
 struct cpn_loop {
     uv_loop_t *uv;
@@ -17,6 +18,7 @@ struct cpn_loop {
     unsigned queued;
     cpn_now_fn *now;
     void *now_arg;
+    unsigned stall_ms;
     uint8_t *scratch_in;
     uint8_t *scratch_out;
     uint8_t masks[MASK_BATCH];
@@ -101,6 +103,7 @@ cpn_loop_new(cpn_loop **out, uv_loop_t *uv, cpn_quota *quota, cpn_err *err)
         return rc;
     }
     loop->uv = uv;
+    loop->stall_ms = STALL_MS;
     for (int kind = 0; kind < CPN_LATER_N; kind++)
         list_init(&loop->queue[kind]);
     uv_check_init(uv, &loop->check);
@@ -152,6 +155,18 @@ uint64_t
 cpn_loop_now_ms(cpn_loop *loop)
 {
     return loop->now ? loop->now(loop->now_arg) : uv_now(loop->uv);
+}
+
+void
+cpn_loop_stall(cpn_loop *loop, unsigned ms)
+{
+    loop->stall_ms = ms;
+}
+
+unsigned
+cpn_loop_stall_ms(const cpn_loop *loop)
+{
+    return loop->stall_ms;
 }
 
 void

@@ -46,6 +46,11 @@ cpn_pool *cpn_loop_pool(cpn_loop *loop);
 uint64_t cpn_loop_now_ms(cpn_loop *loop);
 void cpn_loop_set_clock(cpn_loop *loop, cpn_now_fn *now, void *arg);
 
+/* How long the peer of a connection made or attached from now on may take no byte while some wait,
+ * before the kernel ends it; 30 s until then. Milliseconds, over 0. */
+void cpn_loop_stall(cpn_loop *loop, unsigned ms);
+unsigned cpn_loop_stall_ms(const cpn_loop *loop);
+
 /* Run l->fn at the end of this turn; from such a call itself: of the next one. */
 void cpn_loop_later(cpn_loop *loop, cpn_later *l, cpn_later_kind kind);
 void cpn_loop_not_later(cpn_loop *loop, cpn_later *l);

@@ -192,10 +192,9 @@ cpn_tls_free(cpn_tls *t)
 }
 
 static void
-tune_socket(int fd)
+tune_socket(int fd, unsigned timeout)
 {
     int on = 1, lowat = CPN_TLS_NOTSENT_LOWAT;
-    unsigned timeout = CPN_TLS_USER_TIMEOUT_MS;
 
     /* Refused on sockets that are not TCP (tests): nothing depends on them being set. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -287,7 +286,7 @@ cpn_tls_new(cpn_tls **out, cpn_loop *loop, CPN_TAKES int fd, const cpn_tls_opts 
     t->poll.data = t->timer.data = t;
     t->open_handles = 2;
     t->fd = cpn_steal_fd(&owned);
-    tune_socket(t->fd);
+    tune_socket(t->fd, cpn_loop_stall_ms(loop));
     uv_timer_start(&t->timer, on_deadline, deadline, 0);
     if (!t->ctx->server)
         cpn_loop_later(loop, &t->deliver, CPN_LATER_FIRST);

@@ -3,7 +3,7 @@
  * gathered and leaves in one send.
  *
  * A connection holds a pooled block only while a partial record, undelivered plain text or unsent
- * cipher text remains. It sets TCP_NODELAY, TCP_USER_TIMEOUT (30 s) and TCP_NOTSENT_LOWAT.
+ * cipher text remains. It sets TCP_NODELAY, TCP_USER_TIMEOUT (loop.h) and TCP_NOTSENT_LOWAT.
  *
  * Life: cpn_tls_new -> handshake -> on_ready -> on_bytes... -> on_end exactly once -> cpn_tls_free
  * by the owner (also allowed at any time before, also inside a callback; nothing is called then).
@@ -18,7 +18,6 @@
 #define CPN_TLS_RECORD 16384u      /* plain bytes of a full record */
 #define CPN_TLS_GATHER 262144u     /* plain bytes gathered for one send */
 #define CPN_TLS_UNCONSUMED 131072u /* plain bytes an owner may leave unconsumed */
-#define CPN_TLS_USER_TIMEOUT_MS 30000
 #define CPN_TLS_NOTSENT_LOWAT 131072
 
 typedef struct cpn_tls cpn_tls;

@@ -111,6 +111,8 @@ setup_msg(const fronttest *t)
                                  .preauth_source_max = 16,
                                  .first_bytes_ms = 30000,
                                  .stall_ms = 30000,
+                                 .denied_max = 256,
+                                 .body_max = 65536,
                                  .relay_memory = 64u << 20,
                                  .host = cpn_view_str(FRONT_HOST),
                                  .cert_pem = cpn_view_str(t->nt.cert),

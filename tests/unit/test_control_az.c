@@ -247,6 +247,9 @@ denied_sessions_are_bounded(void **state)
     for (unsigned i = 0; i < 4; i++)
         (void)issue("$ci", FORM);
     assert_int_equal(tokens_as("$ci", FORM, NULL), 403);
+    st.c->set.denied_sessions_max = 5; /* a reload */
+    (void)issue("$ci", FORM);
+    assert_int_equal(tokens_as("$ci", FORM, NULL), 403);
 }
 
 static void

@@ -22,7 +22,9 @@ static void
 route(const char *text, bool az, bool admin, cpn_route *r)
 {
     static cpn_http_head head;
-    cpn_route_facts facts = { .host = "gate.test:8443", .az_clients = az, .admin = admin };
+    cpn_route_facts facts = {
+        .host = "gate.test:8443", .az_clients = az, .admin = admin, .body_max = 65536
+    };
     cpn_rc rc = cpn_http_request_parse(cpn_view_str(text), NULL, &head, NULL);
 
     if (rc != CPN_OK)
