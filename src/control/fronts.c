@@ -193,16 +193,12 @@ front_free(cpn_front *f)
 {
     cpn_conn *conn, *next;
 
-    HASH_ITER (hh, f->conns, conn, next) {
-        if (conn->call)
-            cpn_call_detach(conn->call);
-        free(conn->carrier);
-        conn->carrier = NULL;
-        cpn_conn_tidy(conn);
-    }
+    HASH_ITER (hh, f->conns, conn, next)
+        conn_drop(conn);
     cpn_front_tally_unmap(f);
     cpn_channel_free(f->channel);
     HASH_DELETE(hh, f->c->fronts, f);
+    free(f->early);
     free(f);
 }
 

@@ -45,6 +45,8 @@ struct cpn_front {
     bool killed; /* keeper was asked to */
     cpn_msg_COUNTERS counters;
     cpn_conn *conns;
+    cpn_msg_ENDED *early; /* ends of streams that keeper has not named yet, after our restart */
+    size_t early_n;
     UT_hash_handle hh;
 };
 

@@ -248,8 +248,10 @@ row_written(void *owner, cpn_rc rc, const cpn_err *err)
     /* Cut while the row was being written: the end could not be recorded before the start. */
     if (s->ended && s->row == CPN_ROW_DURABLE)
         cpn_session_end_late(c, s);
-    if (!s->streams)
+    if (!s->streams) {
         cpn_session_tidy(c, s);
+        return; /* s may be gone */
+    }
     DL_FOREACH_SAFE(s->streams, st, next)
     {
         bool only = s->streams_n == 1;
@@ -347,8 +349,8 @@ cpn_open_dialed(cpn_control *c, const cpn_msg_DIALED *m, CPN_TAKES int fd)
 
 /* ---- both are there ---- */
 
-/* Hand the socket to the front. False: it is not there any more. */
-static bool
+/* Hand the socket to the front. NONE: it has it. */
+static cpn_reason
 stream_hand_over(cpn_control *c, cpn_stream *st)
 {
     const cpn_session *s = st->session;
@@ -357,8 +359,10 @@ stream_hand_over(cpn_control *c, cpn_stream *st)
     cpn_msg m = { .type = CPN_MSG_OPENED };
     int fd;
 
-    if (!f || cpn_front_slot_take(f, &st->slot) != CPN_OK)
-        return false;
+    if (!f)
+        return CPN_WHY_CLIENT_GONE;
+    if (cpn_front_slot_take(f, &st->slot) != CPN_OK)
+        return CPN_WHY_BUSY;
     st->has_slot = true;
     snprintf(answer, sizeof(answer), "{\"sessionId\":\"%s\",\"decisionId\":\"%s\"}",
              cpn_uuid_text(&s->id, id), s->decision);
@@ -371,7 +375,7 @@ stream_hand_over(cpn_control *c, cpn_stream *st)
                                  .protocol = (uint8_t)s->protocol,
                                  .answer = cpn_view_str(answer) };
     fd = cpn_steal_fd(&st->fd);
-    return cpn_front_send(f, &m, fd);
+    return cpn_front_send(f, &m, fd) ? CPN_WHY_NONE : CPN_WHY_CLIENT_GONE;
 }
 
 /* Why the stream cannot be opened; NONE: it can. */
@@ -400,15 +404,11 @@ stream_step(cpn_control *c, cpn_stream *st)
     if (st->opened || st->dialing || s->row == CPN_ROW_WRITING)
         return;
     why = stream_refusal(st);
-    if (why == CPN_WHY_NONE) {
-        if (stream_hand_over(c, st)) {
-            cpn_stream_opened(c, st);
-            return;
-        }
-        st->forgotten = true;
-        why = CPN_WHY_CLIENT_GONE;
+    if (why == CPN_WHY_NONE && (why = stream_hand_over(c, st)) == CPN_WHY_NONE) {
+        cpn_stream_opened(c, st);
+        return;
     }
-    if (!st->forgotten)
+    if (!st->forgotten && why != CPN_WHY_CLIENT_GONE)
         cpn_refuse(c, &to, why);
     if (s->door == CPN_DOOR_OWN || s->row == CPN_ROW_FAILED)
         cpn_session_end(c, s, why);

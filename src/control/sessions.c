@@ -143,6 +143,14 @@ cpn_stream_opened(cpn_control *c, cpn_stream *st)
 }
 
 void
+cpn_stream_unplace(cpn_control *c, cpn_stream *st)
+{
+    if (st->placed)
+        HASH_DELETE(hh_place, c->sessions->by_place, st);
+    st->placed = false;
+}
+
+void
 cpn_stream_drop(cpn_control *c, cpn_stream *st)
 {
     cpn_session *s = st->session;
@@ -157,8 +165,7 @@ cpn_stream_drop(cpn_control *c, cpn_stream *st)
     DL_DELETE(s->streams, st);
     s->streams_n--;
     HASH_DELETE(hh, c->sessions->streams, st);
-    if (st->placed)
-        HASH_DELETE(hh_place, c->sessions->by_place, st);
+    cpn_stream_unplace(c, st);
     if (!st->opened)
         DL_DELETE2(c->sessions->openings, st, opening_prev, opening_next);
     free(st);

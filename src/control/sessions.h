@@ -122,6 +122,8 @@ cpn_stream *cpn_stream_add(cpn_control *c, cpn_session *s, const cpn_place_key *
 /* A new number for one. */
 uint64_t cpn_stream_number(cpn_control *c);
 bool cpn_stream_placed(cpn_control *c, const cpn_place_key *at);
+/* Its place is free for another stream. */
+void cpn_stream_unplace(cpn_control *c, cpn_stream *st);
 /* It is the front's now. */
 void cpn_stream_opened(cpn_control *c, cpn_stream *st);
 /* Gives back what the stream holds, keeper's copy included, and forgets it; then the session when
@@ -143,6 +145,8 @@ void cpn_session_end(cpn_control *c, cpn_session *s, cpn_reason why);
 /* The row of a session that ended meanwhile has become durable. */
 void cpn_session_end_late(cpn_control *c, cpn_session *s);
 void cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m);
+/* Keeper's list is complete: what fronts said of its streams before holds now. */
+void cpn_sessions_early_ends(cpn_control *c);
 void cpn_stream_spoke(cpn_control *c, uint32_t front, const cpn_msg_SPOKE *m);
 void cpn_sessions_front_down(cpn_control *c, cpn_front *f);
 /* Retry end records, reap Azure sessions. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/cut.h"
 #include "control/sessions.h"
 #include "control/trail.h"
 #include "control/usage.h"
@@ -112,15 +113,38 @@ cpn_sessions_alive(cpn_control *c, const cpn_msg_ALIVE *m)
     st->at.front = m->front;
 }
 
-void
-cpn_sessions_alive_end(cpn_control *c)
+/* Does a front have the adopted stream? */
+static bool
+is_carried(cpn_control *c, const cpn_stream *st)
+{
+    const cpn_front *f = cpn_front_find(c, st->at.front);
+
+    return st->has_slot && cpn_front_slot_read(f, st->slot, &st->session->id).last_ms != 0;
+}
+
+/* Adopted streams that no front has: its front died, or never took it, while there was no control,
+ * or its end was told to one that died before it listened. Whoever may still hold a copy of the
+ * socket must not keep it. */
+static void
+end_orphans(cpn_control *c)
+{
+    cpn_stream *st, *next;
+
+    HASH_ITER (hh, c->sessions->streams, st, next) {
+        if (st->placed || is_carried(c, st))
+            continue;
+        (void)cpn_cut(c, st->session, st->has_slot ? CPN_WHY_CLOSED : CPN_WHY_FRONT_DIED, "",
+                      cpn_mono_ms());
+        cpn_stream_drop(c, st);
+    }
+}
+
+static void
+end_rows(cpn_control *c)
 {
     const char *id;
     json_t *row;
 
-    cpn_sessions_place(c);
-    if (!c->sessions->rows)
-        return;
     json_object_foreach(c->sessions->rows, id, row)
     {
         cpn_uuid uuid;
@@ -131,8 +155,19 @@ cpn_sessions_alive_end(cpn_control *c)
         s = session_of_row(c, &uuid, row);
         cpn_session_end(c, s, CPN_WHY_KEEPER_DIED);
     }
+}
+
+void
+cpn_sessions_alive_end(cpn_control *c)
+{
+    if (!c->sessions->rows)
+        return;
+    end_rows(c);
     json_decref(c->sessions->rows);
     c->sessions->rows = NULL;
+    cpn_sessions_place(c);
+    cpn_sessions_early_ends(c);
+    end_orphans(c);
 }
 
 void

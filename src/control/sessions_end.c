@@ -102,13 +102,37 @@ cpn_session_end_late(cpn_control *c, cpn_session *s)
 
 /* ---- what fronts say ---- */
 
+/* Adopted streams of one session were given their places by chance: this front's and another's may
+ * have been taken for each other. */
+static bool
+trade_places(cpn_stream *st, uint32_t front)
+{
+    cpn_stream *other;
+
+    DL_FOREACH(st->session->streams, other)
+    {
+        cpn_stream was = *st;
+
+        if (st->placed || other->placed || other->at.front != front)
+            continue;
+        st->at = other->at;
+        st->has_slot = other->has_slot;
+        st->slot = other->slot;
+        other->at = was.at;
+        other->has_slot = was.has_slot;
+        other->slot = was.slot;
+        return true;
+    }
+    return false;
+}
+
 /* A stream of this front's, or NULL: a late word, or another front's stream. */
 static cpn_stream *
 stream_of(cpn_control *c, uint32_t front, uint64_t id)
 {
     cpn_stream *st = cpn_stream_find(c, id);
 
-    if (!st || !st->opened || (st->at.front && st->at.front != front)) {
+    if (!st || !st->opened || (st->at.front != front && !trade_places(st, front))) {
         cpn_log(CPN_LOG_WARN, "front.foreign_stream", CPN_KI("front", front));
         return NULL;
     }
@@ -121,13 +145,48 @@ end_reason(uint16_t why)
     return why > CPN_WHY_NONE && why < CPN_WHY_N ? (cpn_reason)why : CPN_WHY_CLOSED;
 }
 
+/* What ended while there was no control may be told before keeper has said that it lived. */
+static void
+ended_early(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
+{
+    cpn_front *f = cpn_front_find(c, front);
+
+    if (!f)
+        return;
+    if (f->early_n == CPN_TALLY_SLOTS) {
+        cpn_front_kill(f, "more ends than it can have streams");
+        return;
+    }
+    if (!f->early)
+        f->early = cpn_xcalloc(CPN_TALLY_SLOTS, sizeof(*f->early));
+    f->early[f->early_n++] = *m;
+}
+
+void
+cpn_sessions_early_ends(cpn_control *c)
+{
+    cpn_front *f, *next;
+
+    HASH_ITER (hh, c->fronts, f, next) {
+        for (size_t i = 0; i < f->early_n; i++)
+            cpn_stream_ended(c, f->id, &f->early[i]);
+        free(cpn_steal(&f->early));
+        f->early_n = 0;
+    }
+}
+
 void
 cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
 {
-    cpn_stream *st = stream_of(c, front, m->id);
+    cpn_stream *st;
     cpn_session *s;
     bool last;
 
+    if (c->sessions->rows && !cpn_stream_find(c, m->id)) {
+        ended_early(c, front, m);
+        return;
+    }
+    st = stream_of(c, front, m->id);
     if (!st)
         return;
     s = st->session;
@@ -163,6 +222,34 @@ cpn_stream_spoke(cpn_control *c, uint32_t front, const cpn_msg_SPOKE *m)
     s->counts_as = counts;
 }
 
+/* Does another front carry a part of the session, or is about to? */
+static bool
+lives_elsewhere(const cpn_session *s, uint32_t front)
+{
+    const cpn_stream *st;
+
+    DL_FOREACH(s->streams, st)
+    if (st->at.front != front)
+        return true;
+    return false;
+}
+
+static void
+stream_died(cpn_control *c, cpn_front *f, cpn_stream *st)
+{
+    cpn_session *s = st->session;
+    cpn_tally_slot got = { 0 };
+
+    if (!lives_elsewhere(s, f->id))
+        cpn_session_end(c, s, CPN_WHY_FRONT_DIED);
+    if (!st->tallied && st->has_slot)
+        got = cpn_front_slot_read(f, st->slot, &s->id);
+    s->up += got.up;
+    s->down += got.down;
+    st->tallied = true;
+    cpn_stream_drop(c, st); /* s may be gone */
+}
+
 void
 cpn_sessions_front_down(cpn_control *c, cpn_front *f)
 {
@@ -171,15 +258,12 @@ cpn_sessions_front_down(cpn_control *c, cpn_front *f)
     HASH_ITER (hh, c->sessions->streams, st, next) {
         if (st->at.front != f->id)
             continue;
-        if (!st->opened) {
-            st->forgotten = true;
+        if (st->opened) {
+            stream_died(c, f, st);
             continue;
         }
-        cpn_session_end(c, st->session, CPN_WHY_FRONT_DIED);
-        if (st->has_slot)
-            cpn_front_slot_give(f, st->slot);
-        st->has_slot = false;
-        cpn_stream_drop(c, st);
+        st->forgotten = true;
+        cpn_stream_unplace(c, st); /* the front's successor numbers its own from the start */
     }
 }
 

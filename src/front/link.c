@@ -52,7 +52,9 @@ keep(cpn_front *f, const cpn_msg *msg)
 void
 cpn_link_tell(cpn_front *f, const cpn_msg *msg)
 {
-    bool lasting = msg->type == CPN_MSG_ENDED || msg->type == CPN_MSG_SPOKE;
+    /* A control that has gone has forgotten its connections; one that is slow has not. */
+    bool lasting = msg->type == CPN_MSG_ENDED || msg->type == CPN_MSG_SPOKE ||
+                   (msg->type == CPN_MSG_GONE && f->link.channel);
     cpn_rc rc = CPN_UNAVAILABLE;
 
     if (f->link.channel && f->link.waiting == 0)

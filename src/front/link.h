@@ -20,7 +20,7 @@ typedef struct cpn_link {
     cpn_channel *channel; /* NULL: control is away */
     bool setup;           /* SETUP came on this channel */
     uint32_t epoch;       /* counts channels: which control knows a carrier */
-    cpn_msg *outbox;      /* ENDED and SPOKE only: they borrow nothing */
+    cpn_msg *outbox;      /* ENDED, SPOKE and GONE only: they borrow nothing */
     size_t waiting;
     size_t outbox_size;
 } cpn_link;
@@ -37,8 +37,8 @@ bool cpn_link_up(const cpn_front *f);
 bool cpn_link_busy(const cpn_front *f);
 /* Ask: REQUEST, BODY, CARRIER, OPEN, UPGRADE. CPN_UNAVAILABLE: control is away or does not read. */
 cpn_rc cpn_link_ask(cpn_front *f, const cpn_msg *msg) CPN_MUST_CHECK;
-/* Tell: ENDED and SPOKE arrive in order, sooner or later; GONE and COUNTERS only if control is
- * there to hear them. */
+/* Tell: ENDED and SPOKE arrive in order, sooner or later, and GONE if control is there, however
+ * slow; COUNTERS only if control takes them now. */
 void cpn_link_tell(cpn_front *f, const cpn_msg *msg);
 
 #endif

@@ -228,6 +228,8 @@ cpn_relay_ended(cpn_relay *r, cpn_reason why, uint64_t up, uint64_t down)
 
     if (r->opened)
         cpn_link_tell(f, &m);
+    if (r->slot)
+        cpn_tally_set(&r->slot->last_ms, 0);
     cpn_deadline_clear(&r->silent);
     cpn_loop_not_later(f->loop, &r->ending);
     DL_DELETE(r->conn->relays, r);

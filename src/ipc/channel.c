@@ -112,11 +112,11 @@ park(cpn_channel *c, const uint8_t *packet, size_t n, CPN_TAKES int fd)
     bool first = STAILQ_EMPTY(&c->queue);
     parked *p;
 
-    if (c->parked_n >= CPN_IPC_QUEUE_MAX || n > CPN_IPC_QUEUE_BYTES - c->parked_bytes)
+    if (c->parked_n >= CPN_IPC_QUEUE_MAX || n > CPN_IPC_QUEUE_BYTES - c->parked_bytes ||
+        !(p = malloc(sizeof(*p) + n))) {
+        c->above_high = true; /* whoever kept it for later wants to know when */
         return CPN_LIMIT;
-    p = malloc(sizeof(*p) + n);
-    if (!p)
-        return CPN_LIMIT;
+    }
     p->fd = cpn_steal_fd(&owned);
     p->n = n;
     memcpy(p->packet, packet, n);

@@ -12,8 +12,10 @@
 #include "base/err.h"
 #include "ipc/wire.h"
 
-#define CPN_IPC_QUEUE_MAX 4096          /* parked messages a channel */
-#define CPN_IPC_QUEUE_BYTES (64u << 20) /* and their bytes          */
+/* Parked messages a channel: what a whole gateway must hear in one turn fits (keeper's list of its
+ * streams, the cut of every session), since a full queue costs the peer its life. */
+#define CPN_IPC_QUEUE_MAX 524288
+#define CPN_IPC_QUEUE_BYTES (64u << 20) /* and their bytes */
 
 typedef struct cpn_channel cpn_channel;
 
@@ -37,7 +39,8 @@ cpn_rc cpn_channel_new(cpn_channel **out, uv_loop_t *loop, CPN_TAKES int fd, cpn
 cpn_rc cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd) CPN_MUST_CHECK;
 /* Bytes parked: producers of bodies pause above 1 MiB. */
 size_t cpn_channel_parked(const cpn_channel *c);
-/* Called on the loop once the queue has drained below 256 KiB after having been above 1 MiB. */
+/* Called on the loop once the queue has drained below 256 KiB after having been above 1 MiB, or
+ * after it has refused a message. */
 void cpn_channel_on_drain(cpn_channel *c, void (*drained)(void *owner));
 /* Closes; freed at the end of the loop turn. NULL is fine. */
 void cpn_channel_free(cpn_channel *c);

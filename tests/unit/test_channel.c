@@ -240,6 +240,20 @@ full_channels_park_in_order(void **state)
     close_side(&control);
 }
 
+/* A full queue costs the peer its life: what every stream of a gateway needs said must fit. */
+static void
+news_of_every_stream_parks(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_ALIVE };
+    side s;
+
+    (void)state;
+    open_side(&s, CPN_ROLE_KEEPER, CPN_ROLE_CONTROL);
+    for (unsigned i = 0; i < 262144; i++)
+        assert_int_equal(cpn_channel_send(s.c, &m, -1), CPN_OK);
+    close_side(&s);
+}
+
 static void
 fields_over_their_bound_are_not_sent(void **state)
 {
@@ -306,6 +320,7 @@ main(void)
         cmocka_unit_test(a_closed_peer_is_told_once),
         cmocka_unit_test(a_handler_may_free_its_channel),
         cmocka_unit_test(full_channels_park_in_order),
+        cmocka_unit_test(news_of_every_stream_parks),
         cmocka_unit_test(fields_over_their_bound_are_not_sent),
         cmocka_unit_test(parked_descriptors_are_closed_with_the_channel),
         cmocka_unit_test(a_tally_cannot_be_forged),
