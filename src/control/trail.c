@@ -10,7 +10,8 @@
 #include "base/log.h"
 
 struct cpn_trail {
-    cpn_merge *refusals;
+    cpn_merge *refusals;    /* of connect requests, by user */
+    cpn_merge *turned_away; /* calls of people who are not signed in, by source */
 };
 
 cpn_trail *
@@ -19,6 +20,7 @@ cpn_trail_new(void)
     cpn_trail *t = cpn_xcalloc(1, sizeof(*t));
 
     t->refusals = cpn_merge_new();
+    t->turned_away = cpn_merge_new();
     return t;
 }
 
@@ -28,6 +30,7 @@ cpn_trail_free(cpn_trail *t)
     if (!t)
         return;
     cpn_merge_free(t->refusals);
+    cpn_merge_free(t->turned_away);
     free(t);
 }
 
@@ -122,10 +125,33 @@ cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status)
     call->audited = true;
 }
 
+/* Whoever has no account could else write as many records as it sends requests. Names that were
+ * tried stay apart as long as the penalties let them be tried at all. */
+static bool
+turned_away_again(const cpn_call *call, int status, const json_t *record)
+{
+    cpn_addr source = call->peer;
+    const char *name = cpn_json_string(record, "userEmail");
+    char text[CPN_ADDR_TEXT], key[512];
+
+    if (status < 400 || call->signed_in)
+        return false;
+    if (!cpn_addr_is_v4(&source))
+        memset(source.b + 7, 0, sizeof(source.b) - 7);
+    snprintf(key, sizeof(key), "%s %d %s %s %.320s", call->route->audit, status,
+             cpn_addr_text(&source, text), cpn_json_string(record, "reason"),
+             status == 429 ? "" : name);
+    return !cpn_merge_add(call->c->trail->turned_away, cpn_view_str(key), record, cpn_mono_ms());
+}
+
 void
 cpn_trail_call(cpn_call *call, int status)
 {
-    record_alone(call->c, call_record(call, status));
+    json_t *record = call_record(call, status);
+
+    if (!turned_away_again(call, status, record))
+        record_alone(call->c, json_incref(record));
+    json_decref(record);
 }
 
 /* ---- sessions ---- */
@@ -228,5 +254,7 @@ cpn_trail_flush(cpn_control *c, uint64_t now_ms, bool all)
     json_t *record;
 
     while ((record = cpn_merge_next(c->trail->refusals, now_ms, all)) != NULL)
+        record_alone(c, record);
+    while ((record = cpn_merge_next(c->trail->turned_away, now_ms, all)) != NULL)
         record_alone(c, record);
 }

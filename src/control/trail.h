@@ -2,7 +2,8 @@
  * with. A record goes with the change it speaks of, in the same batch; what changes nothing (a
  * refusal, a failed call) is committed on its own.
  *
- * Refusals of the same user, target and reason within 5 s are one record with a count. */
+ * Refusals of the same user, target and reason within 5 s are one record with a count, and so are
+ * failed calls of the same source, event and reason by somebody who is not signed in. */
 #ifndef CPN_CONTROL_TRAIL_H
 #define CPN_CONTROL_TRAIL_H
 

@@ -3,6 +3,7 @@
 
 #include "control/api.h"
 #include "control/publish.h"
+#include "control/trail.h"
 
 /* ---- the tables ---- */
 
@@ -432,6 +433,29 @@ what_is_stored_loads_again(void **state)
     cpn_snapshot_unref(again);
 }
 
+/* Whoever has no account cannot fill the disk with records. */
+static void
+strangers_calls_are_merged(void **state)
+{
+    json_t *records;
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(ask_as(NULL, "POST", "/v1/enrol", NULL, "{'code':1}", NULL), 409);
+    (void)came(&st.keeper, CPN_MSG_NONE);
+    records = audit_of("gateway.enrol");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+    cpn_trail_flush(st.c, cpn_mono_ms(), true);
+    (void)came(&st.keeper, CPN_MSG_NONE);
+    records = audit_of("gateway.enrol");
+    assert_int_equal(json_array_size(records), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(records, 0), "count")) +
+                         json_integer_value(json_object_get(json_array_get(records, 1), "count")),
+                     19);
+    json_decref(records);
+}
+
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -455,6 +479,7 @@ main(void)
         ON_STAGE(names_resolve),
         ON_STAGE(metrics_are_for_operators),
         ON_STAGE(what_is_stored_loads_again),
+        ON_STAGE(strangers_calls_are_merged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
