@@ -138,6 +138,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--quick", action="store_true", help="fewer repetitions, no 9,000 sessions; under three minutes")
     args.add_argument("--json", default=str(ROOT / "build-release/bench.json"))
+    args.add_argument("--rows", default="", help="only rows whose title holds this text")
     args.add_argument("--only", help="comma-separated chains besides haproxy2 and caponier")
     args = args.parse_args()
     os.environ["CPN_BUILD"] = str(ROOT / "build-release")
@@ -157,7 +158,10 @@ def main():
                                ("64 streams down", bulk("down", 64, seconds)), ("64 streams up", bulk("up", 64, seconds)),
                                ("round trip of 64 bytes", rtt(seconds)), ("set-ups, 16 at once", setups(16, seconds)),
                                ("set-ups, one at a time", setups(1, seconds))):
-            report[title] = interleaved(title, chains, measure, reps)
+            if args.rows in title:
+                report[title] = interleaved(title, chains, measure, reps)
+        if args.rows:
+            return
         counts = [1000] if args.quick else [1000, 9000]
         print("\nidle sessions: KiB a session (PSS of all gateway processes; Private_Dirty of the client)")
         report["idle"] = {}

@@ -18,7 +18,7 @@
 #define CPN_TLS_RECORD 16384u      /* plain bytes of a full record */
 #define CPN_TLS_GATHER 262144u     /* plain bytes gathered for one send */
 #define CPN_TLS_UNCONSUMED 131072u /* plain bytes an owner may leave unconsumed */
-#define CPN_TLS_NOTSENT_LOWAT 131072
+#define CPN_TLS_NOTSENT_LOWAT 524288
 
 typedef struct cpn_tls cpn_tls;
 
