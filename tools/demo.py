@@ -118,7 +118,7 @@ class Tour:
         self.caponier(self.admin, "session", "disconnect", "--user", "ada@example.test")
         shell.wait(timeout=10)
         print(f"    (Ada's ssh ended, status {shell.returncode})")
-        self.caponier(self.admin, "audit", "list", "--limit", "6")
+        self.caponier(self.admin, "audit", "list", "--user", "ada@example.test")
         self.caponier(self.admin, "audit", "verify")
 
     def keep(self):
