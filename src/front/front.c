@@ -206,6 +206,7 @@ news_broken(void *owner, const cpn_err *err)
     cpn_front *f = owner;
 
     cpn_log(CPN_LOG_WARN, "keeper.gone", CPN_KV("error", err ? err->msg : "it closed"));
+    cpn_link_fini(f); /* what ends now is no client's doing: the next control writes why */
     uv_stop(f->uv);
 }
 
