@@ -21,9 +21,14 @@ class Sshd:
     """User `guest` signs in with PASSWORD or with the key `self.key`. Without root, sshd runs as the
     caller and lets only the caller in, by key."""
 
-    user = "guest" if ROOT else pwd.getpwuid(os.getuid()).pw_name
+    apart = True  # False: no namespace to be had, so no accounts of its own either
 
-    def __init__(self, ns, folder, addr, port=22, **options):
+    @property
+    def user(self):
+        return "guest" if ROOT and self.apart else pwd.getpwuid(os.getuid()).pw_name
+
+    def __init__(self, ns, folder, addr, port=22, apart=True, **options):
+        self.apart = apart
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.addr, self.port = addr, port
@@ -33,7 +38,7 @@ class Sshd:
         self.key = keygen(self.dir / "guest_key")
         (self.home / ".ssh").mkdir(mode=0o700)
         (self.home / ".ssh/authorized_keys").write_text((self.dir / "guest_key.pub").read_text())
-        if ROOT:
+        if ROOT and apart:
             self._accounts()
             subprocess.run(["chown", "-R", "1077:1077", str(self.home)], check=True)
         settings = {
@@ -49,6 +54,8 @@ class Sshd:
 
     def _argv(self):
         run = f"exec /usr/sbin/sshd -D -e -f {self.dir}/sshd_config"
+        if not self.apart:
+            return ["sh", "-c", f"mkdir -p /run/sshd 2>/dev/null; {run}"]
         if not ROOT:
             return ["unshare", "-U", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", "sh", "-c", run]
         binds = " && ".join(f"mount --bind {self.dir}/{f} /etc/{f}" for f in ("passwd", "shadow", "group"))
