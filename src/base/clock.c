@@ -43,6 +43,16 @@ cpn_wall_s(void)
     return cpn_wall_ms() / 1000;
 }
 
+int64_t
+cpn_clock_jump(cpn_clock_watch *w, int64_t wall_ms, int64_t boot_ms)
+{
+    int64_t offset = wall_ms - boot_ms, moved = w->started ? offset - w->offset_ms : 0;
+
+    w->started = true;
+    w->offset_ms = offset;
+    return moved > CPN_CLOCK_JUMP_MS || moved < -CPN_CLOCK_JUMP_MS ? moved : 0;
+}
+
 const char *
 cpn_time_rfc3339(int64_t wall_ms, char out[CPN_TIME_SIZE])
 {

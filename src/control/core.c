@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "control/azdoor.h"
 #include "control/cut.h"
@@ -41,7 +40,11 @@ tick(uv_timer_t *t)
 {
     cpn_control *c = t->data;
     uint64_t now = cpn_mono_ms();
+    int64_t jump =
+        cpn_clock_jump(&c->wall, cpn_wall_ms(), (int64_t)(cpn_boot_ns() / CPN_NS_PER_MS));
 
+    if (jump)
+        cpn_log(CPN_LOG_WARN, "clock.jumped", CPN_KI("seconds", jump / 1000));
     c->ticks++;
     cpn_fronts_check(c, now);
     cpn_sessions_tick(c, now);

@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/url.h"
 #include "config/config.h"
@@ -70,6 +71,7 @@ typedef struct cpn_control {
     char *key_pem;  /* secret */
     uv_timer_t tick;
     uint64_t ticks;
+    cpn_clock_watch wall; /* sees the wall clock jump */
     bool told_started;
     bool draining;
     bool keeper_gone; /* the loop must end */

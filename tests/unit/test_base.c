@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/quota.h"
 
@@ -87,6 +88,20 @@ errors_gather_context(void **state)
     assert_int_equal(cpn_rc_exit(CPN_DENIED), 3);
 }
 
+static void
+clock_jumps_are_seen(void **state)
+{
+    cpn_clock_watch w = { 0 };
+
+    (void)state;
+    assert_int_equal(cpn_clock_jump(&w, 1700000000000, 5000), 0);
+    assert_int_equal(cpn_clock_jump(&w, 1700000001000, 6000), 0); /* a second passed on both */
+    assert_int_equal(cpn_clock_jump(&w, 1700000301000, 6000), 0); /* five minutes: told no more */
+    assert_int_equal(cpn_clock_jump(&w, 1700003902000, 7000), 3600000); /* an hour ahead */
+    assert_int_equal(cpn_clock_jump(&w, 1699999902000, 8000), -4001000);
+    assert_int_equal(cpn_clock_jump(&w, 1699999903000, 9000), 0);
+}
+
 int
 main(void)
 {
@@ -96,6 +111,7 @@ main(void)
         cmocka_unit_test(log_lines_cannot_be_forged),
         cmocka_unit_test(quotas_never_wrap),
         cmocka_unit_test(errors_gather_context),
+        cmocka_unit_test(clock_jumps_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
