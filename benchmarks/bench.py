@@ -12,7 +12,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from chains import (ROOT, Caponier, Haproxy2, SshL, SshLGcm, Stunnel2, children, memory_kib, net, precise_cpu)  # noqa: E402
+from chains import (ROOT, Caponier, Gateway, Haproxy2, Loopback, SshL, SshLGcm, Stunnel2, cpu_seconds, memory_kib, net)  # noqa: E402
 
 LOAD = ROOT / "build-release/benchmarks/load"
 
@@ -27,13 +27,13 @@ def load(*args, timeout=120):
 def bulk(direction, n, seconds):
     def measure(chain):
         pids = chain.gateway_pids()
-        before, client_before = precise_cpu(pids), precise_cpu(chain.client_pids())
+        before, client_before = cpu_seconds(pids), cpu_seconds(chain.client_pids())
         took, _ = load(direction, n, chain.port, seconds)
         # the warm-up's bytes are not counted but its CPU is: scale by the time the load ran
         share = seconds / (seconds + 0.3)
         gib = took / 2**30
-        return {"MiB/s": took / 2**20 / seconds, "gateway s/GiB": (precise_cpu(chain.gateway_pids()) - before) * share / gib,
-                "client s/GiB": (precise_cpu(chain.client_pids()) - client_before) * share / gib}
+        return {"MiB/s": took / 2**20 / seconds, "gateway s/GiB": (cpu_seconds(chain.gateway_pids()) - before) * share / gib,
+                "client s/GiB": (cpu_seconds(chain.client_pids()) - client_before) * share / gib}
     return measure
 
 
@@ -46,9 +46,9 @@ def rtt(seconds):
 
 def setups(at_once, seconds):
     def measure(chain):
-        before = precise_cpu(chain.gateway_pids())
+        before = cpu_seconds(chain.gateway_pids())
         count, took, p50 = load("setup", chain.port, at_once, seconds)
-        return {"per s": count / took, "p50 us": p50, "gateway us": (precise_cpu(chain.gateway_pids()) - before) / count * 1e6}
+        return {"per s": count / took, "p50 us": p50, "gateway us": (cpu_seconds(chain.gateway_pids()) - before) / count * 1e6}
     return measure
 
 
@@ -114,13 +114,9 @@ def client_start(chain, n=7):
     return {"median ms": statistics.median(times), "min": min(times), "max": max(times)}
 
 
-def gateway_start(chain_class, folder, target, n=3):
+def gateway_start(folder, n=3):
     times = []
     for i in range(n):
-        started = time.monotonic()
-        c = chain_class.__new__(chain_class)
-        from lab.gateway import Gateway
-        from chains import Loopback
         g = Gateway(Loopback, pathlib.Path(folder) / f"start{i}", fence_allow_loopback=True, fronts=1)
         started = time.monotonic()
         g.start()
@@ -170,7 +166,7 @@ def main():
             for n, r in report["idle"][c.name].items():
                 print(f"    {c.name:18} {n:5}: " + (f"gateway {r['gateway KiB']:.1f}, client {r['client KiB']:.1f}" if r else "not reached"))
         ours = next(c for c in chains if c.name == "caponier")
-        report["start"] = {"client": client_start(ours), "gateway": gateway_start(Caponier, folder, port)}
+        report["start"] = {"client": client_start(ours), "gateway": gateway_start(folder)}
         for what, r in report["start"].items():
             print(f"{what} start to listening: {r['median ms']:.1f} ms ({r['min']:.1f}..{r['max']:.1f})")
         pathlib.Path(args.json).write_text(json.dumps(report, indent=1))

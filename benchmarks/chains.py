@@ -29,6 +29,7 @@ def children(pid):
 
 
 def cpu_seconds(pids):
+    """User and system time, of threads that have ended too; to 10 ms."""
     ticks = 0
     for pid in pids:
         try:
@@ -37,18 +38,6 @@ def cpu_seconds(pids):
         except OSError:
             pass
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def precise_cpu(pids):
-    """Seconds of CPU by the scheduler's own nanoseconds."""
-    total = 0
-    for pid in pids:
-        try:
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
-        except OSError:
-            pass
-    return total / 1e9
 
 
 def memory_kib(pids, field):
