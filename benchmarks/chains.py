@@ -1,11 +1,8 @@
 """The chains that are compared: each carries a TCP connection from a local port to the same target."""
 import os
 import pathlib
-import select
-import signal
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests/integration"))
