@@ -236,20 +236,20 @@ def test_two_hundred_connections_beside_a_copy_and_three_tunnels(ada, web1, sshd
     with ada.tunnel("--name", "door", "web1") as second, ada.tunnel("--name", "door", "web1") as third:
         copy = subprocess.Popen(["scp", "-q", *OPTIONS, "-i", str(sshd.key), "-P", str(web1.port), str(f),
                                  "guest@127.0.0.1:copy"])
-        conns = []
-        for i in range(200):
-            c = socket.create_connection(("127.0.0.1", web1.port))
-            c.sendall(b"SSH-2.0-probe\r\n")
-            conns.append(c)
-        for c in conns:  # all are open at once; each gets sshd's banner
-            c.settimeout(60)
-            assert c.recv(255).startswith(b"SSH-2.0-OpenSSH")
+        shells = [subprocess.Popen(ssh_argv(sshd, web1.port, "cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                  for _ in range(40 if SANITIZED else 200)]
+        for i, p in enumerate(shells):  # signed in, all open at once, each answers
+            p.stdin.write(f"{i}\n")
+            p.stdin.flush()
+        for i, p in enumerate(shells):
+            assert p.stdout.readline() == f"{i}\n"
         runs = [subprocess.Popen(ssh_argv(sshd, p, f"echo {i}"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
                 for i, p in enumerate([web1.port, second.port, third.port] * 4)]
         for i, r in enumerate(runs):
             assert r.communicate(timeout=60)[0] == f"{i}\n"
-        for c in conns:
-            c.close()
+        for p in shells:
+            p.stdin.close()
+            assert p.wait(timeout=60) == 0
         assert copy.wait(timeout=200) == 0
     assert sha256(sshd.home / "copy") == want
     (sshd.home / "copy").unlink()
