@@ -107,7 +107,8 @@ def test_signals_end_the_session_on_the_server(ada, admin, sshd, sig):
         shell.stdin.write(b"hello\n")
         shell.stdin.flush()
         assert shell.stdout.readline() == b"hello\n"
-        mine = lambda: [s for s in admin.json("session", "list")["value"] if s["userName"] == "ada@example.test"]
+        mine = lambda: [s for s in admin.json("session", "list")["value"]
+                        if s["userName"] == "ada@example.test" and s["door"] == "own"]
         assert len(mine()) >= 1
         before = {s["sessionId"] for s in mine()}
         t.process.send_signal(sig)
