@@ -241,3 +241,15 @@ cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t **answe
     cpn_buf_fini(&target);
     return rc;
 }
+
+cpn_rc
+cpn_api_with(cpn_cli *cli, cpn_api_work *work, cpn_err *err)
+{
+    cpn_api a = { 0 };
+    cpn_rc rc = cpn_api_open(&a, cli, err);
+
+    if (rc == CPN_OK)
+        rc = work(&a, err);
+    cpn_api_fini(&a);
+    return rc;
+}

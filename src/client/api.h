@@ -32,6 +32,9 @@ void cpn_api_fini(cpn_api *a);
 /* The same, and an access token that is good for a while; a refresh token is used when needed.
  * CPN_UNAUTHENTICATED: sign in first. */
 cpn_rc cpn_api_open(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
+/* Open, let the command do its work, release: the whole of most commands. */
+typedef cpn_rc cpn_api_work(cpn_api *a, cpn_err *err);
+cpn_rc cpn_api_with(cpn_cli *cli, cpn_api_work *work, cpn_err *err) CPN_MUST_CHECK;
 
 /* body is borrowed, NULL: none. *answer is a new reference, NULL when the answer is empty; NULL
  * answer: not wanted. */

@@ -50,13 +50,7 @@ list(cpn_api *a, cpn_err *err)
 static cpn_rc
 audit_list_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
-
-    if (rc == CPN_OK)
-        rc = list(&a, err);
-    cpn_api_fini(&a);
-    return rc;
+    return cpn_api_with(cli, list, err);
 }
 
 const cpn_cmd cpn_cmd_audit_list = {

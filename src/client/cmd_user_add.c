@@ -35,13 +35,7 @@ add(cpn_api *a, cpn_err *err)
 static cpn_rc
 user_add_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
-
-    if (rc == CPN_OK)
-        rc = add(&a, err);
-    cpn_api_fini(&a);
-    return rc;
+    return cpn_api_with(cli, add, err);
 }
 
 const cpn_cmd cpn_cmd_user_add = {

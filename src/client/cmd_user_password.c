@@ -49,13 +49,7 @@ change(cpn_api *a, cpn_err *err)
 static cpn_rc
 user_password_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
-
-    if (rc == CPN_OK)
-        rc = change(&a, err);
-    cpn_api_fini(&a);
-    return rc;
+    return cpn_api_with(cli, change, err);
 }
 
 const cpn_cmd cpn_cmd_user_password = {

@@ -44,13 +44,7 @@ show(cpn_api *a, cpn_err *err)
 static cpn_rc
 vm_show_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
-
-    if (rc == CPN_OK)
-        rc = show(&a, err);
-    cpn_api_fini(&a);
-    return rc;
+    return cpn_api_with(cli, show, err);
 }
 
 const cpn_cmd cpn_cmd_vm_show = {
