@@ -144,10 +144,22 @@ class PrivateNetwork:
                           *(["nodad"] if ":" in addr else []))
         return addr
 
-    def packets_out(self):
-        """Packets that left the gateway's side so far."""
-        out = self.gateway.run("ip", "-s", "-j", "link", "show", "dev", "inside", stdout=subprocess.PIPE)
-        return json.loads(out.stdout)[0]["stats64"]["tx"]["packets"]
+    def count_dials(self):
+        """From now on count what a dial or a datagram sends: SYNs, and all that is neither TCP nor neighbour
+        discovery. Late acknowledgements of earlier sessions and address resolution are not dials."""
+        rules = """table inet dials {
+            counter sent { }
+            chain going { type filter hook output priority 0; policy accept;
+                oifname "inside" tcp flags & (syn | ack) == syn counter name "sent"
+                oifname "inside" meta l4proto != { tcp, ipv6-icmp } counter name "sent"
+            }
+        }
+        """
+        self.gateway.run("nft", "-f", "-", input=rules, text=True)
+
+    def dials_out(self):
+        out = self.gateway.run("nft", "-j", "list", "counter", "inet", "dials", "sent", stdout=subprocess.PIPE)
+        return next(x["counter"]["packets"] for x in json.loads(out.stdout)["nftables"] if "counter" in x)
 
     def close(self):
         self.machines.close()
