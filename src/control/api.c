@@ -50,50 +50,37 @@ cpn_api_check(cpn_err *err)
     return CPN_OK;
 }
 
-/* Does the pattern fit? "{name}" takes one whole segment, decoded into param. */
-static bool
-path_fits(const char *pattern, cpn_view path, char *param, size_t size)
+bool
+cpn_route_azure(const cpn_route *r)
 {
-    const char *brace = strchr(pattern, '{');
-    size_t head = brace ? (size_t)(brace - pattern) : strlen(pattern);
-    cpn_view segment;
-
-    if (!brace)
-        return cpn_view_is(path, pattern);
-    if (path.n <= head || memcmp(path.p, pattern, head) != 0)
-        return false;
-    segment = cpn_view_skip(path, head);
-    /* A parameter in the middle is followed by literal text. */
-    const char *tail = strchr(brace, '}') + 1;
-    size_t tail_n = strlen(tail);
-
-    if (segment.n <= tail_n || memcmp(segment.p + segment.n - tail_n, tail, tail_n) != 0)
-        return false;
-    segment.n -= tail_n;
-    if (memchr(segment.p, '/', segment.n))
-        return false;
-    return cpn_percent_decode(segment, param, size) == CPN_OK;
+    return r->errors == CPN_ERRORS_AZ || r->errors == CPN_ERRORS_ARM;
 }
 
 cpn_rc
-cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, char *param, size_t param_size,
+cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, cpn_params *params,
               char allow[64])
 {
+    const cpn_route *best = NULL;
+    cpn_params p;
     size_t n = 0;
 
     for (const cpn_route *const *table = cpn_route_tables; *table; table++) {
         for (const cpn_route *r = *table; r->path; r++) {
-            if (!path_fits(r->path, path, param, param_size))
+            if (!cpn_pattern_fits(r->path, path, r->errors == CPN_ERRORS_ARM, &p))
                 continue;
             if (cpn_view_is(method, r->method)) {
-                *out = r;
-                return CPN_OK;
+                if (best && !cpn_pattern_before(r->path, best->path))
+                    continue;
+                best = r;
+                *params = p;
+            } else if (!strstr(allow, r->method)) {
+                n += (size_t)snprintf(allow + n, 64 - n, "%s%s", n ? ", " : "", r->method);
+                n = CPN_MIN(n, 63);
             }
-            n += (size_t)snprintf(allow + n, 64 - CPN_MIN(n, 64), "%s%s", n ? ", " : "", r->method);
-            n = CPN_MIN(n, 63);
         }
     }
-    return n ? CPN_DENIED : CPN_NOT_FOUND;
+    *out = best;
+    return best ? CPN_OK : n ? CPN_DENIED : CPN_NOT_FOUND;
 }
 
 size_t
@@ -116,17 +103,33 @@ mending_role(const char *action)
     return strncmp(action, "Microsoft.Authorization/", 24) == 0 ? "Owner" : "Contributor";
 }
 
+/* As Azure Resource Manager has it, and which role would mend it. */
+static void
+azure_sentence(char *out, size_t size, const cpn_call *call, cpn_view scope)
+{
+    const cpn_principal *who = cpn_call_who(call);
+
+    snprintf(out, size,
+             "The client '%s' with object id '%s' does not have authorization to perform action "
+             "'%s' over scope '%.*s' or the scope is invalid. This needs %s.",
+             who ? who->name : "", who ? who->object_id : "", call->route->action,
+             CPN_VIEW_ARG(scope), mending_role(call->route->action));
+}
+
 static bool
 ask(cpn_call *call, cpn_view scope)
 {
     const char *action = call->route->action;
-    char sentence[CPN_ID_MAX + 256];
+    char sentence[CPN_ID_MAX + 1024];
     json_t *more;
 
     if (cpn_may(call->c->snapshot, cpn_call_who(call), action, scope))
         return true;
-    snprintf(sentence, sizeof(sentence), "this needs %s on %.*s", mending_role(action),
-             CPN_VIEW_ARG(scope));
+    if (call->route->errors == CPN_ERRORS_ARM)
+        azure_sentence(sentence, sizeof(sentence), call, scope);
+    else
+        snprintf(sentence, sizeof(sentence), "this needs %s on %.*s", mending_role(action),
+                 CPN_VIEW_ARG(scope));
     more = json_pack("{s:[{s:s,s:s,s:s%}]}", "missing", "reason",
                      cpn_reason_word(CPN_WHY_ROLE_MISSING), "role", mending_role(action), "scope",
                      (const char *)scope.p, scope.n);
@@ -161,6 +164,8 @@ names_caller(const cpn_call *call, const char *key)
 bool
 cpn_api_may_early(cpn_call *call)
 {
+    if (call->route->from == CPN_SCOPE_PATH)
+        return ask(call, cpn_view_str(call->params.scope));
     return call->route->from != CPN_SCOPE_ROOT || ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
 }
 
@@ -182,6 +187,8 @@ may(cpn_call *call)
         return true;
     case CPN_SCOPE_ROOT:
         return ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
+    case CPN_SCOPE_PATH:
+        return ask(call, cpn_view_str(call->params.scope));
     case CPN_SCOPE_BODY:
         return ask(call, cpn_view_str(cpn_json_string(call->json, "scope")));
     case CPN_SCOPE_ASSIGNMENT:

@@ -9,6 +9,7 @@
 #define CPN_CONTROL_API_H
 
 #include "control/core.h"
+#include "control/pattern.h"
 
 typedef struct cpn_call cpn_call;
 
@@ -20,6 +21,7 @@ typedef enum cpn_scope_from {
     CPN_SCOPE_SIGNED_IN,   /* every enabled principal                                 */
     CPN_SCOPE_EACH,        /* signed in; the handler asks for each item               */
     CPN_SCOPE_ROOT,        /* the action on "/"                                       */
+    CPN_SCOPE_PATH,        /* the action on the resource in the path: cpn_params.scope  */
     CPN_SCOPE_BODY,        /* the action on the JSON body's "scope"                   */
     CPN_SCOPE_ASSIGNMENT,  /* the action on the scope of the assignment in query "id" */
     CPN_SCOPE_SELF_NAME,   /* JSON body without "name" or with the caller's; else root */
@@ -32,13 +34,14 @@ typedef enum cpn_body_kind { CPN_BODY_NONE = 0, CPN_BODY_JSON, CPN_BODY_FORM } c
 typedef enum cpn_error_style {
     CPN_ERRORS_API = 0, /* {"error":{"code","message"}}              */
     CPN_ERRORS_AZ,      /* {"message"}: /api/tokens                  */
+    CPN_ERRORS_ARM,     /* {"error":{"code","message"}} with Azure's codes */
     CPN_ERRORS_OAUTH,   /* {"error","error_description"}: RFC 6749 5.2 */
     CPN_ERRORS_TEXT     /* one line: operator routes                 */
 } cpn_error_style;
 
 typedef struct cpn_route {
     const char *method;
-    const char *path; /* "/api/tokens/{token}": one parameter, a whole segment */
+    const char *path; /* a pattern of pattern.h */
     cpn_scope_from from;
     const char *action; /* for the kinds of scope that have one */
     cpn_body_kind body;
@@ -60,8 +63,10 @@ extern const cpn_route *const cpn_route_tables[];
 /* Every row is complete. CPN_E_CONF names the first that is not; start-up ends there. */
 cpn_rc cpn_api_check(cpn_err *err) CPN_MUST_CHECK;
 /* CPN_NOT_FOUND: no such path. CPN_DENIED: another method; allow names those that exist. */
-cpn_rc cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, char *param,
-                     size_t param_size, char allow[64]) CPN_MUST_CHECK;
+cpn_rc cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, cpn_params *params,
+                     char allow[64]) CPN_MUST_CHECK;
+/* Part of the Azure door, which az_clients: false closes. */
+bool cpn_route_azure(const cpn_route *r);
 /* Asked before the body, where the scope does not depend on it. False: answered. */
 bool cpn_api_may_early(cpn_call *call);
 /* The body is whole: may the caller? then the handler, else the refusal. */

@@ -295,7 +295,7 @@ tokens_post(cpn_call *call)
 static void
 tokens_delete(cpn_call *call)
 {
-    cpn_session *s = cpn_az_session(call->c, cpn_view_str(call->param));
+    cpn_session *s = cpn_az_session(call->c, cpn_view_str(cpn_call_param(call, "token")));
     char id[CPN_UUID_TEXT];
 
     if (!s) {

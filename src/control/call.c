@@ -21,6 +21,12 @@ cpn_call_who(const cpn_call *call)
     return p && p->enabled ? p : NULL;
 }
 
+const char *
+cpn_call_param(const cpn_call *call, const char *name)
+{
+    return cpn_param(&call->params, name);
+}
+
 bool
 cpn_call_query(const cpn_call *call, const char *name, char *out, size_t size)
 {
@@ -180,10 +186,9 @@ static bool
 route_find(cpn_call *call, const cpn_msg_REQUEST *m)
 {
     char allow[64] = "";
-    cpn_rc rc =
-        cpn_api_match(m->method, m->path, &call->route, call->param, sizeof(call->param), allow);
+    cpn_rc rc = cpn_api_match(m->method, m->path, &call->route, &call->params, allow);
     bool operator_row = rc == CPN_OK && call->route->from == CPN_SCOPE_OPERATOR;
-    bool closed = rc == CPN_OK && call->route->errors == CPN_ERRORS_AZ && !call->c->set.az_clients;
+    bool closed = rc == CPN_OK && cpn_route_azure(call->route) && !call->c->set.az_clients;
 
     if (rc == CPN_DENIED) {
         cpn_reply_method(call, allow);

@@ -15,8 +15,6 @@
 #include "control/api.h"
 #include "control/fronts.h"
 
-#define CPN_PARAM_SIZE 257
-
 struct cpn_call {
     cpn_control *c;
     cpn_conn *conn; /* NULL: the connection is gone */
@@ -27,7 +25,7 @@ struct cpn_call {
     uint16_t peer_port;
     char user_agent[513];
     bool own_client; /* Caponier-Client: 1 */
-    char param[CPN_PARAM_SIZE];
+    cpn_params params;
     uint8_t *query_text;
     cpn_form query;
 
@@ -59,6 +57,8 @@ void cpn_call_free(cpn_call *call);
 
 /* The caller in the current snapshot; NULL when not signed in, disabled or deleted meanwhile. */
 const cpn_principal *cpn_call_who(const cpn_call *call);
+/* A parameter of the path, decoded; "" when the row has no such one. */
+const char *cpn_call_param(const cpn_call *call, const char *name);
 /* A query parameter into out; false when absent or too long. */
 bool cpn_call_query(const cpn_call *call, const char *name, char *out, size_t size);
 /* A member for the audit record. */

@@ -140,12 +140,44 @@ oauth_word(int status)
     }
 }
 
+/* Azure's word for ours; words that are Azure's already begin with a capital. */
+static const char *
+arm_code(const char *word)
+{
+    static const struct {
+        const char *ours, *azure;
+    } codes[] = {
+        { "denied", "AuthorizationFailed" },
+        { "not_found", "ResourceNotFound" },
+        { "unauthenticated", "AuthenticationFailed" },
+        { "principal_disabled", "AuthenticationFailed" },
+        { "token_invalid", "InvalidAuthenticationToken" },
+        { "token_expired", "ExpiredAuthenticationToken" },
+        { "invalid", "InvalidRequestContent" },
+        { "media_type", "UnsupportedMediaType" },
+        { "too_large", "RequestContentTooLarge" },
+        { "conflict", "Conflict" },
+        { "too_many_requests", "TooManyRequests" },
+        { "method_not_allowed", "HttpMethodNotAllowed" },
+        { "limit", "ServiceUnavailable" },
+        { "unavailable", "ServiceUnavailable" },
+        { "again", "ServiceUnavailable" },
+    };
+
+    for (size_t i = 0; i < CPN_COUNT(codes); i++)
+        if (strcmp(word, codes[i].ours) == 0)
+            return codes[i].azure;
+    return word[0] >= 'A' && word[0] <= 'Z' ? word : "InternalServerError";
+}
+
 static json_t *
 error_body(const cpn_call *call, int status, const char *word, const char *sentence)
 {
     switch (call->route ? call->route->errors : CPN_ERRORS_API) {
     case CPN_ERRORS_AZ:
         return json_pack("{s:s,s:s}", "message", sentence, "code", word);
+    case CPN_ERRORS_ARM:
+        return json_pack("{s:{s:s,s:s}}", "error", "code", arm_code(word), "message", sentence);
     case CPN_ERRORS_OAUTH:
         return json_pack("{s:s,s:s}", "error", oauth_word(status), "error_description", sentence);
     default:
@@ -176,7 +208,8 @@ cpn_reply_error(CPN_TAKES cpn_call *call, int status, const char *word, const ch
 {
     answer a = { .status = status };
 
-    if (status == 401 && (!call->route || call->route->errors == CPN_ERRORS_API))
+    if (status == 401 && (!call->route || call->route->errors == CPN_ERRORS_API ||
+                          call->route->errors == CPN_ERRORS_ARM))
         snprintf(a.more, sizeof(a.more), "WWW-Authenticate: Bearer\r\n");
     if (status == 503)
         snprintf(a.more, sizeof(a.more), "Retry-After: 1\r\n");
