@@ -1,0 +1,1 @@
+"""Runs with programs that other people wrote: ./test --peers."""
