@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "control/call.h"
+#include "control/arm.h"
 #include "control/reply.h"
 
 #define ROOT_SCOPE "/"
@@ -235,6 +235,6 @@ body_read(cpn_call *call)
 void
 cpn_api_dispatch(cpn_call *call)
 {
-    if (body_read(call) && may(call))
+    if (body_read(call) && may(call) && cpn_arm_version_ok(call))
         call->route->handle(call);
 }

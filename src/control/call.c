@@ -5,8 +5,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "codec/httphead.h"
 #include "control/penalties.h"
 #include "control/reply.h"
+
+#define HEADERS_MAX 3072 /* bytes; REPLY takes 4096 in all */
 
 /* ---- what a call knows ---- */
 
@@ -37,6 +40,13 @@ cpn_call_query(const cpn_call *call, const char *name, char *out, size_t size)
 }
 
 void
+cpn_call_header(cpn_call *call, const char *name, const char *value)
+{
+    if (cpn_http_line_put(&call->headers, name, cpn_view_str(value)) != CPN_OK)
+        cpn_log(CPN_LOG_ERROR, "call.header", CPN_KV("name", name));
+}
+
+void
 cpn_call_note(cpn_call *call, const char *name, const char *value)
 {
     if (!call->noted)
@@ -54,7 +64,9 @@ cpn_call_free(cpn_call *call)
         cpn_conn_tidy(conn);
     }
     call->c->calls--;
+    free(call->path);
     free(call->query_text);
+    cpn_buf_fini(&call->headers);
     cpn_buf_fini(&call->body);
     json_decref(call->json);
     json_decref(call->noted);
@@ -99,6 +111,12 @@ header_line(cpn_view lines, const char *name)
     }
 }
 
+static void
+header_into(const cpn_msg_REQUEST *m, const char *name, char *out, size_t size)
+{
+    (void)cpn_view_copy(header_line(m->headers, name), out, size);
+}
+
 static cpn_call *
 call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
 {
@@ -114,7 +132,13 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     call->peer_port = m->peer_port;
     call->length = m->length;
     (void)cpn_view_copy(m->user_agent, call->user_agent, sizeof(call->user_agent));
+    call->path = cpn_xstrndup((const char *)m->path.p, m->path.n);
+    call->headers.max = HEADERS_MAX;
     call->own_client = cpn_view_is(header_line(m->headers, "caponier-client"), "1");
+    header_into(m, "if-match", call->if_match, sizeof(call->if_match));
+    header_into(m, "if-none-match", call->if_none_match, sizeof(call->if_none_match));
+    header_into(m, "x-ms-client-request-id", call->client_request_id,
+                sizeof(call->client_request_id));
     return call;
 }
 

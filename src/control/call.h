@@ -25,6 +25,9 @@ struct cpn_call {
     uint16_t peer_port;
     char user_agent[513];
     bool own_client; /* Caponier-Client: 1 */
+    /* Of the ARM subset; "" when not given or too long. */
+    char if_match[257], if_none_match[257], client_request_id[65];
+    char *path; /* as it came, for links to further pages */
     cpn_params params;
     uint8_t *query_text;
     cpn_form query;
@@ -42,7 +45,8 @@ struct cpn_call {
 
     bool dispatched; /* the body is whole: the handler owns the call */
     bool answered;
-    uint8_t *out; /* the rest of an answer that the channel could not take yet */
+    cpn_buf headers; /* further lines of the answer; see cpn_call_header */
+    uint8_t *out;    /* the rest of an answer that the channel could not take yet */
     size_t out_n;
     size_t out_sent;
 };
@@ -61,6 +65,8 @@ const cpn_principal *cpn_call_who(const cpn_call *call);
 const char *cpn_call_param(const cpn_call *call, const char *name);
 /* A query parameter into out; false when absent or too long. */
 bool cpn_call_query(const cpn_call *call, const char *name, char *out, size_t size);
+/* A further line of the answer. Values are ours; one that would break the line is left out. */
+void cpn_call_header(cpn_call *call, const char *name, const char *value);
 /* A member for the audit record. */
 void cpn_call_note(cpn_call *call, const char *name, const char *value);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/arm_ops.h"
 #include "control/azdoor.h"
 #include "control/cut.h"
 #include "control/fronts.h"
@@ -73,6 +74,7 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     c->azdoor = cpn_azdoor_new();
     c->penalties = cpn_penalties_new(set);
     c->trail = cpn_trail_new();
+    c->arm_ops = cpn_arm_ops_new();
     c->cert_pem = cpn_xstrdup("");
     c->key_pem = cpn_xstrdup("");
     uv_timer_init(loop, &c->tick);
@@ -117,6 +119,7 @@ cpn_control_free(cpn_control *c)
     cpn_publish_free(c->publish);
     cpn_penalties_free(c->penalties);
     cpn_trail_free(c->trail);
+    cpn_arm_ops_free(c->arm_ops);
     cpn_snapshot_unref(c->snapshot);
     free(c->cert_pem);
     explicit_bzero(c->key_pem, strlen(c->key_pem));

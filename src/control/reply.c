@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "codec/httphead.h"
+#include "control/arm.h"
 #include "control/trail.h"
 
 #define PIECE 32768
@@ -22,17 +23,17 @@ typedef struct answer {
 static void
 send_head(cpn_call *call, const answer *a)
 {
-    char headers[512];
+    char headers[4096];
     cpn_msg m = {
         .type = CPN_MSG_REPLY,
         .REPLY = { .conn = call->conn->id, .status = (uint16_t)a->status, .length = call->out_n }
     };
     size_t n = CPN_MIN(call->out_n, (size_t)PIECE);
 
-    if (a->content_type)
-        snprintf(headers, sizeof(headers), "Content-Type: %s\r\n%s", a->content_type, a->more);
-    else
-        snprintf(headers, sizeof(headers), "%s", a->more);
+    cpn_arm_headers(call);
+    snprintf(headers, sizeof(headers), "%s%s%s%s%.*s", a->content_type ? "Content-Type: " : "",
+             a->content_type ? a->content_type : "", a->content_type ? "\r\n" : "", a->more,
+             CPN_VIEW_ARG(cpn_buf_view(&call->headers)));
     m.REPLY.headers = cpn_view_str(headers);
     m.REPLY.body = (cpn_view){ call->out, n };
     m.REPLY.last = n == call->out_n;

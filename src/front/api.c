@@ -4,8 +4,13 @@
 #include "base/log.h"
 #include "front/answer.h"
 
+#define LINES_MAX 512 /* of REQUEST */
+
 /* The few fields besides the usual ones that routes ask for. */
-static const char *const passed[] = { "caponier-client", "x-node-id", "if-match", "metadata" };
+static const char *const passed[] = {
+    "caponier-client", "x-node-id",     "if-match",
+    "metadata",        "if-none-match", "x-ms-client-request-id"
+};
 
 static cpn_rc
 passed_put(cpn_buf *out, const cpn_http_head *head)
@@ -45,7 +50,7 @@ ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r, cpn_view lines)
 void
 cpn_api_start(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
 {
-    cpn_buf lines = { .max = 256 };
+    cpn_buf lines = { .max = LINES_MAX };
     cpn_rc rc;
 
     if (passed_put(&lines, head) != CPN_OK) {

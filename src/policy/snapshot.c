@@ -140,6 +140,15 @@ cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id)
     return n ? n->doc->body : NULL;
 }
 
+const char *
+cpn_snapshot_id(const cpn_snapshot *s, const char *kind, cpn_view id)
+{
+    cpn_kind k = cpn_kind_from_name(kind);
+    const cpn_node *n = k < CPN_K_N ? cpn_node_find_view(s, k, id) : NULL;
+
+    return n ? n->doc->id : NULL;
+}
+
 /* ---- listing ---- */
 
 /* The scope that decides who sees a document. */

@@ -52,6 +52,8 @@ const cpn_principal *cpn_snapshot_principal(const cpn_snapshot *s, cpn_view obje
 const cpn_principal *cpn_snapshot_principal_by_name(const cpn_snapshot *s, cpn_view name);
 /* The document as stored, for show and list. Borrowed. */
 const json_t *cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id);
+/* Its id as written; NULL when absent. Borrowed. */
+const char *cpn_snapshot_id(const cpn_snapshot *s, const char *kind, cpn_view id);
 /* Every document of a kind that `who` may read now (NULL: all), in id order. Principals are read by
  * rights on "/" (and each sees itself), assignments by rights on their scope, credentials by nobody
  * but NULL. */

@@ -24,6 +24,9 @@ every_row_is_complete(void **state)
     }
 }
 
+#define VERSION "api-version=2024-01-01"
+#define OPERATIONS SUB "/providers/Microsoft.Network/locations/local/"
+
 /* Anyone: nobody is asked who they are. Each: signed in, what is touched decides. */
 enum { ANYONE, SIGNED_IN, READER, OWNER, OPERATOR };
 
@@ -60,6 +63,8 @@ static const struct {
     { "DELETE", "/v1/role-assignments", NULL, NULL, OWNER },
     { "POST", "/api/tokens", NULL, "x=y", ANYONE },
     { "DELETE", "/api/tokens/x", NULL, NULL, ANYONE },
+    { "GET", OPERATIONS "operations/x", VERSION, NULL, SIGNED_IN },
+    { "GET", OPERATIONS "operationResults/x", VERSION, NULL, SIGNED_IN },
     { "GET", "/metrics", NULL, NULL, OPERATOR },
     { "GET", "/healthz", NULL, NULL, OPERATOR },
     { "GET", "/readyz", NULL, NULL, OPERATOR },
