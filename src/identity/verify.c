@@ -2,38 +2,8 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 #include "codec/jwt.h"
+#include "identity/claims.h"
 #include "identity/identity_core.h"
-
-#define SKEW_S 60
-
-static bool
-claim_is(const json_t *claims, const char *name, const char *want)
-{
-    const char *s = json_string_value(json_object_get(claims, name));
-
-    return s && strcmp(s, want) == 0;
-}
-
-/* A claim that is a time: a positive integer. */
-static bool
-claim_time(const json_t *claims, const char *name, int64_t *out)
-{
-    const json_t *v = json_object_get(claims, name);
-
-    *out = json_integer_value(v);
-    return json_is_integer(v) && *out > 0 && *out < INT64_MAX / 4;
-}
-
-/* Ours alone: one string, or a list of just that string. */
-static bool
-audience_is(const json_t *claims, const char *want)
-{
-    const json_t *aud = json_object_get(claims, "aud");
-
-    if (json_is_array(aud))
-        aud = json_array_size(aud) == 1 ? json_array_get(aud, 0) : NULL;
-    return json_is_string(aud) && strcmp(json_string_value(aud), want) == 0;
-}
 
 static cpn_rc
 refuse(cpn_reason *why, cpn_err *err, const char *sentence)
@@ -47,12 +17,12 @@ check_times(const json_t *claims, int64_t now_s, cpn_claims *out, cpn_reason *wh
 {
     int64_t nbf, iat;
 
-    if (!claim_time(claims, "exp", &out->expires_s) || !claim_time(claims, "nbf", &nbf) ||
-        !claim_time(claims, "iat", &iat))
+    if (!cpn_claim_time(claims, "exp", &out->expires_s) || !cpn_claim_time(claims, "nbf", &nbf) ||
+        !cpn_claim_time(claims, "iat", &iat))
         return refuse(why, err, "a time of the token is missing or no integer");
-    if (nbf > now_s + SKEW_S || iat > now_s + SKEW_S)
+    if (nbf > now_s + CPN_CLAIMS_SKEW_S || iat > now_s + CPN_CLAIMS_SKEW_S)
         return refuse(why, err, "the token is from the future");
-    if (now_s >= out->expires_s + SKEW_S) {
+    if (now_s >= out->expires_s + CPN_CLAIMS_SKEW_S) {
         *why = CPN_WHY_TOKEN_EXPIRED;
         return cpn_fail(err, CPN_UNAUTHENTICATED, "the token has expired");
     }
@@ -76,18 +46,18 @@ static cpn_rc
 check_claims(const cpn_identity *i, const json_t *claims, cpn_claims *out, cpn_reason *why,
              cpn_err *err)
 {
-    if (!claim_is(claims, "iss", i->issuer))
+    if (!cpn_claim_is(claims, "iss", i->issuer))
         return refuse(why, err, "the token has another issuer");
-    if (!audience_is(claims, i->public_url))
+    if (!cpn_claim_audience(claims, i->public_url))
         return refuse(why, err, "the token is for somebody else");
-    if (!claim_is(claims, "tid", i->tenant) || !claim_is(claims, "ver", "1.0"))
+    if (!cpn_claim_is(claims, "tid", i->tenant) || !cpn_claim_is(claims, "ver", "1.0"))
         return refuse(why, err, "the token is of another tenant or version");
     /* An id_token has no idtyp: it is never an access token. */
-    out->service = claim_is(claims, "idtyp", "app");
-    if (!out->service && !claim_is(claims, "idtyp", "user"))
+    out->service = cpn_claim_is(claims, "idtyp", "app");
+    if (!out->service && !cpn_claim_is(claims, "idtyp", "user"))
         return refuse(why, err, "it is not an access token");
     if (!claim_guid(claims, "oid", out->object_id, sizeof(out->object_id)) ||
-        !claim_is(claims, "sub", out->object_id))
+        !cpn_claim_is(claims, "sub", out->object_id))
         return refuse(why, err, "the token's subject is not an object id");
     if (!claim_guid(claims, "jti", out->token_id, sizeof(out->token_id)))
         return refuse(why, err, "the token has no id");
@@ -132,7 +102,7 @@ cpn_identity_verify(cpn_identity *i, cpn_view token, int64_t now_s, cpn_claims *
         return refuse(why, err, "the token is too long");
     cpn_sha256(token, key);
     if (cpn_memo_get(i->memo, key, &claims)) {
-        if (now_s >= claims.expires_s + SKEW_S) {
+        if (now_s >= claims.expires_s + CPN_CLAIMS_SKEW_S) {
             *why = CPN_WHY_TOKEN_EXPIRED;
             return cpn_fail(err, CPN_UNAUTHENTICATED, "the token has expired");
         }
