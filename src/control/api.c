@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "control/arm.h"
+#include "control/assign.h"
 #include "control/reply.h"
 
 #define ROOT_SCOPE "/"
 #define JSON_DEPTH 12
-#define ASSIGNMENT_INFIX "/providers/microsoft.authorization/roleassignments/"
 
 /* ---- the table ---- */
 
@@ -137,17 +137,6 @@ ask(cpn_call *call, cpn_view scope)
     return false;
 }
 
-/* The scope of a role assignment: its id up to the provider; "/" for one that holds everywhere. */
-static cpn_view
-assignment_scope(const char *id)
-{
-    const char *at = strcasestr(id, ASSIGNMENT_INFIX);
-
-    if (!at || at == id)
-        return CPN_VIEW_LIT(ROOT_SCOPE);
-    return (cpn_view){ (const uint8_t *)id, (size_t)(at - id) };
-}
-
 /* Is the named user the caller? An absent name is. */
 static bool
 names_caller(const cpn_call *call, const char *key)
@@ -193,7 +182,7 @@ may(cpn_call *call)
         return ask(call, cpn_view_str(cpn_json_string(call->json, "scope")));
     case CPN_SCOPE_ASSIGNMENT:
         (void)cpn_call_query(call, "id", id, sizeof(id));
-        return ask(call, assignment_scope(id));
+        return ask(call, cpn_assignment_scope(id));
     case CPN_SCOPE_SELF_NAME:
         return names_caller(call, "name") || ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
     case CPN_SCOPE_SELF_USER:

@@ -69,7 +69,7 @@ typedef struct cpn_doc {
             unsigned sessions_max;
         } principal;
         struct {
-            cpn_role role; /* lists are arrays of ours, of strings borrowed from body */
+            cpn_role_def role; /* lists are arrays of ours, of strings borrowed from body */
             char *name_lower;
         } role;
         struct {
@@ -88,6 +88,9 @@ cpn_doc *cpn_doc_ref(cpn_doc *d);
 void cpn_doc_free(cpn_doc *d); /* drops one reference; NULL is fine */
 CPN_DEFINE_AUTO(cpn_doc, cpn_doc)
 
+/* What a role is looked up by: the part of a lower-case text behind "…/roledefinitions/", or all of
+ * a text that is no id. NULL: the id of something else. */
+const char *cpn_role_key(const char *lower);
 void cpn_ref_set(cpn_ref *r, cpn_view id);
 unsigned cpn_ref_hash(const char *lower, size_t n);
 void cpn_lower(char *s);

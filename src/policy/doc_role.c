@@ -36,7 +36,7 @@ cpn_read_role(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
                                         { "actions", CPN_FIELD_ARRAY, true },
                                         { "notActions", CPN_FIELD_ARRAY, false },
                                         { "dataActions", CPN_FIELD_ARRAY, false } };
-    cpn_role *r = &d->as.role.role;
+    cpn_role_def *r = &d->as.role.role;
     cpn_rc rc;
 
     (void)allow_loopback;
@@ -55,24 +55,29 @@ cpn_read_role(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
     return read_actions(&r->data_actions, d, s, "dataActions");
 }
 
+const char *
+cpn_role_key(const char *lower)
+{
+    const char *at = strstr(lower, CPN_ROLE_PREFIX);
+
+    if (lower[0] != '/')
+        return lower;
+    return at ? at + sizeof(CPN_ROLE_PREFIX) - 1 : NULL;
+}
+
 /* A role by its name, its GUID, or the id of its definition (which may stand below a scope). */
 static cpn_rc
 read_role_name(cpn_doc *d, const cpn_shape *s, const json_t *v)
 {
-    const char *text;
+    const char *text, *key;
     cpn_rc rc;
 
     if ((rc = cpn_shape_text(s, "body.role", v, CPN_ID_MAX, &text)) != CPN_OK)
         return rc;
     d->as.assignment.role = cpn_lower_dup(cpn_view_str(text));
-    if (text[0] == '/') {
-        const char *at = strstr(d->as.assignment.role, CPN_ROLE_PREFIX);
-
-        if (!at)
-            return cpn_shape_bad(s, "body.role", v, "a role's name, GUID or definition id");
-        at += sizeof(CPN_ROLE_PREFIX) - 1;
-        memmove(d->as.assignment.role, at, strlen(at) + 1);
-    }
+    if (!(key = cpn_role_key(d->as.assignment.role)))
+        return cpn_shape_bad(s, "body.role", v, "a role's name, GUID or definition id");
+    memmove(d->as.assignment.role, key, strlen(key) + 1);
     return CPN_OK;
 }
 
@@ -93,12 +98,16 @@ cpn_read_assignment(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
     static const cpn_field fields[] = { { "principalId", CPN_FIELD_STRING, true },
                                         { "role", CPN_FIELD_STRING, true },
                                         { "effect", CPN_FIELD_STRING, false },
+                                        { "description", CPN_FIELD_STRING, false },
                                         { "window", CPN_FIELD_OBJECT, false } };
-    const json_t *window;
+    const json_t *window, *described = json_object_get(d->body, "description");
+    const char *text;
     cpn_rc rc;
 
     (void)allow_loopback;
     if ((rc = cpn_shape_fields(s, "body", d->body, fields, CPN_COUNT(fields))) != CPN_OK ||
+        (described && (rc = cpn_shape_text(s, "body.description", described, CPN_DESCRIPTION_MAX,
+                                           &text)) != CPN_OK) ||
         (rc = cpn_doc_link(d, s, "body.principalId", json_object_get(d->body, "principalId"),
                            CPN_K_PRINCIPAL)) != CPN_OK ||
         (rc = read_role_name(d, s, json_object_get(d->body, "role"))) != CPN_OK ||

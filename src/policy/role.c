@@ -18,7 +18,7 @@
          "Microsoft.Network/loadBalancers/read", "Microsoft.Network/networkInterfaces/read",       \
          "Microsoft.Compute/virtualMachines/*/read", "Microsoft.HybridCompute/machines/*/read")
 
-const cpn_role cpn_builtin_roles[CPN_BUILTIN_ROLES_N] = {
+const cpn_role_def cpn_builtin_roles[CPN_BUILTIN_ROLES_N] = {
     { "Owner", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", LIST("*"), NULL, NULL },
     { "Contributor", "b24988ac-6180-42a0-ab88-20f7382dd24c", LIST("*"),
       LIST("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write",
@@ -77,7 +77,7 @@ any_matches(const char *const *patterns, const char *action)
 }
 
 bool
-cpn_role_allows(const cpn_role *r, cpn_plane plane, const char *action)
+cpn_role_allows(const cpn_role_def *r, cpn_plane plane, const char *action)
 {
     if (plane == CPN_PLANE_DATA)
         return any_matches(r->data_actions, action);

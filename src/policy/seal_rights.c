@@ -163,8 +163,8 @@ cpn_seal_roles(cpn_snapshot *s, cpn_problems *p)
     }
     for (unsigned i = 0; i < s->n[CPN_K_ROLE]; i++) {
         cpn_node *n = &s->nodes[CPN_K_ROLE][i];
-        const cpn_role *role = n->as.role = &n->doc->as.role.role;
-        const cpn_role *other = add_name(&s->by_role, slot++, n->doc->as.role.name_lower, role);
+        const cpn_role_def *role = n->as.role = &n->doc->as.role.role;
+        const cpn_role_def *other = add_name(&s->by_role, slot++, n->doc->as.role.name_lower, role);
 
         if (!other || other == role)
             other = add_name(&s->by_role, slot++, role->guid, role);
@@ -185,7 +185,7 @@ scope_exists(const cpn_snapshot *s, const cpn_ref *scope)
     return false;
 }
 
-static const cpn_role *
+static const cpn_role_def *
 find_role(const cpn_snapshot *s, const char *lower)
 {
     cpn_name_slot *slot = NULL;

@@ -131,6 +131,42 @@ cpn_snapshot_principal_by_name(const cpn_snapshot *s, cpn_view name)
     return &n->as.principal.is;
 }
 
+const cpn_role_def *
+cpn_snapshot_role(const cpn_snapshot *s, cpn_view text)
+{
+    char lower[CPN_ID_MAX + 1];
+    cpn_name_slot *slot = NULL;
+    const char *key;
+
+    if (!cpn_view_copy(text, lower, sizeof(lower)))
+        return NULL;
+    cpn_lower(lower);
+    if ((key = cpn_role_key(lower)) != NULL)
+        HASH_FIND_STR(s->by_role, key, slot);
+    return slot ? slot->is : NULL;
+}
+
+bool
+cpn_snapshot_is_member(const cpn_snapshot *s, cpn_view group, cpn_view object_id)
+{
+    const cpn_node *who = cpn_node_find_view(s, CPN_K_PRINCIPAL, object_id);
+    const cpn_node *of = cpn_node_find_view(s, CPN_K_PRINCIPAL, group);
+
+    for (unsigned i = 0; who && of && i < who->as.principal.groups.n; i++)
+        if (who->as.principal.groups.at[i] == of)
+            return true;
+    return who && who == of;
+}
+
+bool
+cpn_snapshot_is_scope(const cpn_snapshot *s, cpn_view id)
+{
+    for (cpn_kind k = 0; k <= CPN_K_LAST_RESOURCE; k++)
+        if (cpn_node_find_view(s, k, id))
+            return true;
+    return false;
+}
+
 const json_t *
 cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id)
 {
@@ -194,4 +230,15 @@ cpn_snapshot_each(const cpn_snapshot *s, const char *kind, const cpn_principal *
         if (!fn(owner, n->doc->id, n->doc->body))
             return;
     }
+}
+
+void
+cpn_snapshot_roles(const cpn_snapshot *s, cpn_snapshot_role_fn *fn, void *owner)
+{
+    for (unsigned i = 0; i < CPN_BUILTIN_ROLES_N; i++)
+        if (!fn(owner, &cpn_builtin_roles[i], true))
+            return;
+    for (unsigned i = 0; i < s->n[CPN_K_ROLE]; i++)
+        if (!fn(owner, s->nodes[CPN_K_ROLE][i].as.role, false))
+            return;
 }

@@ -12,6 +12,7 @@
 
 #include "model/addr.h"
 #include "model/resource.h"
+#include "policy/role.h"
 
 typedef struct cpn_snapshot cpn_snapshot;
 typedef struct cpn_snapshot_edit cpn_snapshot_edit;
@@ -50,6 +51,16 @@ const cpn_bastion *cpn_snapshot_bastion(const cpn_snapshot *s, cpn_view id);
 const cpn_principal *cpn_snapshot_principal(const cpn_snapshot *s, cpn_view object_id);
 /* By sign-in name (users: name; service principals: appId). */
 const cpn_principal *cpn_snapshot_principal_by_name(const cpn_snapshot *s, cpn_view name);
+/* A role by its name, its GUID, or the id of its definition (which may stand below a scope). */
+const cpn_role_def *cpn_snapshot_role(const cpn_snapshot *s, cpn_view text);
+/* Every role: the built-in ones, then those of documents in id order. */
+typedef bool cpn_snapshot_role_fn(void *owner, const cpn_role_def *role,
+                                  bool builtin); /* false: stop */
+void cpn_snapshot_roles(const cpn_snapshot *s, cpn_snapshot_role_fn *fn, void *owner);
+/* Is it one of `group`'s members, or itself? Object ids, without case. */
+bool cpn_snapshot_is_member(const cpn_snapshot *s, cpn_view group, cpn_view object_id);
+/* Is there a resource of that id, one that assignments may stand on? */
+bool cpn_snapshot_is_scope(const cpn_snapshot *s, cpn_view id);
 /* The document as stored, for show and list. Borrowed. */
 const json_t *cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id);
 /* Its id as written; NULL when absent. Borrowed. */

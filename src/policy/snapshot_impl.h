@@ -31,7 +31,7 @@ struct cpn_node {
             cpn_run assignments; /* its own */
             cpn_run groups;      /* that it is a member of */
         } principal;
-        const cpn_role *role; /* of a definition or of an assignment */
+        const cpn_role_def *role; /* of a definition or of an assignment */
     } as;
 };
 
@@ -51,7 +51,7 @@ typedef struct cpn_addr_slot {
 typedef struct cpn_name_slot {
     UT_hash_handle hh;
     const char *key;
-    const void *is; /* cpn_node of a principal, or cpn_role */
+    const void *is; /* cpn_node of a principal, or cpn_role_def */
 } cpn_name_slot;
 
 struct cpn_snapshot {
