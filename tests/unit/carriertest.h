@@ -7,7 +7,7 @@
 
 #include "net/carrier.h"
 
-#define STREAMS 8
+#define STREAMS 64
 
 typedef struct fixture fixture;
 

@@ -43,6 +43,33 @@ first_bytes_travel_with_open(void **state)
     stop(&f);
 }
 
+/* Many programs start to talk in one turn: what does not fit into the OPENs comes behind them. */
+static void
+many_open_at_once(void **state)
+{
+    static char words[16001];
+    fixture f;
+
+    (void)state;
+    memset(words, 'x', sizeof(words) - 1);
+    start(&f, 0, true);
+    for (int i = 0; i < STREAMS; i++)
+        open_stream(&f, words);
+    for (int i = 0; i < STREAMS; i++) {
+        leg_pair *p = &f.p[i];
+
+        nettest_until(&f.nt, &p->opened);
+        for (size_t got = 0; got < sizeof(words) - 1;) {
+            ssize_t n = read(f.p[i].target, words, sizeof(words) - 1 - got);
+
+            got += (size_t)CPN_MAX(n, 0);
+            nettest_turns(&f.nt, 1);
+        }
+        assert_false(p->ended[1]);
+    }
+    stop(&f);
+}
+
 /* Push total bytes through every stream both ways, from one process, with non-blocking sockets. */
 typedef struct ferry {
     int from;
@@ -396,6 +423,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_carry_their_reason),
         cmocka_unit_test(first_bytes_travel_with_open),
+        cmocka_unit_test(many_open_at_once),
         cmocka_unit_test(every_byte_arrives_both_ways),
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(either_half_may_close_first),
