@@ -12,16 +12,18 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from chains import (ROOT, Caponier, Gateway, Haproxy2, Loopback, SshL, SshLGcm, Stunnel2, cpu_seconds, memory_kib, net)  # noqa: E402
+from chains import (CLIENT_CPU, GATEWAY_CPU, ROOT, pin, Caponier, Gateway, Haproxy2, Loopback, SshL, SshLGcm, Stunnel2, cpu_seconds, memory_kib, net)  # noqa: E402
 
 LOAD = ROOT / "build-release/benchmarks/load"
 
 
 def load(*args, timeout=120):
-    out = subprocess.run([str(LOAD), *map(str, args)], capture_output=True, text=True, timeout=timeout)
-    if out.returncode:
-        raise RuntimeError(f"load {args}: {out.stderr.strip()}")
-    return [float(x) for x in out.stdout.split()]
+    p = subprocess.Popen([str(LOAD), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pin([p.pid], CLIENT_CPU)
+    out, complaint = p.communicate(timeout=timeout)
+    if p.returncode:
+        raise RuntimeError(f"load {args}: {complaint.strip()}")
+    return [float(x) for x in out.split()]
 
 
 def bulk(direction, n, seconds):
@@ -144,6 +146,7 @@ def main():
     port = net.free_port()
     target = subprocess.Popen([str(LOAD), "target", str(port)], stdout=subprocess.PIPE)
     assert target.stdout.readline() == b"ready\n"
+    pin([target.pid], GATEWAY_CPU)
     chains, report = [], {"machine": machine(), "repetitions": reps}
     try:
         for cls in (Haproxy2, Stunnel2, SshL, SshLGcm, Caponier):

@@ -11,6 +11,7 @@ sys.dont_write_bytecode = True
 from lab import net  # noqa: E402
 from lab.gateway import Gateway, Tunnel, eventually  # noqa: E402
 
+CLIENT_CPU, GATEWAY_CPU = 0, 1
 CIPHER = "TLS_AES_128_GCM_SHA256"
 
 
@@ -49,6 +50,15 @@ def memory_kib(pids, field):
     return total
 
 
+def pin(pids, cpu):
+    """Every thread of these processes on one CPU, as far as there are two."""
+    if os.cpu_count() < 2:
+        return
+    for pid in pids:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {cpu})
+
+
 class Chain:
     """name, port (where a load connects), and the processes of both ends."""
 
@@ -61,6 +71,7 @@ class Chain:
         self.port = net.free_port()
         self.procs = []
         self.start()
+        self.pin()
 
     def spawn(self, *argv, **kw):
         p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -71,6 +82,11 @@ class Chain:
     def wait_listening(self, port):
         import socket
         eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 15, f"{self.name} listens")
+
+    def pin(self):
+        """The load and the tunnel's client on one CPU, gateway and target on the other."""
+        pin(self.gateway_pids(), GATEWAY_CPU)
+        pin(self.client_pids(), CLIENT_CPU)
 
     def idle_ports(self, n):
         return [(self.port, n, self.client.pid)]
