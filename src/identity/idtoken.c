@@ -158,7 +158,7 @@ read_person(const json_t *claims, const cpn_idtoken_rules *r, cpn_idtoken *out, 
 /* ---- the token ---- */
 
 static cpn_rc
-check_signature(const cpn_jwt *t, cpn_view token, const cpn_jwks *keys, cpn_err *err)
+check_signature(const cpn_jwt *t, const cpn_jwks *keys, cpn_err *err)
 {
     const cpn_jwk *k;
 
@@ -168,7 +168,7 @@ check_signature(const cpn_jwt *t, cpn_view token, const cpn_jwks *keys, cpn_err 
     if (!(k = cpn_jwks_find(keys, t->alg, t->kid)))
         return cpn_fail(err, CPN_NOT_FOUND, "no key of the provider fits kid '%s' and %s", t->kid,
                         cpn_jwt_alg_name(t->alg));
-    if (!cpn_jwk_verify(k, t, token))
+    if (!cpn_jwk_verify(k, t))
         return refuse(err, "the ID token's signature is wrong");
     return CPN_OK;
 }
@@ -183,7 +183,7 @@ verify(cpn_idtoken *out, cpn_view token, const cpn_jwks *keys, const cpn_idtoken
 
     if (cpn_jwt_parse(&t, token, err) != CPN_OK)
         return cpn_ctx(err, CPN_UNAUTHENTICATED, "ID token");
-    if ((rc = check_signature(&t, token, keys, err)) != CPN_OK)
+    if ((rc = check_signature(&t, keys, err)) != CPN_OK)
         return rc;
     if (cpn_jwt_claims(&t, &claims, err) != CPN_OK)
         return cpn_ctx(err, CPN_UNAUTHENTICATED, "ID token");

@@ -1,28 +1,28 @@
-/* Reads JWK sets, and checks signatures with their keys: cjose for RSA and ECDSA, EVP for Ed25519.
- */
+/* Reads JWK sets into keys of OpenSSL, strictly and within bounds. */
 #include "identity/jwks.h"
 
-#include <cjose/cjose.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <stdlib.h>
 
 #include "codec/b64url.h"
 #include "codec/json.h"
+#include "identity/jws.h"
 
 #define SET_NAMES_MAX 16
 #define RSA_BYTES (CPN_JWKS_RSA_MAX_BITS / 8)
 #define ED25519_BYTES 32
+#define POINT_UNCOMPRESSED 4 /* SEC 1 2.3.3 */
 
 typedef enum key_type { TYPE_NONE, TYPE_RSA, TYPE_P256, TYPE_P384, TYPE_ED25519 } key_type;
 
 struct cpn_jwk {
     char kid[CPN_JWT_KID_MAX + 1];
     key_type type;
-    cpn_jwt_alg alg;        /* NONE: any that its type serves */
-    size_t signature_bytes; /* of every signature it makes */
-    cjose_jwk_t *jose;
-    EVP_PKEY *ed25519;
+    cpn_jwt_alg alg; /* NONE: any that its type serves */
+    EVP_PKEY *pkey;
 };
 
 struct cpn_jwks {
@@ -89,6 +89,59 @@ list_has(const json_t *list, const char *word)
     return false;
 }
 
+/* ---- public keys of OpenSSL; NULL: it refuses them ---- */
+
+static void
+bld_auto(OSSL_PARAM_BLD **b)
+{
+    OSSL_PARAM_BLD_free(*b);
+}
+
+static void
+bn_auto(BIGNUM **n)
+{
+    BN_free(*n);
+}
+
+static EVP_PKEY *
+make_key(const char *type, OSSL_PARAM_BLD *bld)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+    EVP_PKEY *key = NULL;
+
+    if (!ctx || !params || EVP_PKEY_fromdata_init(ctx) != 1 ||
+        EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+        key = NULL;
+    OSSL_PARAM_free(params);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+static EVP_PKEY *
+make_rsa(cpn_view modulus, cpn_view exponent)
+{
+    CPN_AUTO(bld_auto) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+    CPN_AUTO(bn_auto) BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
+    CPN_AUTO(bn_auto) BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
+
+    if (!bld || !n || !e || OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n) != 1 ||
+        OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e) != 1)
+        return NULL;
+    return make_key("RSA", bld);
+}
+
+static EVP_PKEY *
+make_ec(const char *curve, cpn_view point)
+{
+    CPN_AUTO(bld_auto) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+
+    if (!bld || OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, curve, 0) != 1 ||
+        OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point.p, point.n) != 1)
+        return NULL;
+    return make_key("EC", bld);
+}
+
 /* ---- one key; each returns why the key is left out, NULL when it serves ---- */
 
 static size_t
@@ -105,7 +158,6 @@ static const char *
 read_rsa(cpn_jwk *k, const json_t *jwk)
 {
     uint8_t modulus[RSA_BYTES + 1], exponent[8];
-    cjose_jwk_rsa_keyspec spec = { 0 };
     cpn_view n, e;
     size_t bits;
 
@@ -117,36 +169,25 @@ read_rsa(cpn_jwk *k, const json_t *jwk)
         return "an RSA key that is even or not of 2,048 to 4,096 bits";
     if (e.n > 4 || !(e.p[e.n - 1] & 1) || (e.n == 1 && e.p[0] == 1))
         return "an RSA key whose exponent is even, 1 or over 32 bits";
-    spec.n = modulus + (n.p - modulus);
-    spec.nlen = n.n;
-    spec.e = exponent + (e.p - exponent);
-    spec.elen = e.n;
     k->type = TYPE_RSA;
-    k->signature_bytes = n.n;
-    k->jose = cjose_jwk_create_RSA_spec(&spec, NULL);
-    return k->jose ? NULL : "an RSA key that the crypto library refuses";
+    k->pkey = make_rsa(n, e);
+    return k->pkey ? NULL : "an RSA key that the crypto library refuses";
 }
 
 static const char *
 read_ec(cpn_jwk *k, const json_t *jwk)
 {
     cpn_view curve = member(jwk, "crv");
-    uint8_t x[48], y[48];
+    uint8_t point[1 + 2 * 48] = { POINT_UNCOMPRESSED };
     size_t n = cpn_view_is(curve, "P-256") ? 32 : cpn_view_is(curve, "P-384") ? 48 : 0;
-    cjose_jwk_ec_keyspec spec = { .crv = n == 32 ? CJOSE_JWK_EC_P_256 : CJOSE_JWK_EC_P_384,
-                                  .x = x,
-                                  .xlen = n,
-                                  .y = y,
-                                  .ylen = n };
 
     if (n == 0)
         return "an elliptic curve other than P-256 and P-384";
-    if (!member_exact(jwk, "x", x, n) || !member_exact(jwk, "y", y, n))
+    if (!member_exact(jwk, "x", point + 1, n) || !member_exact(jwk, "y", point + 1 + n, n))
         return "a coordinate that is not of its curve's length";
     k->type = n == 32 ? TYPE_P256 : TYPE_P384;
-    k->signature_bytes = 2 * n;
-    k->jose = cjose_jwk_create_EC_spec(&spec, NULL);
-    return k->jose ? NULL : "a point that is not on its curve";
+    k->pkey = make_ec(n == 32 ? "P-256" : "P-384", (cpn_view){ point, 1 + 2 * n });
+    return k->pkey ? NULL : "a point that is not on its curve";
 }
 
 static const char *
@@ -159,9 +200,8 @@ read_okp(cpn_jwk *k, const json_t *jwk)
     if (!member_exact(jwk, "x", x, sizeof(x)))
         return "an Ed25519 key that is not of 32 bytes";
     k->type = TYPE_ED25519;
-    k->signature_bytes = 64;
-    k->ed25519 = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, sizeof(x));
-    return k->ed25519 ? NULL : "an Ed25519 key that the crypto library refuses";
+    k->pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, sizeof(x));
+    return k->pkey ? NULL : "an Ed25519 key that the crypto library refuses";
 }
 
 /* Printable text of at most 128 bytes, or absent. */
@@ -212,8 +252,7 @@ read_purpose(cpn_jwk *k, const json_t *jwk)
 static void
 key_fini(cpn_jwk *k)
 {
-    cjose_jwk_release(k->jose);
-    EVP_PKEY_free(k->ed25519);
+    EVP_PKEY_free(k->pkey);
     *k = (cpn_jwk){ .type = TYPE_NONE };
 }
 
@@ -336,47 +375,9 @@ cpn_jwks_find(const cpn_jwks *s, cpn_jwt_alg alg, const char *kid)
     return found;
 }
 
-/* ---- signatures ---- */
-
-static void
-md_auto(EVP_MD_CTX **m)
-{
-    EVP_MD_CTX_free(*m);
-}
-
-static void
-jws_auto(cjose_jws_t **j)
-{
-    cjose_jws_release(*j);
-}
-
-static bool
-verify_ed25519(const cpn_jwk *k, const cpn_jwt *t)
-{
-    CPN_AUTO(md_auto) EVP_MD_CTX *md = EVP_MD_CTX_new();
-
-    return md && EVP_DigestVerifyInit(md, NULL, NULL, NULL, k->ed25519) == 1 &&
-           EVP_DigestVerify(md, t->signature, t->signature_n, t->signed_part.p, t->signed_part.n) ==
-               1;
-}
-
-static bool
-verify_jose(const cpn_jwk *k, cpn_view token)
-{
-    CPN_AUTO(jws_auto) cjose_jws_t *jws = NULL;
-
-    jws = cjose_jws_import((const char *)token.p, token.n, NULL);
-    return jws && cjose_jws_verify(jws, k->jose, NULL);
-}
-
 bool
-cpn_jwk_verify(const cpn_jwk *k, const cpn_jwt *t, cpn_view token)
+cpn_jwk_verify(const cpn_jwk *k, const cpn_jwt *t)
 {
-    bool good = false;
-
-    /* cjose halves whatever it gets and asks no curve, so both are settled before. */
-    if (serves(k, t->alg) && t->signature_n == k->signature_bytes)
-        good = k->type == TYPE_ED25519 ? verify_ed25519(k, t) : verify_jose(k, token);
-    ERR_clear_error();
-    return good;
+    return serves(k, t->alg) && cpn_jws_verify(k->pkey, t->alg, t->signed_part,
+                                               (cpn_view){ t->signature, t->signature_n });
 }

@@ -33,9 +33,9 @@ size_t cpn_jwks_left_out(const cpn_jwks *s, const char **why);
  * without one ("") the set must hold exactly one key that serves the algorithm. Lives as long as
  * the set. */
 const cpn_jwk *cpn_jwks_find(const cpn_jwks *s, cpn_jwt_alg alg, const char *kid);
-/* t was parsed from token. False: the signature is wrong, or the key does not serve t's algorithm.
- * A high s of ECDSA passes, as issuers make them: so a token has two spellings, and its bytes must
- * never serve as its name. */
-bool cpn_jwk_verify(const cpn_jwk *k, const cpn_jwt *t, cpn_view token);
+/* False: the signature is wrong, or the key does not serve t's algorithm. A high s of ECDSA passes,
+ * as issuers make them: so a token has two spellings, and its bytes must never serve as its name.
+ */
+bool cpn_jwk_verify(const cpn_jwk *k, const cpn_jwt *t);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "codec/b64url.h"
 #include "codec/digest.h"
+#include "identity/jws.h"
 #include "store/private_file.h"
 
 #define PEM_MAX 4096
@@ -45,12 +46,6 @@ static void
 bn_auto(BIGNUM **n)
 {
     BN_free(*n);
-}
-
-static void
-der_auto(unsigned char **der)
-{
-    OPENSSL_free(*der);
 }
 
 static cpn_rc
@@ -209,25 +204,6 @@ cpn_token_key_sign(const cpn_token_key *k, cpn_view text, uint8_t out[CPN_ES256_
 bool
 cpn_token_key_verify(const cpn_token_key *k, cpn_view text, cpn_view signature)
 {
-    CPN_AUTO(md_auto) EVP_MD_CTX *md = EVP_MD_CTX_new();
-    CPN_AUTO(sig_auto) ECDSA_SIG *sig = ECDSA_SIG_new();
-    CPN_AUTO(der_auto) unsigned char *der = NULL;
-    BIGNUM *r, *s;
-    bool good = false;
-    int n;
-
-    if (signature.n != CPN_ES256_BYTES || memcmp(signature.p + 32, half_order, 32) > 0)
-        return false;
-    r = BN_bin2bn(signature.p, 32, NULL);
-    s = BN_bin2bn(signature.p + 32, 32, NULL);
-    if (!sig || !r || !s || ECDSA_SIG_set0(sig, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-        return false;
-    }
-    if (md && (n = i2d_ECDSA_SIG(sig, &der)) > 0 &&
-        EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, k->pkey) == 1)
-        good = EVP_DigestVerify(md, der, (size_t)n, text.p, text.n) == 1;
-    ERR_clear_error();
-    return good;
+    return signature.n == CPN_ES256_BYTES && memcmp(signature.p + 32, half_order, 32) <= 0 &&
+           cpn_jws_verify(k->pkey, CPN_JWT_ES256, text, signature);
 }
