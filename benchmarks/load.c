@@ -109,8 +109,12 @@ serve(int ep, int fd, uint32_t got)
             drop(ep, fd);
         return;
     }
+    if (got & (EPOLLRDHUP | EPOLLERR)) { /* errno would still say EAGAIN, of the write before */
+        drop(ep, fd);
+        return;
+    }
     if (modes[fd] == 'D')
-        n = (got & EPOLLRDHUP) ? -1 : write(fd, chunk, sizeof(chunk));
+        n = write(fd, chunk, sizeof(chunk));
     else
         n = recv(fd, chunk, sizeof(chunk), modes[fd] == 'U' ? MSG_TRUNC : 0);
     if (n > 0 && modes[fd] == 'E')
