@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "client/out.h"
+#include "client/printable.h"
 #include "client/tunnel.h"
 
 #define TIMEOUT_MAX 31536000 /* a year */
@@ -13,7 +14,19 @@ static const cpn_opt opts[] = {
     { .name = "port",
       .arg = "PORT",
       .def = "0",
-      .help = "the port of 127.0.0.1 to listen on; 0 picks a free one" },
+      .help = "the local port to listen on; 0 picks a free one" },
+    { .name = "bind",
+      .arg = "ADDRESS",
+      .def = "127.0.0.1",
+      .help = "the local address to listen on" },
+    { .name = "socket",
+      .arg = "PATH",
+      .help = "listen on a Unix socket instead, which only you may open" },
+    { .name = "allow-uid",
+      .arg = "UID,...",
+      .help = "let programs of these users in too; else only yours and root's" },
+    { .name = "allow-everybody",
+      .help = "with --bind: whoever reaches the address uses the tunnel with your rights" },
     { .name = "timeout",
       .arg = "SECONDS",
       .def = "0",
@@ -55,51 +68,103 @@ alias_of(const cpn_target *t, char *out, size_t size)
 }
 
 static cpn_rc
-tell_ready(const cpn_cli *cli, const cpn_target *t, unsigned port, cpn_err *err)
+tell_json(const cpn_inlet *in, const char *alias, cpn_err *err)
 {
-    char alias[sizeof(t->label)];
-    json_auto_t *event = NULL;
+    const cpn_target *t = &in->target;
+    char address[CPN_ADDR_TEXT];
+    json_auto_t *event = json_pack("{s:s, s:s, s:s, s:s, s:i}", "event", "ready", "bastion",
+                                   t->bastion, "target", t->resource[0] ? t->resource : t->address,
+                                   "hostKeyAlias", alias, "resourcePort", (int)t->port);
 
-    alias_of(t, alias, sizeof(alias));
-    if (cli->format == CPN_FORMAT_JSON) {
-        event = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:i}", "event", "ready", "port",
-                          (int)port, "address", "127.0.0.1", "bastion", t->bastion, "target",
-                          t->resource[0] ? t->resource : t->address, "hostKeyAlias", alias,
-                          "resourcePort", (int)t->port);
-        return cpn_out_event(event, err);
-    }
-    if (cli->format == CPN_FORMAT_TSV) {
-        printf("%u\n", port);
+    if (in->path[0]) {
+        json_object_set_new(event, "socket", json_string(in->path));
     } else {
-        printf("Listening on 127.0.0.1:%u for %s, port %u. Ctrl-C ends it.\n", port, alias,
-               t->port);
-        if (isatty(STDOUT_FILENO) && t->port == 3389)
-            printf("  xfreerdp /v:127.0.0.1:%u\n", port);
-        else if (isatty(STDOUT_FILENO))
-            printf("  ssh -p %u -o HostKeyAlias=%s USER@127.0.0.1\n", port, alias);
+        json_object_set_new(event, "port", json_integer(in->port));
+        json_object_set_new(event, "address", json_string(cpn_addr_text(&in->address, address)));
     }
+    return cpn_out_event(event, err);
+}
+
+static void
+tell_person(const cpn_inlet *in, const char *alias)
+{
+    char address[CPN_ADDR_TEXT];
+    char where[CPN_MAX(sizeof(in->path), CPN_ADDR_TEXT)];
+
+    cpn_addr_text(&in->address, address);
+    if (in->path[0])
+        snprintf(where, sizeof(where), "%s", in->path);
+    else
+        cpn_addr_port_text(&in->address, (uint16_t)in->port, where);
+    printf("Listening on %s for %s, port %u. Ctrl-C ends it.\n", where, alias, in->target.port);
+    if (!isatty(STDOUT_FILENO) || in->path[0])
+        return;
+    if (in->target.port == 3389)
+        printf("  xfreerdp /v:%s\n", where);
+    else
+        printf("  ssh -p %u -o HostKeyAlias=%s USER@%s\n", in->port, alias, address);
+}
+
+static cpn_rc
+tell_ready(const cpn_cli *cli, const cpn_inlet *in, cpn_err *err)
+{
+    char alias[sizeof(in->target.label)];
+
+    alias_of(&in->target, alias, sizeof(alias));
+    if (cli->format == CPN_FORMAT_JSON)
+        return tell_json(in, alias, err);
+    if (cli->format == CPN_FORMAT_TABLE)
+        tell_person(in, alias);
+    else if (in->path[0])
+        printf("%s\n", in->path);
+    else
+        printf("%u\n", in->port);
     fflush(stdout);
     return CPN_OK;
 }
 
+/* Where to listen, and for whom; bound before anything else is looked at. */
 static cpn_rc
-serve(cpn_cli *cli, cpn_target *t, int listen_fd, unsigned port, cpn_err *err)
+listen_here(cpn_inlet *in, const cpn_cli *cli, cpn_err *err)
 {
-    CPN_AUTO(cpn_auto_fd) int owned = listen_fd;
+    const char *path = cpn_args_get(&cli->args, "socket");
+    const char *uids = cpn_args_get(&cli->args, "allow-uid");
+    unsigned port = 0;
+    cpn_addr at;
+    cpn_rc rc = cpn_args_number(&cli->args, "port", 0, 65535, &port, err);
+
+    in->peers.everybody = cpn_args_has(&cli->args, "allow-everybody");
+    if (rc == CPN_OK && path &&
+        (cpn_args_has(&cli->args, "port") || cpn_args_has(&cli->args, "bind") ||
+         in->peers.everybody))
+        return cpn_fail(err, CPN_INVALID,
+                        "--socket goes with neither --port, --bind nor --allow-everybody");
+    if (rc == CPN_OK && uids)
+        rc = cpn_peer_rule_add(&in->peers, uids, err);
+    if (rc == CPN_OK && path)
+        return cpn_inlet_unix(in, path, err);
+    if (rc == CPN_OK &&
+        cpn_addr_parse(&at, cpn_view_str(cpn_args_or_default(&cli->args, "bind")), err) != CPN_OK)
+        rc = cpn_ctx(err, CPN_INVALID, "--bind");
+    return rc == CPN_OK ? cpn_inlet_tcp(in, &at, port, err) : rc;
+}
+
+static cpn_rc
+serve(cpn_cli *cli, cpn_inlet *in, unsigned timeout, cpn_err *err)
+{
     cpn_api a = { 0 };
-    unsigned timeout = 0;
-    cpn_rc rc = cpn_args_number(&cli->args, "timeout", 0, TIMEOUT_MAX, &timeout, err);
+    cpn_rc rc = cpn_api_open(&a, cli, err);
 
     if (rc == CPN_OK)
-        rc = cpn_api_open(&a, cli, err);
+        rc = cpn_target_resolve(&in->target, &a, err);
     if (rc == CPN_OK)
-        rc = cpn_target_resolve(t, &a, err);
+        rc = ask(&a, &in->target, err);
     if (rc == CPN_OK)
-        rc = ask(&a, t, err);
+        rc = tell_ready(cli, in, err);
+    if (rc == CPN_OK && in->peers.everybody)
+        cpn_say("everybody who reaches this address uses the tunnel with your rights");
     if (rc == CPN_OK)
-        rc = tell_ready(cli, t, port, err);
-    if (rc == CPN_OK)
-        rc = cpn_tunnel_run(&a, t, cpn_steal_fd(&owned), timeout, err);
+        rc = cpn_tunnel_run(&a, in, 1, timeout, err);
     cpn_api_fini(&a);
     return rc;
 }
@@ -107,18 +172,18 @@ serve(cpn_cli *cli, cpn_target *t, int listen_fd, unsigned port, cpn_err *err)
 static cpn_rc
 tunnel_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_target t;
-    unsigned port = 0, timeout = 0;
-    int fd = -1;
-    cpn_rc rc = cpn_target_read(&t, cli, err);
+    cpn_inlet in = CPN_INLET_NONE;
+    unsigned timeout = 0;
+    cpn_rc rc = cpn_target_read(&in.target, cli, err);
 
-    if (rc == CPN_OK)
-        rc = cpn_args_number(&cli->args, "port", 0, 65535, &port, err);
     if (rc == CPN_OK)
         rc = cpn_args_number(&cli->args, "timeout", 0, TIMEOUT_MAX, &timeout, err);
     if (rc == CPN_OK)
-        rc = cpn_tunnel_listen(&port, &fd, err);
-    return rc == CPN_OK ? serve(cli, &t, fd, port, err) : rc;
+        rc = listen_here(&in, cli, err);
+    if (rc == CPN_OK)
+        rc = serve(cli, &in, timeout, err);
+    cpn_inlet_close(&in);
+    return rc;
 }
 
 const cpn_cmd cpn_cmd_tunnel = {
@@ -137,6 +202,8 @@ const cpn_cmd cpn_cmd_tunnel = {
               "--target-resource-id ID "
               "--resource-port 22 --port 50022",
               "as the Azure CLI spells it" },
+            { "caponier tunnel web1 --socket ~/web1.sock",
+              "no port at all; only you can open the socket" },
             { "caponier tunnel --target-ip-address 10.0.1.4 --resource-port 3389 --port 0 -o json",
               "by address; one line of JSON says the port when it is ready" },
             { 0 } },

@@ -1,8 +1,6 @@
 /* The tunnel's listener, its signals, its start and its end. */
 #include "client/tunnel.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,66 +10,34 @@
 
 #include "client/tunnel_impl.h"
 
-#define BACKLOG 128
+#define ACCEPTS 64     /* of one inlet a turn: a flood does not hold up what is relayed */
 #define GOODBYE_MS 700 /* for the gateway to take our last frames */
 #define RELAY_MEMORY ((size_t)256 << 20)
-
-cpn_rc
-cpn_tunnel_listen(unsigned *port, int *out, cpn_err *err)
-{
-    CPN_AUTO(cpn_auto_fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)*port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof(at);
-    int on = 1;
-
-    if (fd < 0)
-        return cpn_fail(err, CPN_E_SYS, "socket: %s", strerror(errno));
-    /* A port whose last connections only wait for their end is free; one that listens is not. */
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, BACKLOG) < 0) {
-        if (errno == EADDRINUSE)
-            return cpn_fail(
-                err, CPN_E_SYS,
-                "port %u of 127.0.0.1 is in use; choose another --port, or 0 for a free one",
-                *port);
-        if (errno == EACCES)
-            return cpn_fail(err, CPN_E_SYS, "port %u is not allowed to you; use one from 1024 on",
-                            *port);
-        return cpn_fail(err, CPN_E_SYS, "port %u: %s", *port, strerror(errno));
-    }
-    if (getsockname(fd, (struct sockaddr *)&at, &n) < 0)
-        return cpn_fail(err, CPN_E_SYS, "getsockname: %s", strerror(errno));
-    *port = ntohs(at.sin_port);
-    *out = cpn_steal_fd(&fd);
-    return CPN_OK;
-}
 
 static void
 on_acceptable(uv_poll_t *poll, int status, int what)
 {
-    cpn_tunnel *t = poll->data;
+    const cpn_tunnel_inlet *in = poll->data;
 
     (void)what;
-    while (status == 0 && t->locals_n < CPN_LOCALS_MAX) {
-        int fd = accept4(t->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    for (unsigned i = 0; i < ACCEPTS && status == 0 && in->tunnel->locals_n < CPN_LOCALS_MAX; i++) {
+        int fd = accept4(in->inlet->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0)
             return;
-        cpn_local_new(t, fd);
+        cpn_local_new(in, fd);
     }
 }
 
 void
 cpn_tunnel_accept(cpn_tunnel *t, bool on)
 {
-    if (t->stopping || uv_is_closing((uv_handle_t *)&t->accept))
-        return;
-    if (on)
-        uv_poll_start(&t->accept, UV_READABLE, on_acceptable);
-    else
-        uv_poll_stop(&t->accept);
+    for (unsigned i = 0; i < t->inlets_n && !t->stopping; i++) {
+        if (on)
+            uv_poll_start(&t->inlets[i].accept, UV_READABLE, on_acceptable);
+        else
+            uv_poll_stop(&t->inlets[i].accept);
+    }
 }
 
 static void
@@ -89,7 +55,7 @@ stop(cpn_tunnel *t)
         uv_stop(&t->uv);
         return;
     }
-    uv_poll_stop(&t->accept);
+    cpn_tunnel_accept(t, false);
     t->stopping = true;
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
         if (t->links[i].carrier)
@@ -125,7 +91,25 @@ raise_descriptors(void)
 }
 
 static cpn_rc
-set_up(cpn_tunnel *t, unsigned timeout_s, cpn_err *err)
+serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
+{
+    cpn_tunnel_inlet *in = &t->inlets[t->inlets_n];
+    json_auto_t *open = cpn_target_json(&inlet->target);
+
+    if (t->inlets_n == CPN_INLETS_MAX)
+        return cpn_fail(err, CPN_LIMIT, "more than %d local ports", CPN_INLETS_MAX);
+    if (uv_poll_init(&t->uv, &in->accept, inlet->fd) != 0)
+        return cpn_fail(err, CPN_E_SYS, "the listener cannot be watched");
+    in->accept.data = in;
+    in->tunnel = t;
+    in->inlet = inlet;
+    in->open_json = json_dumps(open, JSON_COMPACT);
+    t->inlets_n++;
+    return CPN_OK;
+}
+
+static cpn_rc
+set_up(cpn_tunnel *t, cpn_err *err)
 {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     uv_timer_t *timers[] = { &t->timeout, &t->retry, &t->goodbye };
@@ -133,9 +117,6 @@ set_up(cpn_tunnel *t, unsigned timeout_s, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    if (uv_poll_init(&t->uv, &t->accept, t->listen_fd) != 0)
-        return cpn_fail(err, CPN_E_SYS, "the listener cannot be watched");
-    t->accept.data = t;
     for (size_t i = 0; i < CPN_COUNT(signals); i++) {
         uv_signal_init(&t->uv, &t->signal[i]);
         t->signal[i].data = t;
@@ -145,8 +126,6 @@ set_up(cpn_tunnel *t, unsigned timeout_s, cpn_err *err)
         uv_timer_init(&t->uv, timers[i]);
         timers[i]->data = t;
     }
-    if (timeout_s)
-        uv_timer_start(&t->timeout, on_timeout, (uint64_t)timeout_s * 1000, 0);
     return CPN_OK;
 }
 
@@ -174,24 +153,25 @@ tear_down(cpn_tunnel *t)
     (void)uv_loop_close(&t->uv);
     for (unsigned i = 0; i < t->said_n; i++)
         free(t->said[i]);
-    free(t->open_json);
+    for (unsigned i = 0; i < t->inlets_n; i++)
+        free(t->inlets[i].open_json);
 }
 
 cpn_rc
-cpn_tunnel_run(cpn_api *api, const cpn_target *target, CPN_TAKES int listen_fd, unsigned timeout_s,
-               cpn_err *err)
+cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s, cpn_err *err)
 {
-    CPN_AUTO(cpn_auto_fd) int owned = listen_fd;
-    json_auto_t *open = cpn_target_json(target);
-    cpn_tunnel t = { .api = api, .target = target, .listen_fd = owned, .memory.max = RELAY_MEMORY };
+    cpn_tunnel t = { .api = api, .memory.max = RELAY_MEMORY };
     cpn_rc rc;
 
     if (uv_loop_init(&t.uv) != 0)
         return cpn_fail(err, CPN_E_NOMEM, "event loop");
     raise_descriptors();
-    t.open_json = json_dumps(open, JSON_COMPACT);
-    rc = set_up(&t, timeout_s, err);
+    rc = set_up(&t, err);
+    for (unsigned i = 0; i < n && rc == CPN_OK; i++)
+        rc = serve(&t, &inlets[i], err);
     if (rc == CPN_OK) {
+        if (timeout_s)
+            uv_timer_start(&t.timeout, on_timeout, (uint64_t)timeout_s * 1000, 0);
         cpn_tunnel_accept(&t, true);
         cpn_tunnel_connect(&t);
         uv_run(&t.uv, UV_RUN_DEFAULT);

@@ -1,6 +1,6 @@
 /* client/tunnel_impl.h -- what the files of the tunnel share; private to tunnel*.c.
  *
- *     tunnel.c          the listener, signals, start and end
+ *     tunnel.c          the inlets, signals, start and end
  *     tunnel_carrier.c  the connections to the gateway: made when needed, lost, made again
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
  *     tunnel_say.c      refusals and cuts as sentences */
@@ -31,15 +31,21 @@ typedef struct cpn_tunnel_link {
     bool draining; /* takes no new streams */
 } cpn_tunnel_link;
 
+/* One inlet while it is served. */
+typedef struct cpn_tunnel_inlet {
+    cpn_tunnel *tunnel;
+    const cpn_inlet *inlet;
+    char *open_json; /* the target as OPEN carries it */
+    uv_poll_t accept;
+} cpn_tunnel_inlet;
+
 struct cpn_tunnel {
     cpn_api *api;
-    const cpn_target *target;
-    char *open_json; /* the target as OPEN carries it */
+    cpn_tunnel_inlet inlets[CPN_INLETS_MAX];
+    unsigned inlets_n;
     uv_loop_t uv;
     cpn_loop *loop;
     cpn_quota memory;
-    int listen_fd;
-    uv_poll_t accept;
     uv_signal_t signal[3];
     uv_timer_t timeout;
     uv_timer_t retry;
@@ -67,6 +73,7 @@ typedef enum cpn_local_state {
 
 struct cpn_local {
     cpn_tunnel *tunnel;
+    const cpn_tunnel_inlet *inlet;
     cpn_local_state state;
     cpn_speech speech;
     uint64_t since_ms;
@@ -79,8 +86,8 @@ struct cpn_local {
 };
 
 /* ---- tunnel_local.c ---- */
-/* Consumes fd. */
-void cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd);
+/* A connection that came in; refused unless its peer may. Consumes fd. */
+void cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd);
 /* There is room in a carrier: open the streams of those that wait. */
 void cpn_locals_open(cpn_tunnel *t);
 /* There will be none: tell all that wait why not. older_ms: only those that have waited so long. */
@@ -104,7 +111,7 @@ bool cpn_reason_is(cpn_view json, const char *word);
 /* One sentence from a reason of the gateway, roles and scopes included. */
 void cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS]);
 /* On stderr, once for the same refusal. */
-void cpn_tunnel_say_refused(cpn_tunnel *t, cpn_view json);
+void cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json);
 /* On stderr: why a running stream was ended by the gateway; nothing for ordinary ends. */
 void cpn_tunnel_say_reset(cpn_tunnel *t, cpn_view json);
 /* On stderr, once for the same sentence. */

@@ -38,10 +38,10 @@ local_drop(cpn_local *l)
     while (*p != l)
         p = &(*p)->next;
     *p = l->next;
-    t->locals_n--;
     uv_close((uv_handle_t *)&l->poll, local_closed);
     uv_close((uv_handle_t *)&l->timer, local_closed);
-    cpn_tunnel_accept(t, true);
+    if (t->locals_n-- == CPN_LOCALS_MAX)
+        cpn_tunnel_accept(t, true);
 }
 
 static void
@@ -71,7 +71,7 @@ say_no(cpn_local *l, const char *sentence)
     struct linger off = { 0 };
     cpn_buf words = { .max = 4096 };
     bool rdp = l->speech == CPN_SPEECH_RDP ||
-               (l->speech == CPN_SPEECH_NONE && l->tunnel->target->port == 3389);
+               (l->speech == CPN_SPEECH_NONE && l->inlet->inlet->target.port == 3389);
     cpn_rc rc = rdp ? cpn_first_refuse_rdp(&words) : cpn_first_refuse_ssh(&words, sentence);
 
     if (rc == CPN_OK)
@@ -90,8 +90,8 @@ local_open(cpn_local *l, cpn_carrier *carrier)
     cpn_tunnel *t = l->tunnel;
     cpn_stream *s;
     cpn_err err = { 0 };
-    cpn_rc rc =
-        cpn_carrier_open(carrier, &s, cpn_view_str(t->open_json), cpn_steal_fd(&l->fd), l, &err);
+    cpn_rc rc = cpn_carrier_open(carrier, &s, cpn_view_str(l->inlet->open_json),
+                                 cpn_steal_fd(&l->fd), l, &err);
 
     if (rc == CPN_OK) {
         l->state = CPN_LOCAL_STREAM;
@@ -142,23 +142,28 @@ on_first_bytes(uv_poll_t *poll, int status, int what)
         uv_poll_stop(&l->poll);
 }
 
-/* The place for asking who is at the other end of this connection (own processes only). */
+/* Is the program at the other end one that may? One that has gone meanwhile is nobody's loss. */
 static bool
-peer_may(int fd)
+peer_may(const cpn_tunnel_inlet *in, int fd)
 {
-    (void)fd;
-    return true;
+    cpn_err err = { 0 };
+    cpn_rc rc = cpn_peer_may(fd, &in->inlet->peers, &err);
+
+    if (rc != CPN_OK && rc != CPN_NOT_FOUND)
+        cpn_tunnel_say_once(in->tunnel, err.msg);
+    return rc == CPN_OK;
 }
 
 void
-cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd)
+cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
 {
     CPN_AUTO(cpn_auto_fd) int owned = fd;
-    CPN_AUTO(cpn_auto_fd) int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    CPN_AUTO(cpn_auto_fd) int own = peer_may(in, fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    cpn_tunnel *t = in->tunnel;
     int on = 1;
     cpn_local *l;
 
-    if (own < 0 || !peer_may(fd) || !(l = calloc(1, sizeof(*l))))
+    if (own < 0 || !(l = calloc(1, sizeof(*l))))
         return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (uv_poll_init(&t->uv, &l->poll, own) != 0) {
@@ -167,6 +172,7 @@ cpn_local_new(cpn_tunnel *t, CPN_TAKES int fd)
     }
     uv_timer_init(&t->uv, &l->timer);
     l->tunnel = t;
+    l->inlet = in;
     l->poll.data = l->timer.data = l;
     l->handles = 2;
     l->fd = cpn_steal_fd(&owned);
@@ -234,7 +240,7 @@ cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
 
     if (end->why == CPN_STREAM_REFUSED) {
         cpn_reason_sentence_of(end->text, sentence);
-        cpn_tunnel_say_refused(t, end->text);
+        cpn_tunnel_say_refused(t, &l->inlet->inlet->target, end->text);
         say_no(l, sentence);
         return;
     }

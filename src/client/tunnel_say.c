@@ -84,7 +84,7 @@ cpn_tunnel_say_once(cpn_tunnel *t, const char *sentence)
 }
 
 void
-cpn_tunnel_say_refused(cpn_tunnel *t, cpn_view json)
+cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json)
 {
     char sentence[CPN_LAST_WORDS];
     json_auto_t *reason = parse(json);
@@ -92,7 +92,7 @@ cpn_tunnel_say_refused(cpn_tunnel *t, cpn_view json)
     cpn_reason_sentence_of(json, sentence);
     if (told_before(t, sentence))
         return;
-    cpn_say("%s, port %u: refused: %s", t->target->label, t->target->port,
+    cpn_say("%s, port %u: refused: %s", target->label, target->port,
             cpn_cli_roles_missing(reason)   ? "you need these roles"
             : text_of(reason, "message")[0] ? text_of(reason, "message")
                                             : sentence);

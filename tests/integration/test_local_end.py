@@ -1,0 +1,128 @@
+"""The local end of a tunnel: the user's own programs and root's come in, nobody else's."""
+import contextlib
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.gateway import eventually
+from lab.ssh import ssh
+
+needs_root = pytest.mark.skipif(not net.ROOT, reason="a second user id needs root")
+SECOND = 65534
+
+
+def as_second(body, *args):
+    """Run Python code as another user; what it prints is returned."""
+    code = f"import os, socket, sys\nos.setgroups([])\nos.setgid({SECOND})\nos.setuid({SECOND})\n" + body
+    return subprocess.run(["/usr/bin/python3", "-c", code, *map(str, args)], capture_output=True, text=True, timeout=120)
+
+
+TRIES = """
+n, port, got = int(sys.argv[1]), int(sys.argv[2]), 0
+for i in range(n):
+    try:
+        s = socket.create_connection(('127.0.0.1', port), 20)
+        s.sendall(b'SSH-2.0-thief\\r\\n')
+        if i % 2:
+            got += len(s.recv(100))
+        s.close()
+    except OSError:
+        pass
+print(got)
+"""
+
+
+def streams(gateway):
+    """How many streams were ever asked for, refused ones included."""
+    text = gateway.admin_get("/metrics")[1]
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("caponier_opens_total"))
+
+
+@needs_root
+def test_ten_thousand_tries_of_another_user_reach_nothing(ada, gateway, sshd):
+    with ada.tunnel("web1") as t:
+        assert ssh(sshd, t.port, "true").returncode == 0
+        before = streams(gateway)
+        r = as_second(TRIES, 10000, t.port)
+        assert r.stdout == "0\n", r.stderr
+        assert streams(gateway) == before
+        assert ssh(sshd, t.port, "echo", "mine").stdout == "mine\n"
+        assert t.stderr().count(f"uid {SECOND}") == 1  # told once, not ten thousand times
+
+
+@needs_root
+def test_a_named_user_is_let_in_and_no_third_one(ada, sshd):
+    hello = "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 20); s.sendall(b'SSH-2.0-x\\r\\n'); print(s.recv(4).decode())"
+    with ada.tunnel("web1", "--allow-uid", f"4242,{SECOND}") as t:
+        assert as_second(hello, t.port).stdout == "SSH-\n"
+    with ada.tunnel("web1", "--allow-uid", "4242") as t:
+        assert as_second(hello, t.port).stdout != "SSH-\n"
+
+
+def test_own_connections_are_never_refused(ada, sshd):
+    with ada.tunnel("web1") as t:
+        for i in range(200):
+            family, host = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1"))[i % 2]
+            with socket.socket(family) as s:
+                s.settimeout(20)
+                s.connect((host, t.port))
+                s.sendall(b"SSH-2.0-x\r\n")
+                assert s.recv(4) == b"SSH-", (i, t.stderr())
+
+
+@contextlib.contextmanager
+def unix_tunnel(ada, path, *args):
+    p = subprocess.Popen(ada.argv("tunnel", "web1", "--socket", path, "-o", "tsv", *args), env=ada.env, text=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        readable, _, _ = select.select([p.stdout], [], [], 20)
+        assert readable and p.stdout.readline() == f"{path}\n"
+        yield p
+    finally:
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=20)
+
+
+def test_unix_socket(ada, sshd, folder):
+    path = folder / "web1.sock"  # others may reach the folder
+    with unix_tunnel(ada, path):
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o600
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(path))
+            s.sendall(b"SSH-2.0-x\r\n")
+            assert s.recv(4) == b"SSH-"
+        r = ada.run("tunnel", "web1", "--socket", path)
+        assert r.code == 1 and "something already" in r.err
+        if net.ROOT:
+            body = "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'SSH-2.0-x\\r\\n'); print(s.recv(4))"
+            assert "PermissionError" in as_second(body, path).stderr
+            path.chmod(0o666)  # even then
+            r = as_second(body, path)
+            assert r.stdout == "b''\n" or "ConnectionResetError" in r.stderr or "BrokenPipeError" in r.stderr
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("args,says", [
+    (["--bind", "0.0.0.0"], "--allow-everybody"), (["--bind", "::"], "--allow-everybody"),
+    (["--allow-everybody"], "--bind"), (["--bind", "localhost"], "--bind"), (["--allow-uid", "nobody"], "--allow-uid"),
+    (["--socket", "s", "--port", "0"], "--socket"), (["--socket", "s", "--allow-everybody"], "--socket"), (["--socket", ""], "--socket"),
+])
+def test_usage(ada, args, says):
+    r = ada.run("tunnel", "web1", *args)
+    assert r.code == 2 and says in r.err and not os.path.exists("s")
+
+
+def test_an_open_tunnel_says_so_and_serves_others(ada, sshd):
+    with ada.tunnel("web1", "--bind", "0.0.0.0", "--allow-everybody") as t:
+        assert t.ready["address"] == "0.0.0.0"
+        eventually(lambda: "everybody" in t.stderr(), what="a warning")
+        if net.ROOT:
+            hello = "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 20); s.sendall(b'SSH-2.0-x\\r\\n'); print(s.recv(4).decode())"
+            assert as_second(hello, t.port).stdout == "SSH-\n"
