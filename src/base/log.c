@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -163,6 +164,7 @@ void
 cpn_log_write(cpn_log_level level, const char *event, const cpn_kv *kv)
 {
     char line[LINE_MAX_BYTES];
+    struct pollfd ready = { .fd = sink.fd, .events = POLLOUT };
     struct iovec iov;
     ssize_t n;
 
@@ -170,9 +172,8 @@ cpn_log_write(cpn_log_level level, const char *event, const cpn_kv *kv)
         return;
     iov = (struct iovec){ line, cpn_log_format(line, sizeof(line), level, event, kv) };
     n = pwritev2(sink.fd, &iov, 1, -1, RWF_NOWAIT);
-    /* Files may not know NOWAIT; a blocking write to one is short. Elsewhere only what matters may
-     * wait. */
-    if (n < 0 && (errno == EOPNOTSUPP || level <= CPN_LOG_WARN))
+    if (n < 0 && errno == EOPNOTSUPP && ready.fd >= 0 && poll(&ready, 1, 0) == 1 &&
+        (ready.revents & POLLOUT))
         n = writev(sink.fd, &iov, 1);
     if (n != (ssize_t)iov.iov_len)
         sink.refused++;

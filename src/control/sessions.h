@@ -82,8 +82,9 @@ struct cpn_session {
     bool end_writing;
     bool end_durable;
     cpn_reason end_why;
-    char end_by[321];   /* who cut it, or "" */
-    int64_t end_cut_ms; /* measured, of a cut; else -1 */
+    cpn_reason last_why; /* of the stream that ended last */
+    char end_by[321];    /* who cut it, or "" */
+    int64_t end_cut_ms;  /* measured, of a cut; else -1 */
     int64_t start_wall_ms, end_wall_ms;
     uint64_t start_ms, end_ms;
     uint64_t idle_since_ms; /* Azure door: no stream since */

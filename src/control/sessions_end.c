@@ -196,8 +196,9 @@ cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
         st->tallied = true;
     }
     last = s->streams_n == 1;
+    s->last_why = end_reason(m->why);
     if (s->door == CPN_DOOR_OWN && last)
-        cpn_session_end(c, s, end_reason(m->why));
+        cpn_session_end(c, s, s->last_why);
     cpn_stream_drop(c, st); /* s may be gone */
 }
 
@@ -281,7 +282,7 @@ cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
             if (s->row == CPN_ROW_DURABLE && !s->end_durable && !s->end_writing)
                 end_write(c, s);
         } else if (s->door == CPN_DOOR_AZURE && !s->streams && now_ms - s->idle_since_ms > limit) {
-            cpn_session_end(c, s, CPN_WHY_CLOSED);
+            cpn_session_end(c, s, s->last_why ? s->last_why : CPN_WHY_CLOSED);
         }
     }
     cpn_usage_sweep(c->sessions->usage, now_ms);

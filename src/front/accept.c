@@ -84,6 +84,7 @@ take(watched *w, CPN_TAKES int fd, const struct sockaddr *sa)
     CPN_AUTO(cpn_auto_fd) int owned = fd;
     cpn_front *f = w->all->front;
     cpn_slot_source *slot;
+    cpn_slots *slots;
     cpn_addr peer;
     uint16_t port;
     int on = 1;
@@ -91,8 +92,10 @@ take(watched *w, CPN_TAKES int fd, const struct sockaddr *sa)
     f->count.accepted++;
     if (!cpn_addr_from_sockaddr(&peer, &port, sa))
         return;
-    if (HASH_COUNT(f->conns) >= CPN_FRONT_CONNS ||
-        cpn_slot_take(w->admin ? &f->admin_slots : &f->slots, &peer, &slot) != CPN_OK) {
+    slots = w->admin ? &f->admin_slots : &f->slots;
+    if (!w->admin)
+        (void)cpn_conn_make_room(f, &peer);
+    if (HASH_COUNT(f->conns) >= CPN_FRONT_CONNS || cpn_slot_take(slots, &peer, &slot) != CPN_OK) {
         f->count.preauth_refused++;
         return;
     }

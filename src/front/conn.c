@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/log.h"
 #include "front/answer.h"
@@ -143,6 +144,33 @@ out_drop(cpn_conn *c)
 }
 
 static void
+slot_give(cpn_conn *c)
+{
+    if (!c->slot)
+        return;
+    DL_DELETE(c->front->waiting, c);
+    cpn_slot_give(c->slots, &c->slot);
+}
+
+bool
+cpn_conn_make_room(cpn_front *f, const cpn_addr *peer)
+{
+    const cpn_slot_source *from = cpn_slot_greediest(&f->slots, peer);
+    cpn_conn *c;
+
+    DL_FOREACH(f->waiting, c)
+    {
+        if (from && c->slot == from &&
+            (c->stage == CPN_STAGE_TLS || (c->stage == CPN_STAGE_HTTP && c->scanned == 0))) {
+            f->count.preauth_refused++;
+            cpn_conn_advance(c, CPN_STAGE_CLOSED);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
 conn_free(cpn_later *l)
 {
     free(cpn_container_of(l, cpn_conn, freeing));
@@ -159,7 +187,7 @@ closed_enter(cpn_conn *c)
     cpn_carrier_free(cpn_steal(&c->carrier));
     cpn_tls_free(cpn_steal(&c->tls));
     cpn_plain_free(cpn_steal(&c->plain));
-    cpn_slot_give(c->slots, &c->slot);
+    slot_give(c);
     out_drop(c);
     if (c->asked)
         cpn_link_tell(f, &gone);
@@ -323,7 +351,7 @@ void
 cpn_conn_grant(cpn_conn *c)
 {
     c->granted = true;
-    cpn_slot_give(c->slots, &c->slot);
+    slot_give(c);
 }
 
 /* ---- the start ---- */
@@ -374,6 +402,8 @@ cpn_conn_start(cpn_front *f, CPN_TAKES int fd, const cpn_addr *peer, uint16_t po
     c->port = port;
     c->slots = admin ? &f->admin_slots : &f->slots;
     c->slot = slot;
+    if (slot)
+        DL_APPEND(f->waiting, c);
     f->live += !admin;
     c->out.max = CPN_FRONT_ANSWER_MAX;
     c->deadline.fn = expired;

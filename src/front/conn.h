@@ -71,6 +71,7 @@ struct cpn_conn {
     cpn_addr peer;
     cpn_slots *slots;      /* whose slot it holds */
     cpn_slot_source *slot; /* until control says yes */
+    cpn_conn *prev, *next; /* in the front's list of those with a slot */
     cpn_tls *tls;          /* NULL: admin, or a relay has taken it */
     cpn_plain *plain;
     size_t scanned; /* bytes of an incomplete head without a line end */
@@ -94,6 +95,9 @@ const char *cpn_stage_name(cpn_stage stage);
 /* The only writer of c->stage. May free what c owns: nothing after this call. */
 void cpn_conn_advance(cpn_conn *c, cpn_stage next);
 
+/* When every pre-auth slot is taken: closes the oldest connection that has said nothing yet of the
+ * source that holds the most, if that is fairer to peer. False: nobody goes. */
+bool cpn_conn_make_room(cpn_front *f, const cpn_addr *peer);
 /* Start a connection; everything else follows from its events. fd is taken. slot may be NULL. */
 void cpn_conn_start(cpn_front *f, CPN_TAKES int fd, const cpn_addr *peer, uint16_t port,
                     CPN_TAKES cpn_slot_source *slot, bool admin);

@@ -57,6 +57,7 @@ typedef struct cpn_front {
     cpn_quota answers; /* CPN_FRONT_ANSWERS_MAX */
     cpn_quota denied;  /* denied_sessions_max */
     cpn_slots slots;   /* pre-auth */
+    cpn_conn *waiting; /* connections that hold one, oldest first */
     cpn_slots admin_slots;
     cpn_link link; /* to control */
     cpn_front_set set;

@@ -22,6 +22,35 @@ key_of(const cpn_addr *peer, uint8_t key[16])
         memset(key + 7, 0, 9);
 }
 
+static cpn_slot_source *
+source_of(const cpn_slots *slots, const cpn_addr *peer, uint8_t key[16])
+{
+    cpn_slot_source *s;
+
+    key_of(peer, key);
+    HASH_FIND(hh, slots->sources, key, 16, s);
+    return s;
+}
+
+const cpn_slot_source *
+cpn_slot_greediest(const cpn_slots *slots, const cpn_addr *peer)
+{
+    cpn_slot_source *s, *next;
+    const cpn_slot_source *most = NULL;
+    uint8_t key[16];
+    size_t has;
+
+    if (slots->used < slots->max)
+        return NULL;
+    s = source_of(slots, peer, key);
+    has = s ? s->used : 0;
+    HASH_ITER (hh, slots->sources, s, next) {
+        if (!most || s->used > most->used)
+            most = s;
+    }
+    return most && most->used > has + 1 ? most : NULL;
+}
+
 cpn_rc
 cpn_slot_take(cpn_slots *slots, const cpn_addr *peer, cpn_slot_source **out)
 {
@@ -31,8 +60,7 @@ cpn_slot_take(cpn_slots *slots, const cpn_addr *peer, cpn_slot_source **out)
     *out = NULL;
     if (slots->used >= slots->max)
         return CPN_LIMIT;
-    key_of(peer, key);
-    HASH_FIND(hh, slots->sources, key, sizeof(key), s);
+    s = source_of(slots, peer, key);
     if ((s ? s->used : 0) >= slots->source_max)
         return CPN_LIMIT;
     if (!s) {

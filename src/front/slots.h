@@ -17,6 +17,9 @@ typedef struct cpn_slots {
 
 /* *out: give it back once. CPN_LIMIT: no slot, in all or for this source. */
 cpn_rc cpn_slot_take(cpn_slots *slots, const cpn_addr *peer, cpn_slot_source **out) CPN_MUST_CHECK;
+/* Whose connection should go so that peer's may come: the source with the most slots, when all are
+ * taken and even without that one it would hold more than peer has now. Else NULL. */
+const cpn_slot_source *cpn_slot_greediest(const cpn_slots *slots, const cpn_addr *peer);
 /* Sets *source to NULL; *source NULL is fine. */
 void cpn_slot_give(cpn_slots *slots, cpn_slot_source **source);
 

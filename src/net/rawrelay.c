@@ -182,6 +182,8 @@ on_tls_end(void *owner, cpn_tls *t, cpn_tls_end why, const cpn_err *err)
     (void)err;
     if (r->closing)
         finish(r, r->why);
+    else if (r->ws.in_frame)
+        finish(r, CPN_RAW_RESET_CLIENT);
     else if (why == CPN_TLS_END_CLOSED || why == CPN_TLS_END_TRUNCATED)
         client_done(r, CPN_RAW_CLOSED_CLIENT);
     else

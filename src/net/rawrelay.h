@@ -2,7 +2,8 @@
  *
  * Binary frames both ways. Ours carry 1..64 KiB, never an empty one; any fragmentation is accepted.
  * EOF of the target: what is left goes out, then close 1000. The client's close frame or end of
- * TCP: what is left goes to the target, then shutdown(SHUT_WR), then the end. */
+ * TCP: what is left goes to the target, then shutdown(SHUT_WR), then the end. An end in the
+ * middle of a frame is a broken connection. */
 #ifndef CPN_NET_RAWRELAY_H
 #define CPN_NET_RAWRELAY_H
 

@@ -178,6 +178,33 @@ fragments_and_pings_are_accepted(void **state)
     stop(&f);
 }
 
+/* Half of a frame, then the end: no orderly one, whether TLS was closed in order or not. */
+static void
+a_cut_frame_is_a_broken_connection(void **state)
+{
+    static const uint8_t half[] = { 0x82, 0x84, 0, 0, 0, 0, 'S', 'S' };
+    static hand h;
+    fixture f;
+    char b[8];
+
+    (void)state;
+    for (int in_order = 0; in_order < 2; in_order++) {
+        cpn_tls *t = start(&f, NULL, &h, 0);
+
+        attach(&f, 0);
+        assert_int_equal(cpn_tls_write(t, half, sizeof(half)), CPN_OK);
+        nettest_turns(&f.nt, 5);
+        assert_int_equal(read(f.sock[0], b, sizeof(b)), 2);
+        if (in_order)
+            cpn_tls_shutdown(t);
+        nettest_turns(&f.nt, 5);
+        cpn_tls_free(t);
+        nettest_until(&f.nt, &f.ended[0]);
+        assert_int_equal(f.why[0], CPN_RAW_RESET_CLIENT);
+        stop(&f);
+    }
+}
+
 static void
 bytes_arrive_and_ends_are_passed_on(void **state)
 {
@@ -280,6 +307,7 @@ main(void)
         cmocka_unit_test(websocket_rules_are_kept),
         cmocka_unit_test(denied_sessions_are_answered),
         cmocka_unit_test(fragments_and_pings_are_accepted),
+        cmocka_unit_test(a_cut_frame_is_a_broken_connection),
         cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
         cmocka_unit_test(a_full_target_stops_the_client),
         cmocka_unit_test(broken_targets_and_silent_clients_end_it),
