@@ -9,6 +9,8 @@
 #include "model/uuid.h"
 
 #define PERSON_MAX 256
+#define EXTERNAL_ISSUER_MAX 200
+#define EXTERNAL_SUBJECT_MAX 255
 #define MEMBERS_MAX 10000
 #define ACTIONS_MAX 64
 
@@ -75,10 +77,33 @@ read_sessions_max(inv *i, const cpn_yaml_node *entry, json_t *body)
     return CPN_OK;
 }
 
+/* How a provider calls somebody: its issuer, and their subject or client id there. */
+static cpn_rc
+read_external(inv *i, const cpn_yaml_node *entry, json_t *body)
+{
+    static const char *const keys[] = { "issuer", "subject", NULL };
+    CPN_AUTO(cpn_auto_mem) char *issuer = NULL;
+    CPN_AUTO(cpn_auto_mem) char *subject = NULL;
+    const cpn_yaml_node *n = cpn_yaml_get(entry, "external");
+
+    if (!n)
+        return CPN_OK;
+    if (cpn_yaml_expect_map(n, i->e) != CPN_OK || cpn_yaml_known_keys(n, keys, i->e) != CPN_OK ||
+        !inv_need(i, n, "issuer", "the provider's URL") ||
+        !inv_need(i, n, "subject", "a name of the provider's") ||
+        inv_text(i, n, "issuer", EXTERNAL_ISSUER_MAX, &issuer) != CPN_OK ||
+        inv_text(i, n, "subject", EXTERNAL_SUBJECT_MAX, &subject) != CPN_OK)
+        return CPN_INVALID;
+    json_object_set_new(body, "external",
+                        json_pack("{s:s, s:s}", "issuer", issuer, "subject", subject));
+    return CPN_OK;
+}
+
 void
 inv_user(inv *i, const cpn_yaml_node *entry)
 {
-    static const char *const keys[] = { "name", "display_name", "enabled", "sessions_max", NULL };
+    static const char *const keys[] = { "name",         "display_name", "enabled",
+                                        "sessions_max", "external",     NULL };
     CPN_AUTO(cpn_auto_mem) char *shown = NULL;
     CPN_AUTO(cpn_auto_mem) char *name = NULL;
     json_auto_t *body = NULL;
@@ -90,7 +115,8 @@ inv_user(inv *i, const cpn_yaml_node *entry)
         return;
     body = json_pack("{s:s, s:s, s:s}", "type", "User", "name", name, "displayName",
                      shown ? shown : name);
-    if (read_enabled(i, entry, body) == CPN_OK && read_sessions_max(i, entry, body) == CPN_OK)
+    if (read_enabled(i, entry, body) == CPN_OK && read_sessions_max(i, entry, body) == CPN_OK &&
+        read_external(i, entry, body) == CPN_OK)
         inv_document(i, CPN_KIND_PRINCIPAL, id, cpn_steal(&body));
 }
 
@@ -119,7 +145,8 @@ read_app_id(inv *i, const cpn_yaml_node *entry, const char *name, json_t *body)
 void
 inv_service(inv *i, const cpn_yaml_node *entry)
 {
-    static const char *const keys[] = { "name", "app_id", "enabled", "sessions_max", NULL };
+    static const char *const keys[] = { "name",         "app_id",   "enabled",
+                                        "sessions_max", "external", NULL };
     CPN_AUTO(cpn_auto_mem) char *name = NULL;
     json_auto_t *body = NULL;
     char id[40];
@@ -129,17 +156,19 @@ inv_service(inv *i, const cpn_yaml_node *entry)
         return;
     body = json_pack("{s:s, s:s}", "type", "ServicePrincipal", "name", name);
     if (read_app_id(i, entry, name, body) == CPN_OK && read_enabled(i, entry, body) == CPN_OK &&
-        read_sessions_max(i, entry, body) == CPN_OK)
+        read_sessions_max(i, entry, body) == CPN_OK && read_external(i, entry, body) == CPN_OK)
         inv_document(i, CPN_KIND_PRINCIPAL, id, cpn_steal(&body));
 }
 
 void
 inv_user_group(inv *i, const cpn_yaml_node *entry)
 {
-    static const char *const keys[] = { "name", "members", NULL };
+    static const char *const keys[] = { "name", "members", "external", NULL };
     CPN_AUTO(cpn_auto_mem) char *name = NULL;
+    CPN_AUTO(cpn_auto_mem) char *external = NULL;
     const cpn_yaml_node *list = cpn_yaml_get(entry, "members");
     json_auto_t *members = json_array();
+    json_auto_t *body = NULL;
     const char *member;
     char id[40];
 
@@ -152,8 +181,12 @@ inv_user_group(inv *i, const cpn_yaml_node *entry)
             return;
         json_array_append_new(members, json_string(member));
     }
-    inv_document(i, CPN_KIND_PRINCIPAL, id,
-                 json_pack("{s:s, s:s, s:O}", "type", "Group", "name", name, "members", members));
+    if (inv_text(i, entry, "external", PERSON_MAX, &external) != CPN_OK)
+        return;
+    body = json_pack("{s:s, s:s, s:O}", "type", "Group", "name", name, "members", members);
+    if (external)
+        json_object_set_new(body, "external", json_string(external));
+    inv_document(i, CPN_KIND_PRINCIPAL, id, cpn_steal(&body));
 }
 
 /* ---- roles ---- */

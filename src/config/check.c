@@ -1,6 +1,7 @@
 /* What no single setting can say: rules between settings. */
 #include "config/check.h"
 
+#include "codec/url.h"
 #include "codec/yaml.h"
 
 /* Blame the setting where it stands; one that only has its default, at the file's beginning. */
@@ -87,10 +88,56 @@ check_limits(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
         blame(root, "access_token_ttl", e, "more than refresh_token_ttl");
 }
 
+/* https, a host, no query and no fragment; a path may follow. */
+static bool
+is_issuer(const char *text)
+{
+    cpn_url url;
+    cpn_view rest;
+
+    return cpn_url_split(cpn_view_str(text), &url, &rest, NULL) == CPN_OK && url.tls &&
+           !memchr(text, '?', strlen(text));
+}
+
+static bool
+has_word(const char *text, const char *word)
+{
+    cpn_view rest = cpn_view_str(text), head;
+    bool more = true;
+
+    while (more) {
+        more = cpn_view_cut(rest, ' ', &head, &rest);
+        if (cpn_view_is(head, word))
+            return true;
+    }
+    return false;
+}
+
+static void
+check_provider(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    if (!c->oidc_issuer[0]) {
+        if (c->oidc_client_id[0] || c->oidc_client_secret_file[0] || c->oidc_ca[0])
+            blame(root, c->oidc_client_id[0] ? "oidc_client_id" : "oidc_issuer", e,
+                  "a provider is half set (expected oidc_issuer, too)");
+        if (!c->oidc_local_passwords)
+            blame(root, "oidc_local_passwords", e,
+                  "nobody could sign in (expected oidc_issuer, too)");
+        return;
+    }
+    if (!is_issuer(c->oidc_issuer))
+        blame(root, "oidc_issuer", e, "expected https://HOST[:PORT][/PATH]");
+    if (!c->oidc_client_id[0])
+        blame(root, "oidc_issuer", e, "a provider is half set (expected oidc_client_id, too)");
+    if (!has_word(c->oidc_scopes, "openid"))
+        blame(root, "oidc_scopes", e, "expected openid among them");
+}
+
 void
 cpn_config_check(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
 {
     check_addresses(c, root, e);
     check_files(c, root, e);
     check_limits(c, root, e);
+    check_provider(c, root, e);
 }

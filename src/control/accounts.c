@@ -107,6 +107,24 @@ cpn_account_delete(cpn_change *change, const char *object_id)
     return rc;
 }
 
+bool
+cpn_account_provisioned(const json_t *body)
+{
+    return json_is_true(json_object_get(json_object_get(body, "external"), "provisioned"));
+}
+
+json_t *
+cpn_account_external_kept(const json_t *now, const json_t *body)
+{
+    json_t *was = json_object_get(now, "external"), *copy = json_deep_copy(body);
+    json_t *is = json_object_get(copy, "external"), *groups = json_object_get(was, "groups");
+
+    if (groups && strcmp(cpn_json_string(was, "issuer"), cpn_json_string(is, "issuer")) == 0 &&
+        strcmp(cpn_json_string(was, "subject"), cpn_json_string(is, "subject")) == 0)
+        json_object_set(is, "groups", groups);
+    return copy;
+}
+
 const char *
 cpn_account_phc(const cpn_snapshot *s, const char *object_id)
 {

@@ -20,6 +20,11 @@ cpn_rc cpn_account_credential(cpn_change *change, const char *object_id, const c
                               cpn_err *err) CPN_MUST_CHECK;
 /* Delete a principal with its credential and its assignments. CPN_NOT_FOUND. */
 cpn_rc cpn_account_delete(cpn_change *change, const char *object_id) CPN_MUST_CHECK;
+/* A sign-in at the provider made this user. */
+bool cpn_account_provisioned(const json_t *body);
+/* What an inventory's document becomes: the same, with the groups that the last sign-in brought to
+ * the user that now has (NULL: new) this subject. New reference. */
+json_t *cpn_account_external_kept(const json_t *now, const json_t *body);
 /* The stored argon2id text; NULL: none. */
 const char *cpn_account_phc(const cpn_snapshot *s, const char *object_id);
 /* A password member of a body: 8 to 1024 bytes. CPN_INVALID. */

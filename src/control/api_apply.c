@@ -68,6 +68,7 @@ document_apply(applying *a, const json_t *document)
     static const char *const names[] = { "kind", "id", "body", NULL };
     const char *kind = cpn_json_string(document, "kind"), *id = cpn_json_string(document, "id");
     const json_t *body = json_object_get(document, "body"), *now;
+    CPN_AUTO(cpn_json_auto) json_t *kept = NULL;
     char key[CPN_ID_MAX + 80];
     cpn_err err = { 0 };
 
@@ -87,11 +88,12 @@ document_apply(applying *a, const json_t *document)
     }
     json_object_set_new(a->sent, key, json_true());
     now = cpn_snapshot_document(a->change.base, kind, cpn_view_str(id));
-    if (now && json_equal(now, body)) {
+    kept = cpn_account_external_kept(now, body);
+    if (now && json_equal(now, kept)) {
         a->unchanged++;
         return;
     }
-    if (cpn_change_put(&a->change, kind, id, body, &err) != CPN_OK)
+    if (cpn_change_put(&a->change, kind, id, kept, &err) != CPN_OK)
         problem(a, kind, id, err.msg);
     else
         note_change(a, now ? a->changed : a->created, kind, id);
@@ -105,14 +107,15 @@ typedef struct sweep {
     json_t *gone;
 } sweep;
 
-/* The caller's own account, and their rights over everything, stay: nobody locks themselves out. */
+/* The caller's own account, and their rights over everything, stay: nobody locks themselves out.
+ * Users whom a sign-in at the provider made were never in a file, so their absence says nothing. */
 static bool
-is_callers(const sweep *s, const char *id, const json_t *body)
+stays(const sweep *s, const char *id, const json_t *body)
 {
     const char *self = s->a->call->claims.object_id;
 
     if (strcmp(s->kind, CPN_KIND_PRINCIPAL) == 0)
-        return strcasecmp(id, self) == 0;
+        return strcasecmp(id, self) == 0 || cpn_account_provisioned(body);
     return strcmp(s->kind, CPN_KIND_ASSIGNMENT) == 0 &&
            strncasecmp(id, "/providers/", strlen("/providers/")) == 0 &&
            strcasecmp(cpn_json_string(body, "principalId"), self) == 0;
@@ -124,7 +127,7 @@ sweep_one(void *owner, const char *id, const json_t *body)
     sweep *s = owner;
     char key[CPN_ID_MAX + 80];
 
-    if (!json_object_get(s->a->sent, set_key(s->kind, id, key)) && !is_callers(s, id, body))
+    if (!json_object_get(s->a->sent, set_key(s->kind, id, key)) && !stays(s, id, body))
         json_array_append_new(s->gone, json_string(id));
     return true;
 }

@@ -84,6 +84,7 @@ typedef struct cpn_principal {
     const char *app_id;    /* GUID of a service principal, else "" */
     bool enabled;
     unsigned sessions_max; /* 0: the gateway's setting */
+    bool external;         /* a provider elsewhere proves it, never a secret kept here */
 } cpn_principal;
 
 /* A parsed ARM id. Views borrow. */

@@ -209,6 +209,8 @@ free_typed(cpn_doc *d)
     case CPN_K_PRINCIPAL:
         free(d->as.principal.name_lower);
         free(d->as.principal.app_id);
+        free(d->as.principal.external_key);
+        free((void *)d->as.principal.external_groups);
         break;
     case CPN_K_ROLE:
         free((void *)d->as.role.role.actions);

@@ -21,6 +21,7 @@
 #define CPN_TAGS_MAX 50
 #define CPN_BASTION_PORTS_MAX 32
 #define CPN_GROUP_MEMBERS_MAX 10000
+#define CPN_EXTERNAL_MAX 512 /* groups of a claim, as identity/idtoken.h */
 #define CPN_SCALE_UNITS_MIN 2
 #define CPN_SCALE_UNITS_MAX 50
 #define CPN_SESSIONS_MAX_MAX 10000
@@ -67,6 +68,9 @@ typedef struct cpn_doc {
             char *app_id; /* lower case; NULL: none */
             bool enabled;
             unsigned sessions_max;
+            char *external_key;           /* "ISSUER\nSUBJECT"; of a group: the claim's value */
+            const char **external_groups; /* values of the groups claim, borrowed from body */
+            unsigned external_groups_n;
         } principal;
         struct {
             cpn_role_def role; /* lists are arrays of ours, of strings borrowed from body */
@@ -106,6 +110,8 @@ cpn_doc_read_fn cpn_read_subscription, cpn_read_group, cpn_read_network, cpn_rea
 /* For the readers: add the id in value to links, which must be of this kind. */
 cpn_rc cpn_doc_link(cpn_doc *d, const cpn_shape *s, const char *path, const json_t *value,
                     cpn_kind kind) CPN_MUST_CHECK;
+/* The member "external" of a principal: how a provider calls it. */
+cpn_rc cpn_read_external(cpn_doc *d, const cpn_shape *s) CPN_MUST_CHECK;
 /* The whole list under a key of the body, each once; min..max elements; absent is empty. */
 cpn_rc cpn_doc_links(cpn_doc *d, const cpn_shape *s, const char *key, cpn_kind kind, size_t min,
                      size_t max) CPN_MUST_CHECK;

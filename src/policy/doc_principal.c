@@ -6,18 +6,18 @@
 static const cpn_field user_fields[] = {
     { "type", CPN_FIELD_STRING, true },          { "name", CPN_FIELD_STRING, true },
     { "enabled", CPN_FIELD_BOOL, true },         { "displayName", CPN_FIELD_STRING, false },
-    { "sessionsMax", CPN_FIELD_INTEGER, false },
+    { "sessionsMax", CPN_FIELD_INTEGER, false }, { "external", CPN_FIELD_OBJECT, false },
 };
 static const cpn_field service_fields[] = {
     { "type", CPN_FIELD_STRING, true },          { "name", CPN_FIELD_STRING, true },
     { "enabled", CPN_FIELD_BOOL, true },         { "displayName", CPN_FIELD_STRING, false },
     { "sessionsMax", CPN_FIELD_INTEGER, false }, { "appId", CPN_FIELD_STRING, true },
+    { "external", CPN_FIELD_OBJECT, false },
 };
 static const cpn_field group_fields[] = {
-    { "type", CPN_FIELD_STRING, true },
-    { "name", CPN_FIELD_STRING, true },
-    { "displayName", CPN_FIELD_STRING, false },
-    { "members", CPN_FIELD_ARRAY, true },
+    { "type", CPN_FIELD_STRING, true },         { "name", CPN_FIELD_STRING, true },
+    { "displayName", CPN_FIELD_STRING, false }, { "members", CPN_FIELD_ARRAY, true },
+    { "external", CPN_FIELD_STRING, false },
 };
 
 static const struct {
@@ -82,7 +82,7 @@ cpn_read_principal(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
                                   &d->as.principal.sessions_max)) != CPN_OK)
         return rc;
     d->as.principal.enabled = json_is_true(json_object_get(d->body, "enabled"));
-    if ((rc = read_app_id(d, s)) != CPN_OK)
+    if ((rc = read_app_id(d, s)) != CPN_OK || (rc = cpn_read_external(d, s)) != CPN_OK)
         return rc;
     return cpn_doc_links(d, s, "members", CPN_K_PRINCIPAL, 0, CPN_GROUP_MEMBERS_MAX);
 }

@@ -148,6 +148,7 @@ build(cpn_snapshot *s, const cpn_snapshot_edit *e, cpn_problems *p)
     cpn_seal_nics(s, p);
     cpn_seal_machines(s, p);
     cpn_seal_bastions(s, p);
+    cpn_seal_external(s, p);
     cpn_seal_principals(s, p);
     cpn_seal_roles(s, p);
     cpn_seal_assignments(s, p);

@@ -95,10 +95,48 @@ count_members(cpn_snapshot *s, cpn_problems *p)
     return total;
 }
 
+/* Groups that a provider named at the last sign-in; values that no group here has mean nothing. */
+static size_t
+count_external(cpn_snapshot *s)
+{
+    size_t total = 0;
+
+    for (unsigned i = 0; i < s->n[CPN_K_PRINCIPAL]; i++) {
+        cpn_node *n = &s->nodes[CPN_K_PRINCIPAL][i];
+
+        for (unsigned k = 0; k < n->doc->as.principal.external_groups_n; k++)
+            if (cpn_external_group(s, n->doc->as.principal.external_groups[k])) {
+                n->as.principal.groups.n++;
+                total++;
+            }
+    }
+    return total;
+}
+
+static void
+resolve_external(cpn_snapshot *s)
+{
+    for (unsigned i = 0; i < s->n[CPN_K_PRINCIPAL]; i++) {
+        cpn_node *n = &s->nodes[CPN_K_PRINCIPAL][i];
+        cpn_run *run = &n->as.principal.groups;
+
+        for (unsigned k = 0; k < n->doc->as.principal.external_groups_n; k++) {
+            const char *value = n->doc->as.principal.external_groups[k];
+            const cpn_node *group = cpn_external_group(s, value);
+
+            if (group)
+                run->at[run->n++] = group;
+        }
+    }
+}
+
 static void
 resolve_members(cpn_snapshot *s, cpn_problems *p)
 {
-    s->groups = cut_runs(s, true, count_members(s, p));
+    size_t total = count_members(s, p);
+
+    s->groups = cut_runs(s, true, total + count_external(s));
+    resolve_external(s);
     for (unsigned i = 0; i < s->n[CPN_K_PRINCIPAL]; i++) {
         const cpn_node *group = &s->nodes[CPN_K_PRINCIPAL][i];
 
@@ -136,7 +174,8 @@ cpn_seal_principals(cpn_snapshot *s, cpn_problems *p)
                              .name = d->as.principal.name,
                              .app_id = d->as.principal.app_id ? d->as.principal.app_id : "",
                              .enabled = d->as.principal.enabled,
-                             .sessions_max = d->as.principal.sessions_max };
+                             .sessions_max = d->as.principal.sessions_max,
+                             .external = d->as.principal.external_key != NULL };
     }
     index_sign_ins(s, p);
     resolve_members(s, p);

@@ -27,9 +27,11 @@ cpn_snapshot_unref(cpn_snapshot *s)
     HASH_CLEAR(hh, s->by_addr);
     HASH_CLEAR(hh, s->by_sign_in);
     HASH_CLEAR(hh, s->by_role);
+    HASH_CLEAR(hh, s->by_external);
     free(s->addr_slots);
     free(s->sign_in_slots);
     free(s->role_slots);
+    free(s->external_slots);
     free(s->peers);
     free(s->assignments);
     free(s->groups);

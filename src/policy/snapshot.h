@@ -61,6 +61,10 @@ void cpn_snapshot_roles(const cpn_snapshot *s, cpn_snapshot_role_fn *fn, void *o
 bool cpn_snapshot_is_member(const cpn_snapshot *s, cpn_view group, cpn_view object_id);
 /* Is there a resource of that id, one that assignments may stand on? */
 bool cpn_snapshot_is_scope(const cpn_snapshot *s, cpn_view id);
+/* By what a provider calls somebody: its issuer and their subject there (services: client id), both
+ * byte by byte. */
+const cpn_principal *cpn_snapshot_principal_by_external(const cpn_snapshot *s, const char *issuer,
+                                                        const char *subject);
 /* The document as stored, for show and list. Borrowed. */
 const json_t *cpn_snapshot_document(const cpn_snapshot *s, const char *kind, cpn_view id);
 /* Its id as written; NULL when absent. Borrowed. */

@@ -68,6 +68,7 @@ struct cpn_snapshot {
     cpn_addr_slot *addr_slots, *by_addr;
     cpn_name_slot *sign_in_slots, *by_sign_in;
     cpn_name_slot *role_slots, *by_role;
+    cpn_name_slot *external_slots, *by_external; /* exact: a provider's names have a case */
 };
 
 /* One put (doc) or delete (NULL). */
@@ -103,6 +104,10 @@ void cpn_seal_networks(cpn_snapshot *s, cpn_problems *p);
 void cpn_seal_nics(cpn_snapshot *s, cpn_problems *p);
 void cpn_seal_machines(cpn_snapshot *s, cpn_problems *p);
 void cpn_seal_bastions(cpn_snapshot *s, cpn_problems *p);
+/* Before the principals: who is known under which name elsewhere. */
+void cpn_seal_external(cpn_snapshot *s, cpn_problems *p);
+/* The group that a value of the groups claim stands for; NULL: none. */
+const cpn_node *cpn_external_group(const cpn_snapshot *s, const char *value);
 void cpn_seal_principals(cpn_snapshot *s, cpn_problems *p);
 void cpn_seal_roles(cpn_snapshot *s, cpn_problems *p);
 void cpn_seal_assignments(cpn_snapshot *s, cpn_problems *p);
