@@ -53,7 +53,8 @@ cpn_api_check(cpn_err *err)
 bool
 cpn_route_azure(const cpn_route *r)
 {
-    return r->errors == CPN_ERRORS_AZ || r->errors == CPN_ERRORS_ARM;
+    return r->errors == CPN_ERRORS_AZ || r->errors == CPN_ERRORS_ARM ||
+           r->errors == CPN_ERRORS_GRAPH;
 }
 
 cpn_rc

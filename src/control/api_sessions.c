@@ -19,13 +19,6 @@ may_on(const cpn_call *call, const cpn_session *s, const char *action)
            cpn_may(call->c->snapshot, who, action, cpn_view_str(s->want.bastion));
 }
 
-/* Shown are those that somebody has opened and nobody has ended. */
-static bool
-is_live(const cpn_session *s)
-{
-    return !s->ended && s->row != CPN_ROW_NONE;
-}
-
 static void
 sessions_list(cpn_call *call)
 {
@@ -39,7 +32,7 @@ sessions_list(cpn_call *call)
     if (cpn_call_query(call, "$skiptoken", token, sizeof(token)))
         (void)cpn_view_u64(cpn_view_str(token), 1u << 30, &skip);
     HASH_ITER (hh, call->c->sessions->by_id, s, next) {
-        if (!is_live(s) || !may_on(call, s, READ_ACTION) || seen++ < skip)
+        if (!cpn_session_is_live(s) || !may_on(call, s, READ_ACTION) || seen++ < skip)
             continue;
         more = json_array_size(value) == PAGE;
         if (more)
@@ -83,12 +76,10 @@ cut_one(cpn_call *call, cpn_session *s, json_t *value)
 static void
 cut_by_id(cpn_call *call, const char *text, json_t *value)
 {
-    cpn_uuid id;
-    cpn_session *s =
-        cpn_uuid_parse(&id, cpn_view_str(text)) ? cpn_session_find(call->c, &id) : NULL;
+    cpn_session *s = cpn_session_live(call->c, text);
 
     /* Somebody else's session does not exist for the caller. */
-    if (s && is_live(s) && may_on(call, s, CUT_ACTION))
+    if (s && may_on(call, s, CUT_ACTION))
         cut_one(call, s, value);
     else
         json_array_append_new(value, json_pack("{s:s,s:s,s:i}", "sessionId", text, "state",
@@ -101,7 +92,7 @@ cut_wished(cpn_call *call, const wish *w, json_t *value)
     cpn_session *s, *next;
 
     HASH_ITER (hh, call->c->sessions->by_id, s, next) {
-        if (is_live(s) && wished(w, s) && may_on(call, s, CUT_ACTION))
+        if (cpn_session_is_live(s) && wished(w, s) && may_on(call, s, CUT_ACTION))
             cut_one(call, s, value);
     }
 }

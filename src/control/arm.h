@@ -91,5 +91,7 @@ cpn_arm_place cpn_arm_page_at(cpn_arm_page *p, const char *key);
 void cpn_arm_page_put(cpn_arm_page *p, const char *key, CPN_TAKES json_t *item);
 /* Answers {"value":[…],"nextLink":"https://…"}; no nextLink on the last page. */
 void cpn_arm_page_end(cpn_arm_page *p);
+/* The same body, not yet sent, with another name for its link. New reference. */
+json_t *cpn_arm_page_body(const cpn_arm_page *p, const char *link_name);
 
 #endif

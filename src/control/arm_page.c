@@ -84,14 +84,20 @@ next_link(const cpn_arm_page *p, cpn_buf *out)
     return rc == CPN_OK ? cpn_buf_printf(out, "%c%%24skiptoken=%s", sep, token) : rc;
 }
 
-void
-cpn_arm_page_end(cpn_arm_page *p)
+json_t *
+cpn_arm_page_body(const cpn_arm_page *p, const char *link_name)
 {
     cpn_buf link = { .max = 8192 };
     json_t *body = json_pack("{s:o}", "value", p->value);
 
     if (p->more && next_link(p, &link) == CPN_OK)
-        json_object_set_new(body, "nextLink", json_stringn((const char *)link.p, link.n));
+        json_object_set_new(body, link_name, json_stringn((const char *)link.p, link.n));
     cpn_buf_fini(&link);
-    cpn_reply_json(p->call, 200, body);
+    return body;
+}
+
+void
+cpn_arm_page_end(cpn_arm_page *p)
+{
+    cpn_reply_json(p->call, 200, cpn_arm_page_body(p, "nextLink"));
 }

@@ -58,6 +58,21 @@ cpn_session_find(cpn_control *c, const cpn_uuid *id)
     return s;
 }
 
+bool
+cpn_session_is_live(const cpn_session *s)
+{
+    return !s->ended && s->row != CPN_ROW_NONE;
+}
+
+cpn_session *
+cpn_session_live(cpn_control *c, const char *id)
+{
+    cpn_uuid uuid;
+    cpn_session *s = cpn_uuid_parse(&uuid, cpn_view_str(id)) ? cpn_session_find(c, &uuid) : NULL;
+
+    return s && cpn_session_is_live(s) ? s : NULL;
+}
+
 cpn_stream *
 cpn_stream_find(cpn_control *c, uint64_t id)
 {

@@ -117,6 +117,10 @@ void cpn_sessions_free(cpn_sessions *s);
 cpn_session *cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want,
                              const cpn_verdict *verdict, const cpn_principal *who);
 cpn_session *cpn_session_find(cpn_control *c, const cpn_uuid *id);
+/* Somebody has opened it and nobody has ended it: those are shown, and can be cut. */
+bool cpn_session_is_live(const cpn_session *s);
+/* The live session of that id as text; NULL. */
+cpn_session *cpn_session_live(cpn_control *c, const char *id);
 cpn_stream *cpn_stream_find(cpn_control *c, uint64_t id);
 /* An opening of the session; at NULL: an adopted one, open already. */
 cpn_stream *cpn_stream_add(cpn_control *c, cpn_session *s, const cpn_place_key *at, uint64_t id);

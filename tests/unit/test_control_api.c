@@ -26,6 +26,9 @@ every_row_is_complete(void **state)
 
 #define VERSION "api-version=2024-01-01"
 #define OPERATIONS SUB "/providers/Microsoft.Network/locations/local/"
+#define ROLES_AT(scope, rest) scope "/providers/Microsoft.Authorization/role" rest
+#define READER_GUID "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+#define FRONT_ID LAB NET "bastionHosts/front"
 
 /* Anyone: nobody is asked who they are. Each: signed in, what is touched decides. */
 enum { ANYONE, SIGNED_IN, READER, OWNER, OPERATOR };
@@ -65,6 +68,29 @@ static const struct {
     { "DELETE", "/api/tokens/x", NULL, NULL, ANYONE },
     { "GET", OPERATIONS "operations/x", VERSION, NULL, SIGNED_IN },
     { "GET", OPERATIONS "operationResults/x", VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT(LAB, "Assignments"), VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT("", "Assignments"), VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT("", "Assignments/" GUID_OF("a1")), VERSION, NULL, READER },
+    { "GET", ROLES_AT(LAB, "Assignments/x"), VERSION, NULL, READER },
+    { "PUT", ROLES_AT(LAB, "Assignments/x"), VERSION, "{}", OWNER },
+    { "PUT", ROLES_AT("", "Assignments/x"), VERSION, "{}", OWNER },
+    { "DELETE", ROLES_AT(LAB, "Assignments/x"), VERSION, NULL, OWNER },
+    { "DELETE", ROLES_AT("", "Assignments/x"), VERSION, NULL, OWNER },
+    { "GET", ROLES_AT(LAB, "Definitions"), VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT("", "Definitions"), VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT(LAB, "Definitions/" READER_GUID), VERSION, NULL, SIGNED_IN },
+    { "GET", ROLES_AT("", "Definitions/" READER_GUID), VERSION, NULL, SIGNED_IN },
+    { "POST", FRONT_ID "/getActiveSessions", VERSION, "{}", OWNER },
+    { "GET", FRONT_ID "/getActiveSessions", VERSION, NULL, OWNER },
+    { "POST", FRONT_ID "/disconnectActiveSessions", VERSION, "{}", OWNER },
+    { "GET", "/v1.0/me", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/users", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/users/x", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/servicePrincipals", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/servicePrincipals/x", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/groups", NULL, NULL, SIGNED_IN },
+    { "GET", "/v1.0/groups/x", NULL, NULL, SIGNED_IN },
+    { "POST", "/v1.0/directoryObjects/getByIds", NULL, "{}", SIGNED_IN },
     { "GET", "/metrics", NULL, NULL, OPERATOR },
     { "GET", "/healthz", NULL, NULL, OPERATOR },
     { "GET", "/readyz", NULL, NULL, OPERATOR },
