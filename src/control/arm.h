@@ -15,6 +15,9 @@
 #define CPN_ARM_URL_MAX 2048
 #define CPN_ARM_PAGE_MAX 1000 /* items; also what $top may be */
 
+#define CPN_ARM_SUB "/subscriptions/{subscription}"
+#define CPN_ARM_GROUP CPN_ARM_SUB "/resourceGroups/{group}"
+
 /* ---- the dispatcher's and the reply's ---- */
 
 /* For rows of the subset: is there an api-version YYYY-MM-DD[-preview|-alpha|-beta|-privatepreview]

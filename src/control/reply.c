@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "codec/chars.h"
 #include "codec/httphead.h"
 #include "control/arm.h"
 #include "control/trail.h"
@@ -186,9 +187,23 @@ error_body(const cpn_call *call, int status, const char *word, const char *sente
     }
 }
 
-static void
-error_send(cpn_call *call, answer *a, const char *word, const char *sentence, json_t *more)
+/* A sentence that quotes what somebody sent may have been cut through a character. */
+static char *
+sentence_text(const char *sentence)
 {
+    char *text = cpn_xstrdup(sentence);
+
+    if (!cpn_is_utf8(cpn_view_str(text)))
+        for (char *p = text; *p; p++)
+            if ((uint8_t)*p >= 0x80)
+                *p = '?';
+    return text;
+}
+
+static void
+error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t *more)
+{
+    CPN_AUTO(cpn_auto_mem) char *sentence = sentence_text(said);
     json_t *body = error_body(call, a->status, word, sentence);
     char *text;
 

@@ -73,6 +73,11 @@ bool cpn_may_at(const cpn_snapshot *s, const cpn_principal *who, const char *act
 bool cpn_may_data_at(const cpn_snapshot *s, const cpn_principal *who, const char *action,
                      cpn_view scope, int64_t now_s);
 
+/* Has `who` an allowing assignment that holds now, of whatever role, on the scope, above it or on
+ * something below it? Tells who sees that a subscription exists. False where reading the scope is
+ * denied. */
+bool cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view scope);
+
 /* One line of plain text that names every missing role and scope:
  * "denied: role_missing: Reader on /subscriptions/…; Reader on …; port_not_allowed: this port …".
  * Cut at size; returns the length that out holds. */

@@ -107,6 +107,8 @@ cpn_doc_read_fn cpn_read_subscription, cpn_read_group, cpn_read_network, cpn_rea
     cpn_read_scale_set, cpn_read_machine, cpn_read_bastion, cpn_read_principal, cpn_read_credential,
     cpn_read_role, cpn_read_assignment;
 
+/* At most CPN_TAGS_MAX names with their texts; NULL is fine. */
+cpn_rc cpn_doc_tags(const cpn_shape *s, const json_t *tags) CPN_MUST_CHECK;
 /* For the readers: add the id in value to links, which must be of this kind. */
 cpn_rc cpn_doc_link(cpn_doc *d, const cpn_shape *s, const char *path, const json_t *value,
                     cpn_kind kind) CPN_MUST_CHECK;

@@ -26,11 +26,14 @@ cpn_read_subscription(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 cpn_rc
 cpn_read_group(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 {
-    static const cpn_field fields[] = { { "location", CPN_FIELD_STRING, false } };
+    static const cpn_field fields[] = { { "location", CPN_FIELD_STRING, false },
+                                        { "tags", CPN_FIELD_OBJECT, false } };
     cpn_rc rc = cpn_shape_fields(s, "body", d->body, fields, CPN_COUNT(fields));
 
     (void)allow_loopback;
-    return rc != CPN_OK ? rc : optional_text(d, s, "location", "body.location");
+    if (rc == CPN_OK)
+        rc = optional_text(d, s, "location", "body.location");
+    return rc != CPN_OK ? rc : cpn_doc_tags(s, json_object_get(d->body, "tags"));
 }
 
 cpn_rc
@@ -100,8 +103,20 @@ read_host_keys(cpn_doc *d, const cpn_shape *s, const json_t *list)
     return CPN_OK;
 }
 
-static cpn_rc
-check_tags(const cpn_shape *s, const json_t *tags)
+/* A name is text, too: written into lists and records. */
+static bool
+is_tag_name(const char *key)
+{
+    size_t n = strlen(key);
+
+    for (size_t i = 0; i < n; i++)
+        if ((uint8_t)key[i] < 0x20 || key[i] == 0x7f)
+            return false;
+    return n > 0 && n <= CPN_TEXT_MAX;
+}
+
+cpn_rc
+cpn_doc_tags(const cpn_shape *s, const json_t *tags)
 {
     const char *key, *text;
     json_t *v;
@@ -111,8 +126,9 @@ check_tags(const cpn_shape *s, const json_t *tags)
         return cpn_shape_bad(s, "body.tags", tags, "at most 50 tags");
     json_object_foreach((json_t *)tags, key, v)
     {
-        if (strlen(key) == 0 || strlen(key) > CPN_TEXT_MAX)
-            return cpn_shape_bad(s, "body.tags", tags, "keys of 1 to 256 bytes");
+        if (!is_tag_name(key))
+            return cpn_shape_bad(s, "body.tags", tags,
+                                 "keys of 1 to 256 bytes without control characters");
         if (json_is_string(v) && json_string_length(v) == 0)
             continue;
         if ((rc = cpn_shape_text(s, "body.tags", v, CPN_TEXT_MAX, &text)) != CPN_OK)
@@ -135,5 +151,5 @@ cpn_read_machine(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
             CPN_OK ||
         (rc = read_host_keys(d, s, json_object_get(d->body, "sshHostKeys"))) != CPN_OK)
         return rc;
-    return check_tags(s, json_object_get(d->body, "tags"));
+    return cpn_doc_tags(s, json_object_get(d->body, "tags"));
 }

@@ -135,14 +135,46 @@ read_ports(cpn_doc *d, const cpn_shape *s, const json_t *list)
     return CPN_OK;
 }
 
+/* What Azure's clients keep at a bastion. */
+static cpn_rc
+read_shown(cpn_doc *d, const cpn_shape *s)
+{
+    static const struct {
+        const char *key, *path;
+        size_t max;
+    } texts[] = { { "location", "body.location", CPN_TEXT_MAX },
+                  { "ipConfigurationName", "body.ipConfigurationName", CPN_NAME_MAX },
+                  { "publicIPAddress", "body.publicIPAddress", CPN_ID_MAX } };
+    const char *text;
+    cpn_rc rc;
+
+    for (size_t i = 0; i < CPN_COUNT(texts); i++) {
+        const json_t *v = json_object_get(d->body, texts[i].key);
+
+        if (v && (rc = cpn_shape_text(s, texts[i].path, v, texts[i].max, &text)) != CPN_OK)
+            return rc;
+    }
+    return cpn_doc_tags(s, json_object_get(d->body, "tags"));
+}
+
 cpn_rc
 cpn_read_bastion(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 {
     static const cpn_field fields[] = {
-        { "virtualNetwork", CPN_FIELD_STRING, true }, { "sku", CPN_FIELD_STRING, true },
-        { "scaleUnits", CPN_FIELD_INTEGER, false },   { "enableTunneling", CPN_FIELD_BOOL, false },
-        { "enableIpConnect", CPN_FIELD_BOOL, false }, { "protocols", CPN_FIELD_ARRAY, false },
+        { "virtualNetwork", CPN_FIELD_STRING, true },
+        { "sku", CPN_FIELD_STRING, true },
+        { "scaleUnits", CPN_FIELD_INTEGER, false },
+        { "enableTunneling", CPN_FIELD_BOOL, false },
+        { "enableIpConnect", CPN_FIELD_BOOL, false },
+        { "protocols", CPN_FIELD_ARRAY, false },
         { "ports", CPN_FIELD_ARRAY, false },
+        /* shown as they are, without effect here */
+        { "location", CPN_FIELD_STRING, false },
+        { "tags", CPN_FIELD_OBJECT, false },
+        { "disableCopyPaste", CPN_FIELD_BOOL, false },
+        { "enableFileCopy", CPN_FIELD_BOOL, false },
+        { "ipConfigurationName", CPN_FIELD_STRING, false },
+        { "publicIPAddress", CPN_FIELD_STRING, false },
     };
     const json_t *units;
     cpn_rc rc;
@@ -160,7 +192,8 @@ cpn_read_bastion(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
         return rc;
     d->as.bastion.tunneling = json_is_true(json_object_get(d->body, "enableTunneling"));
     d->as.bastion.ip_connect = json_is_true(json_object_get(d->body, "enableIpConnect"));
-    if ((rc = read_protocols(d, s, json_object_get(d->body, "protocols"))) != CPN_OK)
+    if ((rc = read_protocols(d, s, json_object_get(d->body, "protocols"))) != CPN_OK ||
+        (rc = read_shown(d, s)) != CPN_OK)
         return rc;
     return read_ports(d, s, json_object_get(d->body, "ports"));
 }

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "policy/decide.h"
 
+#define SUBSCRIPTION_READ "Microsoft.Resources/subscriptions/read"
+
 const cpn_node *
 cpn_may_caller(const cpn_snapshot *s, const cpn_principal *who)
 {
@@ -96,4 +98,43 @@ bool
 cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope)
 {
     return cpn_may_at(s, who, action, scope, cpn_wall_s());
+}
+
+static bool
+is_below(const cpn_ref *assigned, cpn_view scope)
+{
+    return assigned->n > scope.n &&
+           strncasecmp(assigned->lower, (const char *)scope.p, scope.n) == 0 &&
+           assigned->lower[scope.n] == '/';
+}
+
+static bool
+any_within(const cpn_run *run, cpn_view scope, int64_t now_s)
+{
+    for (unsigned i = 0; i < run->n; i++) {
+        const cpn_doc *d = run->at[i]->doc;
+        const cpn_ref *assigned = &d->as.assignment.scope;
+
+        if (!d->as.assignment.deny && cpn_window_open(&d->as.assignment.window, now_s) &&
+            (covers(assigned, scope) || is_below(assigned, scope)))
+            return true;
+    }
+    return false;
+}
+
+bool
+cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view scope)
+{
+    const cpn_node *caller = cpn_may_caller(s, who);
+    int64_t now_s = cpn_wall_s();
+    bool some;
+
+    if (!caller || cpn_may_ask(s, caller, CPN_PLANE_CONTROL, SUBSCRIPTION_READ, scope, now_s) ==
+                       CPN_MAY_DENIED)
+        return false;
+    some = any_within(&caller->as.principal.assignments, scope, now_s);
+    for (unsigned i = 0; !some && i < caller->as.principal.groups.n; i++)
+        some =
+            any_within(&caller->as.principal.groups.at[i]->as.principal.assignments, scope, now_s);
+    return some;
 }
