@@ -1,6 +1,7 @@
 /* What no single setting can say: rules between settings. */
 #include "config/check.h"
 
+#include "codec/chars.h"
 #include "codec/url.h"
 #include "codec/yaml.h"
 
@@ -133,6 +134,61 @@ check_provider(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *
         blame(root, "oidc_scopes", e, "expected openid among them");
 }
 
+/* Words of letters, digits and marks, with {login} and {scope}; the first names the account. */
+static bool
+are_principals(const char *text)
+{
+    cpn_view left = cpn_view_str(text), word;
+    unsigned n = 0;
+
+    while (left.n) {
+        cpn_view_cut(left, ' ', &word, &left);
+        if (word.n == 0 || ++n > 16)
+            return false;
+        if (n == 1 && memmem(word.p, word.n, "{scope}", 7))
+            return false;
+        while (word.n) {
+            bool braced = cpn_view_starts(word, "{login}") || cpn_view_starts(word, "{scope}");
+
+            if (!braced && !cpn_is_alnum(word.p[0]) && !memchr("@._+:-", word.p[0], 6))
+                return false;
+            word = cpn_view_skip(word, braced ? 7 : 1);
+        }
+    }
+    return n > 0;
+}
+
+static bool
+are_words(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if (!cpn_is_alnum((uint8_t)*c) && !strchr(" ._-@", *c))
+            return false;
+    return true;
+}
+
+static void
+check_ssh(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
+{
+    if (c->ssh_ca_agent[0] && c->ssh_ca_pkcs11[0])
+        blame(root, "ssh_ca_pkcs11", e, "the key lies in an agent or in a token (expected one)");
+    if ((c->ssh_ca_agent[0] || c->ssh_ca_pkcs11[0]) && !c->ssh_ca_key[0])
+        blame(root, c->ssh_ca_agent[0] ? "ssh_ca_agent" : "ssh_ca_pkcs11", e,
+              "goes with ssh_ca_key (expected the public key there)");
+    if (!are_principals(c->ssh_user_principals))
+        blame(root, "ssh_user_principals", e,
+              "expected words of letters, digits, @._+:-, {login} and {scope}, no {scope} in the "
+              "first");
+    if (!are_principals(c->ssh_admin_principals))
+        blame(root, "ssh_admin_principals", e,
+              "expected words of letters, digits, @._+:-, {login} and {scope}, no {scope} in the "
+              "first");
+    if (!are_words(c->ssh_reserved_names))
+        blame(root, "ssh_reserved_names", e, "expected account names");
+    if (!are_words(c->ssh_cert_extensions) || c->ssh_cert_extensions[0] == '-')
+        blame(root, "ssh_cert_extensions", e, "expected names of extensions");
+}
+
 void
 cpn_config_check(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
 {
@@ -140,4 +196,5 @@ cpn_config_check(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors
     check_files(c, root, e);
     check_limits(c, root, e);
     check_provider(c, root, e);
+    check_ssh(c, root, e);
 }

@@ -5,6 +5,7 @@
 #include "control/accounts.h"
 #include "control/penalties.h"
 #include "control/reply.h"
+#include "control/sshcert.h"
 #include "identity/oauth.h"
 
 static void
@@ -44,6 +45,8 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
 {
     cpn_call *call = owner;
     cpn_control *c = call->c;
+    const char *name;
+    json_t *value;
 
     if (o->wrong_secret) {
         cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
@@ -55,6 +58,8 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
     cpn_call_note(call, "userEmail", o->name);
     cpn_call_note(call, "objectId", o->object_id);
     cpn_call_note(call, "reason", o->reason);
+    json_object_foreach((json_t *)o->notes, name, value)
+        cpn_call_note(call, name, json_string_value(value));
     cpn_reply_json(call, status, json_deep_copy(body));
 }
 
@@ -66,6 +71,7 @@ token_issue(cpn_call *call)
                         .by_name = by_name,
                         .by_id = by_id,
                         .credential = credential,
+                        .certify = c->ssh_ca ? cpn_sshcert_certify : NULL,
                         .owner = c };
     cpn_view name = cpn_form_get(&call->form, "username");
     char text[257];

@@ -18,6 +18,7 @@
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
+#include "control/sshcert.h"
 #include "control/tls.h"
 #include "control/trail.h"
 
@@ -279,7 +280,7 @@ begin(life *l, const cpn_role_args *args, cpn_err *err)
     if (!l->key_pem && (rc = tls_read(l, err)) != CPN_OK)
         return rc;
     tls_take(l);
-    if ((rc = enrolment(l, err)) != CPN_OK)
+    if ((rc = cpn_sshcert_open(l->c, err)) != CPN_OK || (rc = enrolment(l, err)) != CPN_OK)
         return rc;
     cpn_sessions_rows(l->c);
     if ((rc = config_send(l, err)) != CPN_OK)

@@ -12,6 +12,7 @@
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
+#include "control/sshcert.h"
 #include "control/trail.h"
 
 #define TICK_MS 1000
@@ -120,6 +121,7 @@ cpn_control_free(cpn_control *c)
     cpn_penalties_free(c->penalties);
     cpn_trail_free(c->trail);
     cpn_arm_ops_free(c->arm_ops);
+    cpn_sshcert_close(c);
     cpn_snapshot_unref(c->snapshot);
     free(c->cert_pem);
     explicit_bzero(c->key_pem, strlen(c->key_pem));

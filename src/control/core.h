@@ -67,6 +67,7 @@ typedef struct cpn_control {
     cpn_penalties *penalties;
     cpn_trail *trail;
     cpn_arm_ops *arm_ops;
+    struct cpn_ssh_ca *ssh_ca; /* NULL: no SSH certificates; sshcert.h */
     uint32_t calls;
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */

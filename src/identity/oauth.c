@@ -30,6 +30,9 @@ typedef struct call {
     char object_id[40];
     cpn_refresh_grant refresh;
     char token[CPN_REFRESH_TEXT];
+    cpn_ssh_ask ssh;
+    char ssh_refresh[CPN_REFRESH_TEXT]; /* to be used up once the certificate is there */
+    json_t *notes;
     json_t *answer;
     cpn_oauth_done *done;
     void *owner;
@@ -43,7 +46,9 @@ finish(call *c, int status, json_t *body, const cpn_oauth_outcome *outcome)
     c->done(c->owner, status, body, outcome);
     json_decref(body);
     json_decref(c->answer);
+    json_decref(c->notes);
     explicit_bzero(c->token, sizeof(c->token));
+    explicit_bzero(c->ssh_refresh, sizeof(c->ssh_refresh));
     free(c);
 }
 
@@ -69,7 +74,8 @@ refuse(call *c, const refusal *r)
                                   .grant = grant_names[c->grant],
                                   .name = c->name,
                                   .object_id = c->object_id,
-                                  .reason = r->reason };
+                                  .reason = r->reason,
+                                  .notes = c->notes };
 
     finish(c, r->status,
            json_pack("{s:s,s:s}", "error", r->error, "error_description", r->description),
@@ -161,6 +167,22 @@ read_form(call *c, const cpn_form *form)
     return false;
 }
 
+/* What the form says about an SSH certificate. */
+static bool
+read_ssh(call *c, const cpn_form *form)
+{
+    const char *error;
+    cpn_err err = { 0 };
+
+    if (cpn_ssh_ask_read(&c->ssh, form, cpn_view_str(c->scope), &error, &err) != CPN_OK)
+        refuse_request(c, error, err.msg);
+    else if (c->ssh.wanted && !c->o.certify)
+        refuse_request(c, "invalid_request", "this gateway issues no SSH certificates");
+    else
+        return true;
+    return false;
+}
+
 /* ---- issuing ---- */
 
 static void
@@ -170,7 +192,8 @@ answered(call *c)
                                   .grant = grant_names[c->grant],
                                   .name = c->name,
                                   .object_id = c->object_id,
-                                  .reason = "ok" };
+                                  .reason = "ok",
+                                  .notes = c->notes };
 
     if (c->token[0] && json_object_set_new(c->answer, "refresh_token", json_string(c->token)) < 0) {
         refuse(c, &failed);
@@ -205,6 +228,8 @@ keep_refresh(call *c)
         refuse_rc(c, rc);
 }
 
+static void certify(call *c, const cpn_principal *who);
+
 /* The secret was right. Policy is asked again, since the loop has turned since. */
 static void
 issue(call *c)
@@ -212,14 +237,20 @@ issue(call *c)
     const cpn_principal *who = c->o.by_id(c->o.owner, cpn_view_str(c->object_id));
     bool user = who && who->kind == CPN_PRINCIPAL_USER;
     int64_t now = cpn_wall_s();
-    cpn_rc rc;
+    cpn_rc rc = CPN_OK;
 
     if (!who || !who->enabled) {
         refuse_secret(c, "disabled");
         return;
     }
-    c->answer = json_object();
-    rc = cpn_identity_issue(c->o.identity, who, now, c->answer, NULL);
+    if (c->ssh.wanted && !c->answer) {
+        certify(c, who);
+        return;
+    }
+    if (!c->answer) {
+        c->answer = json_object();
+        rc = cpn_identity_issue(c->o.identity, who, now, c->answer, NULL);
+    }
     if (rc == CPN_OK && c->scope[0] &&
         json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
         rc = CPN_E_NOMEM;
@@ -231,6 +262,69 @@ issue(call *c)
         keep_refresh(c);
     else
         answered(c);
+}
+
+/* ---- SSH certificates ---- */
+
+static void refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant);
+
+static void
+redeem(call *c, cpn_view token, bool look)
+{
+    cpn_identity *i = c->o.identity;
+    cpn_refresh_ask ask = { .store = i->store,
+                            .now_ms = cpn_wall_ms(),
+                            .ttl_ms = i->refresh_token_ttl_s * 1000,
+                            .done = refresh_redeemed,
+                            .owner = c,
+                            .look = look };
+    cpn_rc rc = cpn_refresh_redeem(&ask, token);
+
+    if (rc != CPN_OK)
+        refuse_rc(c, rc);
+}
+
+/* A role is missing: not invalid_grant, upon which clients forget their refresh token. */
+static void
+refuse_certificate(call *c, const cpn_oauth_cert *cert)
+{
+    refusal r = { 400, "unauthorized_client", cert->sentence, "role_missing", false };
+
+    if (cert->rc == CPN_DENIED)
+        refuse(c, &r);
+    else
+        refuse(c, cert->rc == CPN_LIMIT || cert->rc == CPN_UNAVAILABLE ? &busy : &failed);
+}
+
+static void
+certified(void *owner, const cpn_oauth_cert *cert)
+{
+    call *c = owner;
+    char token[CPN_REFRESH_TEXT];
+
+    c->notes = json_incref(cert->notes);
+    if (cert->rc != CPN_OK) {
+        refuse_certificate(c, cert);
+        return;
+    }
+    c->answer = json_pack("{s:s,s:s,s:I}", "token_type", "ssh-cert", "access_token", cert->body,
+                          "expires_in", (json_int_t)cert->expires_in);
+    if (!c->answer) {
+        refuse(c, &failed);
+    } else if (c->ssh_refresh[0]) {
+        memcpy(token, c->ssh_refresh, sizeof(token));
+        explicit_bzero(c->ssh_refresh, sizeof(c->ssh_refresh));
+        redeem(c, cpn_view_str(token), false); /* c may be gone */
+        explicit_bzero(token, sizeof(token));
+    } else {
+        issue(c);
+    }
+}
+
+static void
+certify(call *c, const cpn_principal *who)
+{
+    c->o.certify(c->o.owner, who, &c->ssh, certified, c);
 }
 
 /* ---- the grants ---- */
@@ -306,21 +400,14 @@ refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
 static void
 grant_refresh(call *c, const cpn_form *form)
 {
-    cpn_identity *i = c->o.identity;
-    cpn_refresh_ask ask = { .store = i->store,
-                            .now_ms = cpn_wall_ms(),
-                            .ttl_ms = i->refresh_token_ttl_s * 1000,
-                            .done = refresh_redeemed,
-                            .owner = c };
     cpn_view token = cpn_form_get(form, "refresh_token");
-    cpn_rc rc;
 
-    if (token.n == 0) {
+    if (token.n == 0)
         refuse_request(c, "invalid_request", "refresh_token is missing");
-        return;
-    }
-    if ((rc = cpn_refresh_redeem(&ask, token)) != CPN_OK)
-        refuse_rc(c, rc);
+    else if (c->ssh.wanted && !cpn_view_copy(token, c->ssh_refresh, sizeof(c->ssh_refresh)))
+        refuse_secret(c, "unknown");
+    else
+        redeem(c, token, c->ssh.wanted);
 }
 
 void
@@ -331,7 +418,7 @@ cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, 
     c->o = *o;
     c->done = done;
     c->owner = owner;
-    if (!read_form(c, form))
+    if (!read_form(c, form) || !read_ssh(c, form))
         return;
     if (c->grant == GRANT_REFRESH)
         grant_refresh(c, form);

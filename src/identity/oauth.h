@@ -2,7 +2,9 @@
  * status and a JSON object out.
  *
  * Grants: password, client_credentials, refresh_token. Any scope is granted, since a token says
- * only who somebody is; offline_access adds a refresh token, openid an id_token. Unknown users,
+ * only who somebody is; offline_access adds a refresh token, openid an id_token. With token_type
+ * ssh-cert the access token is an SSH certificate instead; a refresh token that asks for one is
+ * used up only when there is one, since a missing role must not sign anybody out. Unknown users,
  * disabled ones and wrong passwords cost the same and read the same. Who may try how often is the
  * caller's to decide: each outcome says whether a secret was wrong. */
 #ifndef CPN_IDENTITY_OAUTH_H
@@ -10,8 +12,22 @@
 
 #include "codec/form.h"
 #include "identity/identity.h"
+#include "identity/sshask.h"
 
 struct cpn_principal;
+
+/* What became of the wish for an SSH certificate. Borrowed for the call. */
+typedef struct cpn_oauth_cert {
+    /* CPN_OK; CPN_DENIED: sentence says what is missing; CPN_LIMIT, CPN_UNAVAILABLE: not now; else
+     * it failed. */
+    cpn_rc rc;
+    const char *sentence;
+    const char *body; /* base64 */
+    int64_t expires_in;
+    json_t *notes; /* strings for the audit record, or NULL */
+} cpn_oauth_cert;
+
+typedef void cpn_oauth_certified(void *call, const cpn_oauth_cert *cert);
 
 /* What the endpoint asks of policy. Pointers need to live only until the loop turns. */
 typedef struct cpn_oauth {
@@ -21,6 +37,9 @@ typedef struct cpn_oauth {
     const struct cpn_principal *(*by_id)(void *owner, cpn_view object_id);
     /* Its argon2id text; NULL: it has none. */
     const char *(*credential)(void *owner, const struct cpn_principal *who);
+    /* Decide and sign; certified once, maybe before this returns. NULL: there are none. */
+    void (*certify)(void *owner, const struct cpn_principal *who, const cpn_ssh_ask *ask,
+                    cpn_oauth_certified *certified, void *call);
     void *owner; /* outlives every open call */
 } cpn_oauth;
 
@@ -32,6 +51,7 @@ typedef struct cpn_oauth_outcome {
     const char *name;  /* as sent (user name or client id): untrusted, printable, <= 256 bytes */
     const char *object_id; /* "" unless known */
     const char *reason;    /* the log's word: "wrong_secret", "unknown", "disabled", "busy", … */
+    const json_t *notes;   /* what a certificate says, for the audit record; or NULL */
 } cpn_oauth_outcome;
 
 /* status 200, 400, 401 or 503; body borrowed: tokens, or {"error","error_description"}. The answer

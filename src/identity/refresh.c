@@ -83,7 +83,7 @@ family_key(const redemption *r, uint8_t out[32])
     cpn_sha256(cpn_view_str(r->grant.family), out);
 }
 
-/* The token was taken; is its family alive? */
+/* The token was there; is its family alive? */
 static void
 revoked_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
@@ -168,7 +168,9 @@ cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token)
     r = cpn_xcalloc(1, sizeof(*r));
     r->ask = *ask;
     cpn_sha256(token, r->grant.used);
-    if ((rc = cpn_store_secret_take(ask->store, KIND_LIVE, r->grant.used, live_taken, r)) != CPN_OK)
+    rc = ask->look ? cpn_store_secret_get(ask->store, KIND_LIVE, r->grant.used, live_taken, r)
+                   : cpn_store_secret_take(ask->store, KIND_LIVE, r->grant.used, live_taken, r);
+    if (rc != CPN_OK)
         free(r);
     return rc;
 }

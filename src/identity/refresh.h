@@ -40,6 +40,7 @@ typedef struct cpn_refresh_ask {
     int64_t now_ms, ttl_ms;
     cpn_refresh_done *done;
     void *owner;
+    bool look; /* only look: the token stays good */
 } cpn_refresh_ask;
 
 cpn_rc cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token) CPN_MUST_CHECK;

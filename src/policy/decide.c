@@ -151,6 +151,28 @@ judge_interface(cpn_judge *j, const cpn_bastion *b, const cpn_nic *nic)
         fail_plain(j, CPN_WHY_NOT_PEERED);
 }
 
+/* The right to sign in by certificate; like the right to read, judged on the id as typed. */
+static void
+judge_login(cpn_judge *j)
+{
+    static const char action[] = "Microsoft.Compute/virtualMachines/login/action";
+    cpn_view id = j->facts->target_id;
+
+    switch (cpn_may_ask(j->s, j->who, CPN_PLANE_DATA, action, id, j->facts->now_s)) {
+    case CPN_MAY_YES:
+        break;
+    case CPN_MAY_DENIED:
+        fail_line(j, CPN_WHY_ROLE_DENIED, "", id);
+        break;
+    case CPN_MAY_WINDOW:
+        fail_line(j, CPN_WHY_TIME_WINDOW, "Virtual Machine User Login", id);
+        break;
+    case CPN_MAY_NO:
+        fail_line(j, CPN_WHY_ROLE_MISSING, "Virtual Machine User Login", id);
+        break;
+    }
+}
+
 static void
 judge_machine(cpn_judge *j, const cpn_bastion *b)
 {
@@ -163,6 +185,8 @@ judge_machine(cpn_judge *j, const cpn_bastion *b)
         return;
     }
     readable = reads(j, CPN_K_MACHINE, id, id);
+    if (j->facts->ssh_certificate)
+        judge_login(j);
     if (!m && readable)
         fail_plain(j, CPN_WHY_TARGET_UNKNOWN);
     if (!m || !(readable || j->facts->tell_all))

@@ -24,6 +24,9 @@ typedef struct cpn_facts {
     /* The answer goes to somebody who may see everything (an administrator's can-i for a user, the
      * gateway's log): tell also the lines of resources that `who` may not see. */
     bool tell_all;
+    /* The request is for an SSH certificate: one of the Virtual Machine login roles on the machine
+     * is needed besides. */
+    bool ssh_certificate;
 } cpn_facts;
 
 #define CPN_MISSING_MAX 12

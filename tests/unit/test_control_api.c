@@ -44,6 +44,7 @@ static const struct {
     { "GET", "/adfs/.well-known/openid-configuration", NULL, NULL, ANYONE },
     { "GET", "/adfs/x/.well-known/openid-configuration", NULL, NULL, ANYONE },
     { "GET", "/adfs/discovery/keys", NULL, NULL, ANYONE },
+    { "GET", "/v1/ssh-ca", NULL, NULL, ANYONE },
     { "POST", "/adfs/oauth2/token", NULL, "grant_type=none", ANYONE },
     { "GET", "/v1/whoami", NULL, NULL, SIGNED_IN },
     { "GET", "/v1/documents", "kind=bastionHost", NULL, SIGNED_IN },

@@ -179,7 +179,9 @@ on_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
 static cpn_rc
 redeem(const char *token, int64_t now_ms, redeemed *r)
 {
-    cpn_refresh_ask ask = { store, now_ms, 86400000, on_redeemed, r };
+    cpn_refresh_ask ask = {
+        .store = store, .now_ms = now_ms, .ttl_ms = 86400000, .done = on_redeemed, .owner = r
+    };
     cpn_rc rc;
 
     memset(r, 0, sizeof(*r));
@@ -262,6 +264,20 @@ credential(void *owner, const cpn_principal *who)
     return who == &ada ? ada_phc : ci_phc;
 }
 
+/* What the next certificate comes to. */
+static cpn_oauth_cert cert_answer;
+static cpn_ssh_ask cert_asked;
+
+static void
+certify(void *owner, const cpn_principal *who, const cpn_ssh_ask *ask,
+        cpn_oauth_certified *certified, void *call)
+{
+    (void)owner;
+    assert_non_null(who);
+    cert_asked = *ask;
+    certified(call, &cert_answer);
+}
+
 typedef struct said {
     unsigned calls;
     int status;
@@ -296,7 +312,11 @@ member(const said *s, const char *name)
 static void
 ask(const char *form_text, said *s)
 {
-    cpn_oauth o = { identity, by_name, by_id, credential, NULL };
+    cpn_oauth o = { .identity = identity,
+                    .by_name = by_name,
+                    .by_id = by_id,
+                    .credential = credential,
+                    .certify = certify };
     char *text = strdup(form_text);
     cpn_form form;
 
@@ -308,6 +328,49 @@ ask(const char *form_text, said *s)
     free(text);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(s->calls, 1);
+}
+
+#define ADA_FORM "grant_type=password&client_id=" AZ "&username=ada%40example.test&password="
+#define CI_FORM "grant_type=client_credentials&client_id=" CI_APP "&client_secret="
+#define CNF                                                                                        \
+    "%7b%22kty%22:%22OKP%22,%22crv%22:%22Ed25519%22,%22x%22:"                                      \
+    "%2211qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo%22%7d"
+#define CERT                                                                                       \
+    "&token_type=ssh-cert&key_id=k&scope=https%3a%2f%2fpas.windows.net%2fCheckMyAccess%2fLinux"    \
+    "%2f.default+offline_access+openid+profile&req_cnf=" CNF
+
+static void
+a_missing_role_signs_nobody_out(void **state)
+{
+    char form[4096], refresh[CPN_REFRESH_TEXT];
+    said s = { 0 };
+
+    (void)state;
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    assert_int_equal(s.status, 200);
+    snprintf(refresh, sizeof(refresh), "%s", member(&s, "refresh_token"));
+    snprintf(form, sizeof(form), "grant_type=refresh_token&client_id=" AZ "&refresh_token=%s%s",
+             refresh, CERT);
+    cert_answer = (cpn_oauth_cert){ .rc = CPN_DENIED, .sentence = "no role on /x" };
+    ask(form, &s);
+    assert_int_equal(s.status, 400);
+    assert_false(s.wrong_secret);
+    assert_string_equal(member(&s, "error"), "unauthorized_client");
+    assert_string_equal(member(&s, "error_description"), "no role on /x");
+    cert_answer = (cpn_oauth_cert){ .rc = CPN_OK, .body = "AAAA", .expires_in = 600 };
+    ask(form, &s); /* the same refresh token */
+    assert_int_equal(s.status, 200);
+    assert_string_equal(member(&s, "token_type"), "ssh-cert");
+    assert_string_equal(member(&s, "access_token"), "AAAA");
+    assert_string_not_equal(member(&s, "refresh_token"), refresh);
+    assert_string_not_equal(member(&s, "refresh_token"), "");
+    assert_string_not_equal(member(&s, "id_token"), "");
+    assert_string_not_equal(member(&s, "client_info"), "");
+    assert_int_equal(cert_asked.key.kind, CPN_SSHKEY_ED25519);
+    ask(form, &s); /* used up now */
+    assert_int_equal(s.status, 400);
+    assert_string_equal(member(&s, "error"), "invalid_grant");
+    json_decref(s.body);
 }
 
 static void
@@ -344,9 +407,6 @@ bad_requests_are_refused(void **state)
     }
     json_decref(s.body);
 }
-
-#define ADA_FORM "grant_type=password&client_id=" AZ "&username=ada%40example.test&password="
-#define CI_FORM "grant_type=client_credentials&client_id=" CI_APP "&client_secret="
 
 static void
 bad_secrets_are_refused_alike(void **state)
@@ -514,6 +574,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_requests_are_refused),
+        cmocka_unit_test(a_missing_role_signs_nobody_out),
         cmocka_unit_test(bad_secrets_are_refused_alike),
         cmocka_unit_test(wrong_passwords_are_refused),
         cmocka_unit_test(a_copied_refresh_token_ends_its_family),

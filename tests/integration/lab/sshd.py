@@ -27,8 +27,9 @@ class Sshd:
     def user(self):
         return "guest" if ROOT and self.apart else pwd.getpwuid(os.getuid()).pw_name
 
-    def __init__(self, ns, folder, addr, port=22, apart=True, **options):
-        self.apart = apart
+    def __init__(self, ns, folder, addr, port=22, apart=True, before="true", **options):
+        """before: a shell command run where sshd will be, once it has a /run of its own."""
+        self.apart, self.before = apart, before
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.addr, self.port = addr, port
@@ -59,7 +60,7 @@ class Sshd:
         if not ROOT:
             return ["unshare", "-U", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", "sh", "-c", run]
         binds = " && ".join(f"mount --bind {self.dir}/{f} /etc/{f}" for f in ("passwd", "shadow", "group"))
-        return ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run && mkdir /run/sshd && {binds} && {run}"]
+        return ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run && mkdir /run/sshd && {binds} && {self.before} && {run}"]
 
     def _accounts(self):
         base = {f: pathlib.Path("/etc", f).read_text() for f in ("passwd", "shadow", "group")}
