@@ -193,6 +193,7 @@ service_add(cpn_call *call)
     cpn_uuid_new(&id);
     cpn_uuid_text(&id, a->app_id);
     cpn_random(raw, sizeof(raw));
+    raw[0] &= 0x7f; /* its text begins with a letter: "-p -x" is no password to az */
     if (!cpn_b64url_encode((cpn_view){ raw, sizeof(raw) }, a->secret, sizeof(a->secret)) ||
         cpn_secret_set(&secret, cpn_view_str(a->secret)) != CPN_OK)
         abort();
