@@ -1,130 +1,125 @@
-"""Peers and us, interleaved in one run: medians, spread and paired ratios to the HAProxy chain."""
+"""Peers and us, interleaved in one run: medians, spread, paired ratios to the HAProxy chain, goals, pictures."""
 import argparse
 import json
 import os
 import pathlib
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from chains import (CLIENT_CPU, GATEWAY_CPU, ROOT, pin, Caponier, Gateway, Haproxy2, Loopback, SshL, SshLGcm, Stunnel2, cpu_seconds, memory_kib, net)  # noqa: E402
+import measures  # noqa: E402
+import svg  # noqa: E402
+from chains import BUILD, GATEWAY_CPU, Caponier, CaponierCarriers, CaponierFronts, net, pin  # noqa: E402
+from rivals import (Haproxy2, Haproxy2Default, Haproxy2NoResume, Nginx2, PyWebsockify, SshL, SshLGcm, Stunnel2, StunnelHitch,  # noqa: E402
+                   Wstunnel)
+from report import Goals, Row, spread  # noqa: E402
 
-LOAD = ROOT / "build-release/benchmarks/load"
-
-
-def load(*args, timeout=120):
-    p = subprocess.Popen([str(LOAD), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    pin([p.pid], CLIENT_CPU)
-    out, complaint = p.communicate(timeout=timeout)
-    if p.returncode:
-        raise RuntimeError(f"load {args}: {complaint.strip()}")
-    return [float(x) for x in out.split()]
-
-
-def bulk(direction, n, seconds):
-    def measure(chain):
-        pids = chain.gateway_pids()
-        before, client_before = cpu_seconds(pids), cpu_seconds(chain.client_pids())
-        took, _ = load(direction, n, chain.port, seconds)
-        # the warm-up's bytes are not counted but its CPU is: scale by the time the load ran
-        share = seconds / (seconds + 0.3)
-        gib = took / 2**30
-        return {"MiB/s": took / 2**20 / seconds, "gateway s/GiB": (cpu_seconds(chain.gateway_pids()) - before) * share / gib,
-                "client s/GiB": (cpu_seconds(chain.client_pids()) - client_before) * share / gib}
-    return measure
+US = (Caponier, CaponierCarriers, CaponierFronts)
+PEERS = (Haproxy2, Haproxy2Default, Haproxy2NoResume, Stunnel2, Nginx2, StunnelHitch, SshL, SshLGcm, PyWebsockify, Wstunnel)
+QUICK = (Haproxy2, Haproxy2NoResume, Stunnel2, SshL, SshLGcm) + US
+ONE = {c.name for c in PEERS + (Caponier,)}  # chains for rows of one stream
+TLS = ONE - {Haproxy2Default.name, Haproxy2NoResume.name}
 
 
-def rtt(seconds):
-    def measure(chain):
-        _, p50, p99 = load("rtt", chain.port, seconds)
-        return {"p50 us": p50, "p99 us": p99}
-    return measure
+def rows(seconds):
+    """(title, measure, chains that take part)."""
+    many = (TLS - {PyWebsockify.name, Wstunnel.name}) | {CaponierCarriers.name}
+    two = {CaponierFronts.name}
+    return [("one stream down", measures.bulk("down", 1, seconds), TLS | {Haproxy2Default.name}),
+            ("one stream up", measures.bulk("up", 1, seconds), TLS | {Haproxy2Default.name}),
+            ("8 streams down", measures.bulk("down", 8, seconds), many), ("8 streams up", measures.bulk("up", 8, seconds), many),
+            ("64 streams down", measures.bulk("down", 64, seconds), many | two), ("64 streams up", measures.bulk("up", 64, seconds), many | two),
+            ("round trip of 64 bytes", measures.rtt(seconds), TLS),
+            ("round trip beside one stream down", measures.rtt_beside("down", seconds), {Haproxy2.name, Stunnel2.name, SshLGcm.name, Caponier.name} | two),
+            ("round trip beside one stream up", measures.rtt_beside("up", seconds), {Haproxy2.name, Stunnel2.name, SshLGcm.name, Caponier.name} | two),
+            ("set-ups, one at a time", measures.setups(1, seconds), (TLS - {PyWebsockify.name}) | {Haproxy2NoResume.name}),
+            ("set-ups, 16 at once", measures.setups(16, seconds), (TLS - {PyWebsockify.name}) | {Haproxy2NoResume.name})]
 
 
-def setups(at_once, seconds):
-    def measure(chain):
-        before = cpu_seconds(chain.gateway_pids())
-        count, took, p50 = load("setup", chain.port, at_once, seconds)
-        return {"per s": count / took, "p50 us": p50, "gateway us": (cpu_seconds(chain.gateway_pids()) - before) / count * 1e6}
-    return measure
-
-
-def table(title, results, baseline, lower_is_better=()):
-    """results: {chain: [dict a repetition]}. Median (min..max) and the median paired ratio."""
-    rows = {}
-    print(f"\n{title}")
-    for field in next(iter(results.values()))[0]:
-        print(f"  {field}")
-        for chain, reps in results.items():
-            values = [r[field] for r in reps]
-            base = [r[field] for r in results[baseline]]
-            ratio = statistics.median(v / b for v, b in zip(values, base) if b)
-            rows.setdefault(chain, {})[field] = {"median": statistics.median(values), "min": min(values), "max": max(values), "ratio": ratio}
-            print(f"    {chain:18} {statistics.median(values):10.2f} ({min(values):.2f}..{max(values):.2f})   {ratio:.2f} x {baseline}")
-    return rows
-
-
-def interleaved(title, chains, measure, repetitions, baseline="haproxy2"):
+def interleaved(title, chains, measure, repetitions):
     results = {c.name: [] for c in chains}
     for _ in range(repetitions):
         for c in chains:
             results[c.name].append(measure(c))
-    return table(title, results, baseline)
+    row = Row(title, results, Haproxy2.name)
+    row.show()
+    return row
 
 
-def idle_memory(chain, counts):
-    """PSS a session of the gateway's processes and Private_Dirty of the clients', minus the same at none."""
-    out = {}
-    for n in counts:
-        if n > chain.streams_max:
-            out[n] = None
-            continue
-        places = chain.idle_ports(n)
-        clients = [pid for _, _, pid in places]
-        base, client_base = memory_kib(chain.gateway_pids(), "Pss"), memory_kib(clients, "Private_Dirty")
-        loads = []
-        try:
-            for port, share, _ in places:
-                loads.append(subprocess.Popen([str(LOAD), "idle", str(share), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                              text=True))
-                if loads[-1].stdout.readline() != "ready\n":
-                    break
-            else:
-                out[n] = {"gateway KiB": (memory_kib(chain.gateway_pids(), "Pss") - base) / n,
-                          "client KiB": (memory_kib(clients, "Private_Dirty") - client_base) / n}
-            out.setdefault(n, None)
-        finally:
-            for p in loads:
-                p.stdin.close()
-                p.wait()
-            chain.idle_done()
-    return out
+def judge(done, report, goals):
+    """Every goal whose figures this run has."""
+    ours, many, two, ha = Caponier.name, CaponierCarriers.name, CaponierFronts.name, Haproxy2.name
+    for way in ("down", "up"):
+        r = done.get(f"one stream {way}")
+        if r:
+            goals.least(f"one stream {way} / haproxy2", r.ratio(ours, "MiB/s"), 1.3)
+            goals.most(f"gateway CPU a GiB, one stream {way} / haproxy2", r.ratio(ours, "gateway s/GiB"), 0.80)
+            for peer, wanted in ((Haproxy2Default.name, 1.2), (Stunnel2.name, 1.5), (SshL.name, 1.5), (SshLGcm.name, 1.05)):
+                if r.has(peer):
+                    goals.least(f"one stream {way} / {peer}", r.ratio(ours, "MiB/s", peer), wanted)
+            if "limit" in report:
+                value = spread(r.values(ours, "gateway s/GiB"))["median"] / report["limit"][way]
+                goals.most(f"gateway CPU a GiB, {way} / (plain relay + AEAD)", value, 1.2)
+        r = done.get(f"64 streams {way}")
+        if r and r.has(many):
+            goals.least(f"64 streams {way} on 64 carriers / haproxy2", r.ratio(many, "MiB/s"), 1.9 if way == "down" else 1.15)
+            goals.most(f"gateway CPU a GiB, 64 streams {way} on 64 carriers / haproxy2", r.ratio(many, "gateway s/GiB"), 0.50)
+        if r and r.has(two):
+            goals.most(f"CPU a GiB of two fronts / of one, 64 streams {way}", r.ratio(two, "gateway s/GiB", ours), 1.1)
+        r = done.get(f"round trip beside one stream {way}")
+        if r:
+            goals.most(f"round trip beside one stream {way}, same front / haproxy2", r.ratio(ours, "p50 us"), 0.8)
+            if r.has(two):
+                goals.most(f"round trip beside one stream {way}, another front / haproxy2", r.ratio(two, "p50 us"), 0.3)
+        if "system calls a MiB" in report:
+            goals.most(f"system calls a relayed MiB, {way}", report["system calls a MiB"][way], 16)
+    if "round trip of 64 bytes" in done:
+        goals.most("round trip p50, idle / haproxy2", done["round trip of 64 bytes"].ratio(ours, "p50 us"), 1.0)
+    r = done.get("set-ups, 16 at once")
+    if r and r.has(Haproxy2NoResume.name):
+        goals.least("set-ups a second, 16 at once / haproxy2 without resumption", r.ratio(ours, "per s", Haproxy2NoResume.name), 1.2)
+    r = done.get("set-ups, one at a time")
+    if r and r.has(SshL.name):
+        goals.most("a further stream on a warm carrier, p50 / ssh -L", r.ratio(ours, "p50 us", SshL.name), 1.0)
+    idle = report.get("idle", {})
+    for n, cells in idle.get(ours, {}).items():
+        if cells:
+            goals.most(f"KiB of an idle session at {n}", cells["gateway KiB"], 16)
+            goals.most(f"idle CPU %, {n} sessions", cells["idle CPU %"], 1)
+            theirs = idle.get(ha, {}).get(n)
+            if theirs and theirs["client KiB"] > 1:
+                goals.most(f"client KiB a session at {n} / haproxy2's client", cells["client KiB"] / theirs["client KiB"], 0.6)
+    held = {n: c for n, c in idle.get(ours, {}).items() if c}
+    if len(held) > 1:
+        least, most = held[min(held)], held[max(held)]
+        for what in ("gateway KiB", "set-up us"):
+            goals.most(f"{what}, {max(held)} sessions / {min(held)}", most[what] / least[what], 1.1)
+    if "start" in report:
+        goals.most("client start to listening, ms", report["start"]["client"]["median"], 10)
 
 
-def client_start(chain, n=7):
-    """From exec to the ready line of our client (sign-in stored, decision asked of the gateway)."""
-    times = []
-    for _ in range(n):
-        started = time.monotonic()
-        with chain.admin.tunnel("target", "--name", "door0", "--resource-port", chain.target):
-            times.append((time.monotonic() - started) * 1000)
-    return {"median ms": statistics.median(times), "min": min(times), "max": max(times)}
+def pictures(done, report, folder):
+    names = [c.name for c in US + PEERS]
 
+    def groups(titles, field):
+        return [(label, {chain: cells[field] for chain, cells in done[t].table().items()}) for label, t in titles if t in done]
 
-def gateway_start(folder, n=3):
-    times = []
-    for i in range(n):
-        g = Gateway(Loopback, pathlib.Path(folder) / f"start{i}", fence_allow_loopback=True, fronts=1)
-        started = time.monotonic()
-        g.start()
-        times.append((time.monotonic() - started) * 1000)
-        g.close()
-    return {"median ms": statistics.median(times), "min": min(times), "max": max(times)}
+    svg.bars(folder / "throughput.svg", "Throughput against streams", "MiB/s",
+             groups([(f"{n} {w}", t) for n, w, t in ((1, "down", "one stream down"), (8, "down", "8 streams down"), (64, "down", "64 streams down"),
+                                                     (1, "up", "one stream up"), (8, "up", "8 streams up"), (64, "up", "64 streams up"))],
+                    "MiB/s"), names)
+    svg.bars(folder / "latency.svg", "Round trip of 64 bytes, p50", "microseconds",
+             groups([("alone", "round trip of 64 bytes"), ("beside down", "round trip beside one stream down"),
+                     ("beside up", "round trip beside one stream up")], "p50 us"), names)
+    idle = report.get("idle", {})
+    counts = sorted({n for cells in idle.values() for n in cells})
+    svg.bars(folder / "memory.svg", "Gateway memory of an idle session", "KiB",
+             [(f"{n} sessions", {c: {k: cells[n]["gateway KiB"] for k in ("median", "min", "max")} for c, cells in idle.items() if cells.get(n)})
+              for n in counts], names)
 
 
 def machine():
@@ -132,48 +127,71 @@ def machine():
     return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
 
 
-def main():
+def arguments():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--quick", action="store_true", help="fewer repetitions, no 9,000 sessions; under three minutes")
-    args.add_argument("--json", default=str(ROOT / "build-release/bench.json"))
+    args.add_argument("--quick", action="store_true", help="fewer peers and repetitions, no 9,000 sessions; under three minutes")
+    args.add_argument("--out", default=str(BUILD / "bench"), help="folder for bench.json and the pictures")
     args.add_argument("--rows", default="", help="only rows whose title holds this text")
-    args.add_argument("--only", help="comma-separated chains besides haproxy2 and caponier")
-    args = args.parse_args()
-    os.environ["CPN_BUILD"] = str(ROOT / "build-release")
+    args.add_argument("--only", help="comma-separated peers besides haproxy2")
+    args.add_argument("--repetitions", type=int)
+    return args.parse_args()
+
+
+def wanted(args):
+    for cls in (QUICK if args.quick else PEERS + US):
+        if cls in US or cls is Haproxy2 or not args.only or cls.name in args.only.split(","):
+            yield cls
+
+
+def tail(args, chains, report, folder, target):
+    """What is not a row: idle sessions, starts, limits, counts."""
+    report["idle"] = {}
+    print("\nidle sessions: KiB a session; CPU of a set-up; CPU while idle")
+    for c in chains:
+        if c.name not in TLS:
+            continue
+        report["idle"][c.name] = measures.idle(c, [1000] if args.quick else [100, 1000, 9000], 2 if args.quick else 25)
+        for n, r in report["idle"][c.name].items():
+            print(f"    {c.name:20} {n:5}: " + ("; ".join(f"{k} {v:.1f}" for k, v in r.items()) if r else "not reached"), flush=True)
+    ours = next(c for c in chains if c.name == Caponier.name)
+    report["start"] = {"client": spread(measures.client_start(ours)), "gateway": spread(measures.gateway_start(folder))}
+    report["limit"] = measures.limit_cpu(target, 1.0)
+    report["handshake us"] = measures.handshake_us()
+    report["system calls a MiB"] = {way: min(measures.system_calls(way) for _ in range(3)) for way in ("down", "up")}
+    for what in ("start", "limit", "handshake us", "system calls a MiB"):
+        print(f"{what}: {report[what]}")
+
+
+def main():
+    args = arguments()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="caponier-bench-"))
     folder.chmod(0o755)
-    reps, seconds = (3, 0.6) if args.quick else (7, 1.0)
+    reps, seconds = (3, 0.5) if args.quick else (7, 1.0)
     port = net.free_port()
-    target = subprocess.Popen([str(LOAD), "target", str(port)], stdout=subprocess.PIPE)
+    target = subprocess.Popen([str(measures.LOAD), "target", str(port)], stdout=subprocess.PIPE)
     assert target.stdout.readline() == b"ready\n"
     pin([target.pid], GATEWAY_CPU)
-    chains, report = [], {"machine": machine(), "repetitions": reps}
+    chains, done, report = [], {}, {"machine": machine(), "repetitions": args.repetitions or reps, "seconds": seconds, "rows": {}}
     try:
-        for cls in (Haproxy2, Stunnel2, SshL, SshLGcm, Caponier):
-            if not args.only or cls in (Haproxy2, Caponier) or cls.name in args.only.split(","):
-                chains.append(cls(folder / cls.name, port))
-        print(f"machine: {report['machine']}; {reps} repetitions of {seconds} s, interleaved; ratio = median of paired ratios to haproxy2")
-        for title, measure in (("one stream down", bulk("down", 1, seconds)), ("one stream up", bulk("up", 1, seconds)),
-                               ("64 streams down", bulk("down", 64, seconds)), ("64 streams up", bulk("up", 64, seconds)),
-                               ("round trip of 64 bytes", rtt(seconds)), ("set-ups, 16 at once", setups(16, seconds)),
-                               ("set-ups, one at a time", setups(1, seconds))):
-            if args.rows in title:
-                report[title] = interleaved(title, chains, measure, reps)
-        if args.rows:
-            return
-        counts = [1000] if args.quick else [1000, 9000]
-        print("\nidle sessions: KiB a session (PSS of all gateway processes; Private_Dirty of the client)")
-        report["idle"] = {}
-        for c in chains:
-            report["idle"][c.name] = idle_memory(c, counts)
-            for n, r in report["idle"][c.name].items():
-                print(f"    {c.name:18} {n:5}: " + (f"gateway {r['gateway KiB']:.1f}, client {r['client KiB']:.1f}" if r else "not reached"))
-        ours = next(c for c in chains if c.name == "caponier")
-        report["start"] = {"client": client_start(ours), "gateway": gateway_start(folder)}
-        for what, r in report["start"].items():
-            print(f"{what} start to listening: {r['median ms']:.1f} ms ({r['min']:.1f}..{r['max']:.1f})")
-        pathlib.Path(args.json).write_text(json.dumps(report, indent=1))
-        print(f"\nwritten: {args.json}")
+        for cls in wanted(args):
+            chains.append(cls(folder / cls.name.replace(" ", "-").replace(">", "-"), port))
+        print(f"machine: {report['machine']}; {report['repetitions']} repetitions of {seconds} s, interleaved; client and load on one core, "
+              "gateway and target on the other; ratio = median of the paired ratios to haproxy2")
+        for title, measure, names in rows(seconds):
+            if args.rows in title and not (args.quick and title.startswith("8 ")):
+                done[title] = interleaved(title, [c for c in chains if c.name in names], measure, report["repetitions"])
+                report["rows"][title] = done[title].table()
+        if not args.rows:
+            tail(args, chains, report, folder, port)
+        goals = Goals()
+        judge(done, report, goals)
+        goals.show()
+        report["goals"] = goals.lines
+        out = pathlib.Path(args.out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
+        pictures(done, report, out)
+        print(f"\nwritten: {out}")
     finally:
         for c in reversed(chains):
             c.close()

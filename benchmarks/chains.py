@@ -1,12 +1,16 @@
-"""The chains that are compared: each carries a TCP connection from a local port to the same target."""
+"""What a chain is (it carries a TCP connection from a local port to the target), and Caponier as one. Others: rivals.py."""
+import itertools
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
+BUILD = ROOT / "build-release"
 sys.path.insert(0, str(ROOT / "tests/integration"))
 sys.dont_write_bytecode = True
+os.environ["CPN_BUILD"] = str(BUILD)  # before the lab reads it
 
 from lab import net  # noqa: E402
 from lab.gateway import Gateway, Tunnel, eventually  # noqa: E402
@@ -59,6 +63,13 @@ def pin(pids, cpu):
             os.sched_setaffinity(int(task.name), {cpu})
 
 
+def wait_listening(port, what):
+    def there():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    eventually(there, 15, f"{what} listens")
+
+
 class Chain:
     """name, port (where a load connects), and the processes of both ends."""
 
@@ -80,8 +91,14 @@ class Chain:
         return p
 
     def wait_listening(self, port):
-        import socket
-        eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 15, f"{self.name} listens")
+        wait_listening(port, self.name)
+
+    def ports(self, n):
+        """Where n streams go, in turn."""
+        return [self.port]
+
+    def probe_and_bulk_ports(self):
+        return self.port, self.port
 
     def pin(self):
         """The load and the tunnel's client on one CPU, gateway and target on the other."""
@@ -120,65 +137,6 @@ def certificate(folder):
     return pem
 
 
-class Haproxy2(Chain):
-    name = "haproxy2"
-
-    def start(self):
-        pem, middle = certificate(self.dir), net.free_port()
-        common = ("global\n  nbthread 1\n  maxconn 9500\n  ssl-default-bind-ciphersuites " + CIPHER + "\n"
-                  "  ssl-default-server-ciphersuites " + CIPHER + "\n"
-                  "defaults\n  mode tcp\n  timeout connect 10s\n  timeout client 1h\n  timeout server 1h\n  maxconn 9500\n")
-        (self.dir / "server.cfg").write_text(common + f"listen s\n  bind 127.0.0.1:{middle} ssl crt {pem} ssl-min-ver TLSv1.3\n"
-                                             f"  server t 127.0.0.1:{self.target}\n")
-        (self.dir / "client.cfg").write_text(common + f"listen c\n  bind 127.0.0.1:{self.port}\n  server s 127.0.0.1:{middle} ssl "
-                                             f"verify required ca-file {self.dir}/cert.pem verifyhost localhost sni str(localhost)\n")
-        self.server = self.spawn("haproxy", "-db", "-f", self.dir / "server.cfg")
-        self.client = self.spawn("haproxy", "-db", "-f", self.dir / "client.cfg")
-        self.wait_listening(self.port)
-
-
-class Stunnel2(Chain):
-    name = "stunnel2"
-    streams_max = 5000
-
-    def start(self):
-        pem, middle = certificate(self.dir), net.free_port()
-        common = f"foreground = yes\npid =\ndebug = 3\nsslVersionMin = TLSv1.3\nciphersuites = {CIPHER}\nTIMEOUTidle = 3600\n"
-        (self.dir / "server.conf").write_text(common + f"[s]\naccept = 127.0.0.1:{middle}\nconnect = 127.0.0.1:{self.target}\ncert = {pem}\n")
-        (self.dir / "client.conf").write_text(common + f"[c]\nclient = yes\naccept = 127.0.0.1:{self.port}\nconnect = 127.0.0.1:{middle}\n"
-                                              f"verifyChain = yes\nCAfile = {self.dir}/cert.pem\ncheckHost = localhost\n")
-        self.server = self.spawn("stunnel", self.dir / "server.conf")
-        self.client = self.spawn("stunnel", self.dir / "client.conf")
-        self.wait_listening(self.port)
-
-
-class SshL(Chain):
-    name = "ssh-L"
-    cipher = None
-    streams_max = 500
-
-    def start(self):
-        middle = net.free_port()
-        for k in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.dir / k], check=True)
-        (self.dir / "authorized").write_text((self.dir / "user.pub").read_text())
-        os.makedirs("/run/sshd", exist_ok=True)
-        (self.dir / "sshd.conf").write_text(
-            f"ListenAddress 127.0.0.1:{middle}\nHostKey {self.dir}/host\nAuthorizedKeysFile {self.dir}/authorized\nStrictModes no\n"
-            "PermitRootLogin yes\nUsePAM no\nPidFile none\nMaxSessions 2000\n")
-        self.server = self.spawn("/usr/sbin/sshd", "-D", "-e", "-f", self.dir / "sshd.conf")
-        self.wait_listening(middle)
-        self.client = self.spawn("ssh", "-N", "-L", f"127.0.0.1:{self.port}:127.0.0.1:{self.target}", "-p", middle, "-i", self.dir / "user",
-                                 "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                                 *(["-c", self.cipher] if self.cipher else []), "127.0.0.1")
-        self.wait_listening(self.port)
-
-
-class SshLGcm(SshL):
-    name = "ssh-L-aes128gcm"
-    cipher = "aes128-gcm@openssh.com"
-
-
 class Loopback:
     """Stands in for the lab's private network: the gateway runs here and may dial loopback."""
 
@@ -194,7 +152,7 @@ class Caponier(Chain):
 
     def start(self):
         self.gw = Gateway(Loopback, self.dir / "gateway", fence_allow_loopback=True, fronts=self.fronts, sessions_per_user=20000,
-                          tickets_per_minute=100000)
+                          tickets_per_minute=100000, carriers_per_user=1000)
         self.gw.start()
         self.server = self.gw.process
         admin = self.gw.enrol()
@@ -226,4 +184,74 @@ class Caponier(Chain):
     def close(self):
         self.tunnel.close()
         self.gw.close()
+        super().close()
+
+
+class CaponierCarriers(Caponier):
+    """A carrier, and so a client, for each stream: what many people at once are."""
+
+    name = "caponier-64-carriers"
+
+    def start(self):
+        self.many = []
+        super().start()
+
+    def ports(self, n):
+        while len(self.many) < n:
+            self.many.append(self.another(0))
+            pin([self.many[-1].process.pid], CLIENT_CPU)
+        return [t.port for t in self.many[:n]]
+
+    def client_pids(self):
+        return super().client_pids() + [t.process.pid for t in self.many]
+
+    def close(self):
+        for t in self.many:
+            t.close()
+        super().close()
+
+
+class CaponierFronts(Caponier):
+    """Two fronts; the probe's carrier is on another one than the bulk stream's."""
+
+    name = "caponier-2-fronts"
+    fronts = 2
+
+    def front_of(self, tunnel):
+        with socket.create_connection(("127.0.0.1", tunnel.port)) as s:
+            s.sendall(b"E")
+            s.recv(1)
+            return max(self.admin.json("session", "list")["value"], key=lambda r: r["startTime"])["front"]
+
+    def start(self):
+        super().start()
+        self.other = None
+        first = self.front_of(self.tunnel)
+        for _ in itertools.repeat(None, 40):  # which front accepts is the kernel's choice
+            other = self.another(1)
+            if self.front_of(other) != first:
+                self.other = other
+                return
+            other.close()
+        raise RuntimeError("every carrier came to the same front")
+
+    def pin(self):
+        super().pin()
+        pin([self.other.process.pid], CLIENT_CPU)
+        # each front on a core of its own, as an operator of two cores has them
+        for cpu, pid in enumerate(self.gw.pids("front")):
+            pin([pid], cpu % 2)
+
+    def probe_and_bulk_ports(self):
+        return self.other.port, self.port
+
+    def ports(self, n):
+        return [self.port, self.other.port]
+
+    def client_pids(self):
+        return super().client_pids() + [self.other.process.pid]
+
+    def close(self):
+        if self.other:
+            self.other.close()
         super().close()

@@ -7,6 +7,8 @@
  *   load setup PORT C S         connect, one echoed byte, close, C at once: "count seconds p50_us"
  *   load idle N PORT            open N, one echoed byte on each, print "ready", hold until stdin
  * ends
+ *
+ * PORT of a load may be a list, "P1,P2,…": connections take them in turn.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -59,10 +61,21 @@ local(const char *port)
     return a;
 }
 
+/* The next of "P1,P2,…", in turn. */
+static const char *
+in_turn(const char *ports)
+{
+    static const char *at;
+
+    at = at ? strchr(at, ',') : NULL;
+    at = at ? at + 1 : ports;
+    return at;
+}
+
 static int
 dial(const char *port, char mode)
 {
-    struct sockaddr_in a = local(port);
+    struct sockaddr_in a = local(in_turn(port));
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)

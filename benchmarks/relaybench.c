@@ -1,7 +1,7 @@
 /* One stream through client and gateway in processes of their own: CPU seconds a GiB of each, and
  * with strace the number of system calls.
  *
- *     relaybench up|down MIB [raw]
+ *     relaybench up|down MIB [raw|held]     held: the gateway stops itself before it starts
  *     relaybench idle SESSIONS         memory of an idle session (a carrier with one stream)
  *     strace -f -ff -e trace=desc,network -o /tmp/rb relaybench down 1024; then count by pid
  *
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -294,7 +295,8 @@ cpu_of(pid_t pid)
 int
 main(int argc, char **argv)
 {
-    bool up = argc > 1 && strcmp(argv[1], "up") == 0, raw = argc > 3;
+    bool up = argc > 1 && strcmp(argv[1], "up") == 0, raw = argc > 3 && strcmp(argv[3], "raw") == 0,
+         held = argc > 3 && strcmp(argv[3], "held") == 0;
     uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024, start, ns;
     int app[2], wire[2], target[2];
     pid_t gateway, client, source;
@@ -311,6 +313,8 @@ main(int argc, char **argv)
     if ((gateway = fork()) == 0) {
         uv_loop_fork(&nt.uv);
         close(app[0]), close(app[1]), close(wire[0]), close(target[0]);
+        if (held)
+            raise(SIGSTOP);
         run_role(&nt, wire[1], target[1], true, raw);
         _exit(0);
     }
