@@ -246,7 +246,8 @@ tokens_allowed(cpn_call *call, const cpn_asked *a, cpn_session *s)
         HASH_ADD(hh_auth, call->c->sessions->by_auth, auth, sizeof(s->auth), s);
     }
     i->session = s->id;
-    s->idle_since_ms = cpn_mono_ms();
+    s->tickets++;
+    s->ticket_until_ms = cpn_mono_ms() + call->c->set.ticket_ttl;
     cpn_uuid_text(&s->id, id);
     cpn_call_note(call, "tunnelId", id);
     ticket_issue(i, json_pack("{s:s}", "session", id));

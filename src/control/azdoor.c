@@ -233,6 +233,7 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
         return;
     }
     s->addr = a.verdict.addr;
+    s->tickets -= s->tickets ? 1 : 0;
     if (s->row == CPN_ROW_NONE) {
         s->peer = u->peer;
         s->peer_port = u->peer_port;

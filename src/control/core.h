@@ -17,8 +17,7 @@
 
 #define CPN_VALUE_EPOCH "policy-epoch"
 #define CPN_SESSIONS_MAX 65536 /* live and pending, hard bound beside the setting */
-#define CPN_AZ_UNUSED_MS 60000 /* an authToken nobody ever opened a WebSocket with */
-#define CPN_AZ_IDLE_MS 30000   /* an authToken whose last WebSocket has ended      */
+#define CPN_AZ_IDLE_MS 1000    /* an authToken without WebSocket and without good ticket */
 #define CPN_RECHECK_MS 30000   /* time windows: live sessions are decided again    */
 #define CPN_CALLS_MAX 1024     /* requests in progress, all fronts together */
 

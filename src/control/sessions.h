@@ -87,7 +87,9 @@ struct cpn_session {
     int64_t end_cut_ms;  /* measured, of a cut; else -1 */
     int64_t start_wall_ms, end_wall_ms;
     uint64_t start_ms, end_ms;
-    uint64_t idle_since_ms; /* Azure door: no stream since */
+    uint64_t idle_since_ms;   /* Azure door: no stream since */
+    uint64_t ticket_until_ms; /* the last one issued is good until then */
+    unsigned tickets;         /* issued and not used; those that ran out count on */
     uint64_t up, down;      /* of streams that have ended */
     cpn_stream *streams;
     unsigned streams_n;

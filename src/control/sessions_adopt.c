@@ -47,6 +47,8 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
     s->start_ms = cpn_mono_ms() -
                   CPN_MIN((uint64_t)CPN_MAX(cpn_wall_ms() - s->start_wall_ms, 0), cpn_mono_ms());
     s->idle_since_ms = cpn_mono_ms();
+    s->tickets = 1; /* there may be one in the store */
+    s->ticket_until_ms = s->idle_since_ms + c->set.ticket_ttl;
     s->end_cut_ms = -1;
     s->row = CPN_ROW_DURABLE;
     HASH_ADD(hh, c->sessions->by_id, id, sizeof(s->id), s);

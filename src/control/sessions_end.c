@@ -270,18 +270,25 @@ cpn_sessions_front_down(cpn_control *c, cpn_front *f)
 
 /* ---- time ---- */
 
+/* No WebSocket is open and none can be opened any more: clients that die by a signal send no DELETE.
+ * An earlier authToken in a later POST begins a session anew. */
+static bool
+az_over(const cpn_session *s, uint64_t now_ms)
+{
+    return s->door == CPN_DOOR_AZURE && !s->streams && now_ms > s->idle_since_ms + CPN_AZ_IDLE_MS &&
+           (s->tickets == 0 || now_ms > s->ticket_until_ms + CPN_AZ_IDLE_MS);
+}
+
 void
 cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
 {
     cpn_session *s, *next;
 
     HASH_ITER (hh, c->sessions->by_id, s, next) {
-        uint64_t limit = s->row == CPN_ROW_NONE ? CPN_AZ_UNUSED_MS : CPN_AZ_IDLE_MS;
-
         if (s->ended) {
             if (s->row == CPN_ROW_DURABLE && !s->end_durable && !s->end_writing)
                 end_write(c, s);
-        } else if (s->door == CPN_DOOR_AZURE && !s->streams && now_ms - s->idle_since_ms > limit) {
+        } else if (az_over(s, now_ms)) {
             cpn_session_end(c, s, s->last_why ? s->last_why : CPN_WHY_CLOSED);
         }
     }

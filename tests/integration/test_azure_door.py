@@ -5,6 +5,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import threading
 import time
 from urllib.parse import quote
 
@@ -327,6 +329,192 @@ def test_a_killed_client_is_reaped(az, admin, target):
     ws.sock.close()
     assert read_all(s) == b""
     s.close()
+    eventually(lambda: {x["sessionId"] for x in sessions(admin)} < live, 5, what="the session ends with its last socket")
+
+
+DRIVER = """
+import socket, ssl, sys, time, requests, websocket
+base, ca, token, vm = sys.argv[1:]
+def dial():
+    t = requests.post(base + "/api/tokens", verify=ca, timeout=20, data={"resourceId": vm, "protocol": "tcptunnel",
+                      "workloadHostPort": 22, "aztoken": token}).json()
+    return websocket.create_connection(base.replace("https", "wss") + "/webtunnelv2/" + t["websocketToken"] + "?X-Node-Id=" + t["nodeId"],
+                                       sslopt={"ca_certs": ca}, timeout=20)
+ws = dial()
+ws.send_binary(b"SSH-2.0-az\\r\\n")
+print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_sigterm_sends_no_delete_and_is_reaped_all_the_same(gateway, az, admin, target):
+    """The client process itself dies, as az does by SIGTERM: nothing is said, the socket goes."""
+    before = {x["sessionId"] for x in sessions(admin)}
+    p = subprocess.Popen(["/usr/bin/python3", "-c", DRIVER, az.base, az.ca, az.token, VM + "scripted"], stdout=subprocess.PIPE, text=True)
+    s, _ = target.accept()
+    s.settimeout(20)
+    assert p.stdout.readline() == "up\n" and s.recv(100) == b"SSH-2.0-az\r\n"
+    fresh = {x["sessionId"] for x in sessions(admin)} - before
+    assert len(fresh) == 1
+    p.terminate()
+    p.wait()
+    p.stdout.close()
+    assert read_all(s) == b""
+    s.close()
+    eventually(lambda: not fresh & {x["sessionId"] for x in sessions(admin)}, 5, what="the session is reaped")
+    ends = eventually(lambda: [r for r in admin.json("audit", "list")["value"] if r["operationName"] == "session.end"
+                               and r.get("tunnelId") in fresh], what="its end record")
+    assert len(ends) == 1
+
+
+def test_a_session_waits_for_a_ticket_that_is_still_good(az, admin, target):
+    """The last WebSocket ends between a POST and its upgrade: the ticket still works."""
+    ws, s = opened(az, target)
+    again = az.tokens()
+    ws.close()
+    assert read_all(s) == b""
+    s.close()
+    waited = time.monotonic()
+    eventually(lambda: time.monotonic() - waited > 2.5, what="longer than an idle session lives")
+    ws, s = opened(az, target, again)
+    ws.close()
+    s.close()
+
+
+def test_an_ended_authtoken_begins_a_session_anew(az, admin, target):
+    ws, s = opened(az, target)
+    first = az.last_token
+    assert az.delete(first).status_code == 204
+    again = az.tokens()  # sends the old one beside the aztoken
+    assert again["authToken"] != first
+    two, s2 = opened(az, target, again)
+    for x in (ws, s, two, s2):
+        x.close()
+
+
+def test_a_reused_token_is_decided_again(gateway, admin, target):
+    """The role goes between two POSTs of one authToken: the second is refused, and so is a ticket of before."""
+    who = gateway.user("reuse@example.test")
+    role = admin.json("role", "assign", "--assignee", "reuse@example.test", "--role", "Reader", "--scope", GROUP_ID)["id"]
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "reuse@example.test", "password": who.password, "client_id": "x", "scope": "openid"})
+    az = AzureClient(gateway, r.json()["access_token"])
+    first = az.tokens()
+    assert az.tokens()["authToken"] == first["authToken"]
+    ticket = az.tokens()
+    admin.ok("role", "remove", "--ids", role)
+    r = az.post(headers={"Caponier-Client": "1"})
+    assert r.status_code == 403 and "Reader" in r.json()["message"]
+    denied = az.post()  # without our header: a ticket of a session that will say no
+    assert denied.status_code == 200 and denied.json()["authToken"] != first["authToken"]
+    try:
+        ws = az.ws(ticket)
+    except websocket.WebSocketBadStatusException as e:
+        assert e.status_code == 403
+    else:
+        ws.send_binary(b"SSH-2.0-az\r\n")
+        assert b"SSH-2.0-" in ws.recv()  # the gateway's own words, not the machine's
+        ws.close()
+    target.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        target.accept()
+
+
+@pytest.mark.parametrize("change", [{"port": 2222}, {"resource": VM + "web1"}])
+def test_a_token_of_another_target_is_not_taken(az, target, change):
+    first = az.tokens()
+    assert az.tokens(**change)["authToken"] != first["authToken"]
+
+
+def test_fifty_connections_at_once(gateway, az, admin, network):
+    """As 1.0.1 and newer do it: a thread a connection, one authToken for all of them once there is one."""
+    import concurrent.futures
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    az.tokens()
+
+    def serve():
+        for _ in range(50):
+            c, _ = s.accept()
+            threading.Thread(target=lambda c=c: (c.settimeout(20), c.sendall(c.recv(100)))).start()
+            held.append(c)
+
+    held, echoed = [], []
+    server = threading.Thread(target=serve)
+    server.start()
+
+    def one(n):
+        ws = az.ws(az.tokens())
+        said = b"SSH-2.0-az%02d\r\n" % n
+        ws.send_binary(said)
+        echoed.append(ws.recv() == said)
+        return ws
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        sockets = list(pool.map(one, range(50)))
+    server.join()
+    assert echoed == [True] * 50
+    live = [x for x in sessions(admin) if x["streams"] == 50]
+    assert len(live) == 1
+    assert az.delete(az.last_token).status_code == 204  # one DELETE ends them all
+    for ws in sockets:
+        opcode, _ = ws.recv_data()
+        assert opcode == websocket.ABNF.OPCODE_CLOSE
+        ws.close()
+    for c in [s, *held]:
+        c.close()
+
+
+def test_refusals_inside_rdp(gateway, admin):
+    """Port 3389 and an RDP client: the no is an X.224 negotiation failure, then close 1008."""
+    eve = gateway.user("eve@example.test")
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "eve@example.test", "password": eve.password, "client_id": "x", "scope": "openid"})
+    denied = AzureClient(gateway, r.json()["access_token"])
+    ws = denied.ws(denied.tokens(port=3389))
+    ws.send_binary(bytes.fromhex("030000130ee00000000000" "0100080003000000"))
+    opcode, frame = ws.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_BINARY
+    assert frame[:2] == b"\x03\x00" and frame[5] & 0xf0 == 0xd0  # TPKT, connection confirm
+    assert frame[11] == 3  # RDP_NEG_FAILURE
+    opcode, payload = ws.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_CLOSE and int.from_bytes(payload[:2], "big") == 1008
+    ws.close()
+
+
+def test_another_protocols_client_is_told_by_the_close(gateway, admin):
+    eve = gateway.user("eve@example.test")
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "eve@example.test", "password": eve.password, "client_id": "x", "scope": "openid"})
+    denied = AzureClient(gateway, r.json()["access_token"])
+    ws = denied.ws(denied.tokens(port=8080))
+    ws.send_binary(b"GET / HTTP/1.1\r\n\r\n")
+    opcode, payload = ws.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_CLOSE and int.from_bytes(payload[:2], "big") == 1008 and b"denied" in payload
+    ws.close()
+
+
+@pytest.mark.parametrize("node", ["", "somebody-else", "a" * 300, "%00", "x; y=z"])
+def test_node_ids_are_information_only(az, target, node):
+    """Behind a TCP balancer POST, upgrade and DELETE land anywhere: a wrong, long or absent node changes nothing."""
+    az.node = node if node.isascii() and len(node) < 200 else "n"
+    t = az.tokens()
+    assert t["nodeId"]
+    ws, s = opened(az, target, {**t, "nodeId": quote(node)})
+    az.node = "another"
+    assert az.delete(t["authToken"]).status_code == 204
+    assert az.delete(t["authToken"]).status_code in (204, 404)
+    assert read_all(s) == b""
+    ws.close()
+    s.close()
+
+
+def test_delete_takes_no_bearer_and_minds_none(az):
+    """The client sends no token; one that has run out must not make it a 401."""
+    t = az.tokens()
+    r = requests.delete(f"{az.base}/api/tokens/{t['authToken']}", verify=az.ca, timeout=20, headers={"Authorization": "Bearer expired"})
+    assert r.status_code == 204
+    r = requests.delete(f"{az.base}/api/tokens/{t['authToken']}", verify=az.ca, timeout=20, headers={"Authorization": "Bearer expired"})
+    assert r.status_code in (204, 404)
 
 
 def test_tickets_are_rate_limited(own_gateway):

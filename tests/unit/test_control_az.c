@@ -287,16 +287,18 @@ unused_and_idle_sessions_are_reaped(void **state)
     (void)state;
     (void)unused;
     assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 2);
-    cpn_sessions_tick(st.c, cpn_mono_ms() + CPN_AZ_UNUSED_MS + 1000);
+    cpn_sessions_tick(st.c, cpn_mono_ms() + st.c->set.ticket_ttl);
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 2); /* its ticket may still be used */
+    cpn_sessions_tick(st.c, cpn_mono_ms() + st.c->set.ticket_ttl + CPN_AZ_IDLE_MS + 1000);
     assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 1);
     say(&st.front,
         &(cpn_msg){ .type = CPN_MSG_ENDED,
                     .ENDED = { .id = opened.OPENED.id, .why = CPN_WHY_CLOSED, .up = 1 } },
         -1);
     (void)expect(&st.keeper, CPN_MSG_RELEASE);
-    cpn_sessions_tick(st.c, cpn_mono_ms() + CPN_AZ_IDLE_MS - 1000);
+    cpn_sessions_tick(st.c, cpn_mono_ms());
     assert_false(cpn_session_find(st.c, &opened.OPENED.session)->ended);
-    cpn_sessions_tick(st.c, cpn_mono_ms() + CPN_AZ_IDLE_MS + 1000);
+    cpn_sessions_tick(st.c, cpn_mono_ms() + CPN_AZ_IDLE_MS + 100);
     (void)came(&st.keeper, CPN_MSG_NONE);
     assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 0);
 }
