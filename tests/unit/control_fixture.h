@@ -28,13 +28,12 @@ token_of(const char *alias, char out[4096])
 
 /* One request; the status, and the answer's JSON (NULL: none) in *answer. Bodies are spelt. */
 static CPN_UNUSED int
-ask_as(const char *who, const char *method, const char *path, const char *query, const char *body,
-       json_t **answer)
+ask_with(const char *who, const char *method, const char *path, const char *query, bool form,
+         const char *body, json_t **answer)
 {
     static char token[4096], text[65536], spelt[4096];
     size_t n;
     cpn_msg m = { .type = CPN_MSG_REQUEST };
-    bool form = strncmp(path, "/api/", 5) == 0 || strncmp(path, "/adfs/", 6) == 0;
 
     m.REQUEST.conn = ++st.conn;
     m.REQUEST.peer = (cpn_addr){ { [10] = 0xff, 0xff, 192, 0, 2, 1 } };
@@ -64,6 +63,15 @@ ask_as(const char *who, const char *method, const char *path, const char *query,
     if (answer)
         *answer = json_loads(text, 0, NULL);
     return m.REPLY.status;
+}
+
+static CPN_UNUSED int
+ask_as(const char *who, const char *method, const char *path, const char *query, const char *body,
+       json_t **answer)
+{
+    bool form = strncmp(path, "/api/", 5) == 0 || strncmp(path, "/adfs/", 6) == 0;
+
+    return ask_with(who, method, path, query, form, body, answer);
 }
 
 /* A carrier of the principal; its connection. */

@@ -1,0 +1,121 @@
+/* Every route of the table by every kind of caller: each cell's answer is the one that
+ * control_matrix.h says, and no route is without a row there. */
+#include "control_matrix.h"
+
+#include "control/api.h"
+
+static void
+person(cpn_snapshot_edit *e, const char *id, const char *role, const char *scope, const char *guid)
+{
+    char body[256], name[128];
+
+    snprintf(body, sizeof(body), "{'type':'User','name':'%s@example.test','enabled':true}", id);
+    put_ok(e, CPN_KIND_PRINCIPAL, id, body);
+    snprintf(body, sizeof(body), "{'principalId':'%s','role':'%s'}", id, role);
+    snprintf(name, sizeof(name), "%s" ASSIGNMENTS "%s", scope, guid);
+    put_ok(e, CPN_KIND_ASSIGNMENT, name, body);
+}
+
+/* The world with people whose roles reach less far than everything. */
+static int
+matrix_up(void **state)
+{
+    cpn_snapshot_edit *e;
+
+    (void)stage_up(state);
+    e = cpn_snapshot_edit_new(st.c->snapshot);
+    person(e, MACHINE_READER, "Reader", "$web1", GUID_OF("c1"));
+    person(e, BASTION_READER, "Reader", "$front", GUID_OF("c2"));
+    person(e, BASTION_CONTRIBUTOR, "Contributor", "$front", GUID_OF("c3"));
+    person(e, CONTRIBUTOR, "Contributor", "", GUID_OF("c4"));
+    cpn_snapshot_unref(st.c->snapshot);
+    st.c->snapshot = seal_ok(e);
+    return 0;
+}
+
+static const cpn_route *
+route_of(size_t cell)
+{
+    const cpn_route *found = NULL;
+    cpn_params params;
+    char allow[64] = "";
+
+    if (cpn_api_match(cpn_view_str(cells[cell].method), cpn_view_str(cells[cell].path), &found,
+                      &params, allow) != CPN_OK)
+        fail_msg("%s %s is no route", cells[cell].method, cells[cell].path);
+    return found;
+}
+
+static void
+no_route_is_without_a_row(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    for (const cpn_route *const *t = cpn_route_tables; *t; t++) {
+        for (const cpn_route *row = *t; row->path; row++) {
+            bool there = false;
+
+            for (size_t i = 0; i < CPN_COUNT(cells) && !there; i++)
+                there = route_of(i) == row;
+            if (!there)
+                print_error("%s %s has no row in control_matrix.h\n", row->method, row->path);
+            n += !there;
+        }
+    }
+    if (n)
+        fail_msg("%u routes have no row in control_matrix.h", n);
+}
+
+/* The letter of a status; '?': none that an answer here may have. */
+static char
+letter(int status)
+{
+    switch (status) {
+    case 401:
+        return 'u';
+    case 403:
+        return 'd';
+    case 404:
+        return 'n';
+    default:
+        return status == 405 || status == 429 || status >= 500 ? '?' : '+';
+    }
+}
+
+static void
+every_cell_is_as_the_table_says(void **state)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < CPN_COUNT(cells); i++) {
+        assert_int_equal(strlen(cells[i].want), CPN_COUNT(callers));
+        for (size_t w = 0; w < CPN_COUNT(callers); w++) {
+            int got = ask_with(callers[w].who, cells[i].method, cells[i].path, cells[i].query,
+                               route_of(i)->body == CPN_BODY_FORM, cells[i].body, NULL);
+
+            if (letter(got) != cells[i].want[w]) {
+                print_error("%s %s by %s: %d, not %c\n", cells[i].method, cells[i].path,
+                            callers[w].word, got, cells[i].want[w]);
+                n++;
+            }
+            if (cpn_snapshot_epoch(st.c->snapshot) != WORLD_EPOCH) {
+                (void)stage_down(state);
+                (void)matrix_up(state);
+            }
+        }
+    }
+    if (n)
+        fail_msg("%u cells are wrong", n);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_route_is_without_a_row),
+        cmocka_unit_test_setup_teardown(every_cell_is_as_the_table_says, matrix_up, stage_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
