@@ -78,6 +78,20 @@ is_name(cpn_view v)
     return v.n >= 1 && v.n <= CPN_NAME_MAX;
 }
 
+static cpn_rc
+group_name(inv *i, const cpn_yaml_node *entry, cpn_view *out)
+{
+    const cpn_yaml_node *n = inv_need(i, entry, "name", "a name");
+    cpn_rc rc = n ? cpn_yaml_string(n, out, i->e) : CPN_INVALID;
+
+    if (rc == CPN_OK && !cpn_is_group_name(*out))
+        rc = cpn_yaml_error(i->e, n,
+                            "no name of a group (expected 1 to %d letters of any script in their "
+                            "normal form, digits and . _ ( ) -)",
+                            CPN_GROUP_NAME_MAX);
+    return rc;
+}
+
 cpn_rc
 inv_resource_name(inv *i, const cpn_yaml_node *entry, cpn_view *out)
 {
@@ -166,8 +180,7 @@ inv_group(inv *i, const cpn_yaml_node *entry)
     const char *sub;
     cpn_view name;
 
-    if (cpn_yaml_known_keys(entry, keys, i->e) != CPN_OK ||
-        inv_resource_name(i, entry, &name) != CPN_OK ||
+    if (cpn_yaml_known_keys(entry, keys, i->e) != CPN_OK || group_name(i, entry, &name) != CPN_OK ||
         inv_text(i, entry, "location", 80, &location) != CPN_OK ||
         !(sub = subscription_of(i, entry)))
         return;

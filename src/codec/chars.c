@@ -80,3 +80,15 @@ cpn_is_utf8(cpn_view v)
     }
     return true;
 }
+
+size_t
+cpn_utf8_cut(const char *text, size_t max)
+{
+    size_t n = strnlen(text, max + 1);
+
+    if (n <= max)
+        return n;
+    for (n = max; n && ((uint8_t)text[n] & 0xc0) == 0x80;)
+        n--;
+    return n;
+}

@@ -105,8 +105,8 @@ resolve(cpn_call *call)
 
     if (cpn_json_only(call->json, "", names, &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "bastion", CPN_ID_MAX, &asked.name, &err) != CPN_OK ||
-        cpn_json_opt_str(call->json, "", "resourceGroup", CPN_NAME_MAX, &asked.group, &err) !=
-            CPN_OK ||
+        cpn_json_opt_str(call->json, "", "resourceGroup", CPN_GROUP_NAME_BYTES_MAX, &asked.group,
+                         &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "subscription", CPN_NAME_MAX, &asked.subscription, &err) !=
             CPN_OK ||
         cpn_json_get_str(call->json, "", "target", CPN_ID_MAX, &target, &err) != CPN_OK) {

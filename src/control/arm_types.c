@@ -59,7 +59,7 @@ typedef struct listing {
     const cpn_arm_type *type;
     unsigned order; /* of the type, where several are listed */
     bool all;
-    cpn_arm_filter filter;
+    cpn_odata filter;
     char under[CPN_ID_MAX + 2]; /* with its last slash */
     size_t under_n;
     bool full;
@@ -77,7 +77,7 @@ list_one(void *owner, const char *id, const json_t *body)
     snprintf(key, sizeof(key), "%u%s", l->order, id);
     /* Not before the filter: what follows a full page may be nothing that fits. */
     item = l->all ? cpn_arm_envelope(l->page.call->c, l->type, id, body) : NULL;
-    if (item && !cpn_arm_filter_fits(&l->filter, item)) {
+    if (item && !cpn_arm_resource_fits(&l->filter, item)) {
         json_decref(item);
         return true;
     }
@@ -160,11 +160,11 @@ cpn_arm_list_below(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 void
 cpn_arm_list_all(CPN_TAKES cpn_call *call)
 {
-    cpn_arm_filter filter;
+    cpn_odata filter;
     cpn_err err = { 0 };
     listing l;
 
-    if (cpn_arm_filter_read(&filter, cpn_form_get(&call->query, "$filter"), &err) != CPN_OK) {
+    if (cpn_arm_resources_filter(&filter, cpn_form_get(&call->query, "$filter"), &err) != CPN_OK) {
         cpn_arm_error(call, 400, "InvalidFilterInQueryString", "%s", err.msg);
         return;
     }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/chars.h"
 #include "control/open.h"
 
 #define SENTENCE_MAX 400
@@ -11,14 +12,7 @@
 static cpn_view
 cut_text(const char *text, size_t max)
 {
-    size_t n = strnlen(text, max + 1);
-
-    if (n <= max)
-        return (cpn_view){ (const uint8_t *)text, n };
-    n = max;
-    while (n && ((uint8_t)text[n] & 0xc0) == 0x80)
-        n--;
-    return (cpn_view){ (const uint8_t *)text, n };
+    return (cpn_view){ (const uint8_t *)text, cpn_utf8_cut(text, max) };
 }
 
 static json_t *

@@ -2,6 +2,7 @@
 #include "model/resource.h"
 
 #include "codec/chars.h"
+#include "codec/letters.h"
 
 #define ID_WORD_MAX 80
 
@@ -25,6 +26,16 @@ is_name(cpn_view v)
         only_dots = only_dots && v.p[i] == '.';
     }
     return !only_dots;
+}
+
+bool
+cpn_is_group_name(cpn_view v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] != '.')
+            return v.n <= CPN_GROUP_NAME_BYTES_MAX &&
+                   cpn_is_letters(v, "._()-", CPN_GROUP_NAME_MAX);
+    return false;
 }
 
 /* A provider's or a type's word: letters, digits, dots. */
@@ -56,12 +67,12 @@ next_segment(cpn_view *rest, cpn_view *out)
 
 /* Take "/WORD/NAME". */
 static bool
-next_pair(cpn_view *rest, const char *word, cpn_view *name)
+next_named(cpn_view *rest, const char *word, cpn_view *name, bool (*is_one)(cpn_view))
 {
     cpn_view got;
 
     return next_segment(rest, &got) && cpn_view_is_nocase(got, word) && next_segment(rest, name) &&
-           is_name(*name);
+           is_one(*name);
 }
 
 static cpn_rc
@@ -99,9 +110,9 @@ cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err)
     *out = id;
     if (text.n > CPN_ID_MAX)
         return cpn_fail(err, CPN_INVALID, "not a resource id: longer than %d bytes", CPN_ID_MAX);
-    if (!next_pair(&rest, "subscriptions", &id.subscription))
+    if (!next_named(&rest, "subscriptions", &id.subscription, is_name))
         return refuse(err, "/subscriptions/NAME at the front");
-    if (rest.n && !next_pair(&rest, "resourceGroups", &id.group))
+    if (rest.n && !next_named(&rest, "resourceGroups", &id.group, cpn_is_group_name))
         return refuse(err, "/resourceGroups/NAME behind the subscription");
     if (rest.n && (rc = parse_resource(&id, rest, err)) != CPN_OK)
         return rc;

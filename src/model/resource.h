@@ -7,6 +7,8 @@
 
 #define CPN_ID_MAX 1024
 #define CPN_NAME_MAX 80
+#define CPN_GROUP_NAME_MAX 90        /* characters */
+#define CPN_GROUP_NAME_BYTES_MAX 256 /* a segment of a path */
 
 /* Kinds of stored documents. */
 #define CPN_KIND_SUBSCRIPTION "subscription"
@@ -99,8 +101,12 @@ typedef struct cpn_resource_id {
     cpn_view subname;
 } cpn_resource_id;
 
-/* /subscriptions/S[/resourceGroups/G[/providers/P/T/N[/T2/N2]]]; names [A-Za-z0-9._()-]{1,80}, at
- * most CPN_ID_MAX bytes, no trailing slash. CPN_INVALID with a sentence. */
+/* The name of a resource group: [A-Za-z0-9._()-] and letters of any script (codec/letters.h), at
+ * most CPN_GROUP_NAME_MAX characters, not only dots. */
+bool cpn_is_group_name(cpn_view v);
+/* /subscriptions/S[/resourceGroups/G[/providers/P/T/N[/T2/N2]]]; G is a group's name, the other
+ * names are [A-Za-z0-9._()-]{1,80}; at most CPN_ID_MAX bytes, no trailing slash. Only ASCII letters
+ * compare without case. CPN_INVALID with a sentence. */
 cpn_rc cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

@@ -23,7 +23,12 @@ typedef struct cpn_judge {
 static void
 copy_cut(char *out, size_t size, cpn_view v)
 {
-    snprintf(out, size, "%.*s", (int)CPN_MIN(v.n, size), (const char *)v.p);
+    size_t n = CPN_MIN(v.n, size - 1);
+
+    while (n && n < v.n && (v.p[n] & 0xc0) == 0x80)
+        n--; /* not through a character */
+    memcpy(out, v.p, n);
+    out[n] = '\0';
 }
 
 static void

@@ -1,17 +1,20 @@
 /* Words and JSON of a verdict. */
 #include <stdio.h>
 
+#include "codec/chars.h"
 #include "policy/decide.h"
 
 static size_t
 add(char *out, size_t size, size_t at, const char *text)
 {
-    int n;
+    size_t n;
 
     if (at + 1 >= size)
         return at;
-    n = snprintf(out + at, size - at, "%s", text);
-    return CPN_MIN(at + (size_t)n, size - 1);
+    n = cpn_utf8_cut(text, size - at - 1);
+    memcpy(out + at, text, n);
+    out[at + n] = '\0';
+    return at + n;
 }
 
 /* "Reader on /subscriptions/…", the port that was asked for, or the reason's own sentence. */

@@ -497,10 +497,31 @@ ids_are_parsed_strictly(void **state)
         "/subscriptions/s/resourceGroups/..",
         "/subscriptions/s\n",
         "/subscriptions/\xc3\xa4",
+        "/subscriptions/s/resourceGroups/g/providers/P/T/\xc3\xa4",
+        "/subscriptions/s/resourceGroups/a b",
+        "/subscriptions/s/resourceGroups/\xff",
+        "/subscriptions/s/resourceGroups/\xc3",
+        "/subscriptions/s/resourceGroups/\xc0\xaf",
+        "/subscriptions/s/resourceGroups/a\xcc\x88",                /* a and a diaeresis: not NFC */
+        "/subscriptions/s/resourceGroups/\xe2\x84\xab",             /* the Angstrom sign: not NFC */
+        "/subscriptions/s/resourceGroups/\xe2\x80\x8d",             /* zero width joiner */
+        "/subscriptions/s/resourceGroups/a\xe2\x80\xae",            /* right-to-left override */
+        "/subscriptions/s/resourceGroups/\xc2\xa0",                 /* no-break space */
+        "/subscriptions/s/resourceGroups/\xf0\x9f\x98\x80",         /* a smiling face */
+        "/subscriptions/s/resourceGroups/\xee\x80\x80",             /* private use */
+        "/subscriptions/s/resourceGroups/\xe3\x85\xa4",             /* Hangul filler */
+        "/subscriptions/s/resourceGroups/\xe1\x84\x92\xe1\x85\xa1", /* jamo that join */
+        "/subscriptions/s/resourceGroups/\xe0\xb9\x88",             /* a mark on nothing */
+        "/subscriptions/s/resourceGroups/\xe0\xb8\x97\xe0\xb9\x88\xe0\xb9\x88", /* two marks */
+        "/subscriptions/s/resourceGroups/\xc3\xa4..\xc3\xa4/x",
         /* 81 bytes */
         ("/subscriptions/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
     };
+    static const char *const groups[] = { "K\xc3\xa4se-\xe6\x9d\xb1\xe4\xba\xac_(1).x",
+                                          "\xd0\x9b\xd0\xb0\xd0\xb1",
+                                          "\xe0\xb8\x97\xe0\xb8\xb5\xe0\xb9\x88", "\xed\x95\x9c",
+                                          "\xc3\x85" };
     cpn_resource_id id;
     cpn_err err;
 
@@ -521,6 +542,8 @@ ids_are_parsed_strictly(void **state)
     assert_true(cpn_view_is(id.provider, "Microsoft.Compute") && cpn_view_is(id.name, "pool"));
     assert_true(cpn_view_is(id.type, "virtualMachineScaleSets"));
     assert_true(cpn_view_is(id.subtype, "virtualMachines") && cpn_view_is(id.subname, "0"));
+    for (size_t i = 0; i < CPN_COUNT(groups); i++)
+        assert_true(cpn_is_group_name(cpn_view_str(groups[i])));
     assert_int_equal(cpn_resource_id_parse(&id, CPN_VIEW_LIT("/subscriptions/s"), &err), CPN_OK);
     assert_int_equal(id.group.n + id.provider.n + id.name.n, 0);
 }
