@@ -101,11 +101,8 @@ az_identify(cpn_call *call)
         return false;
     }
     if (rc != CPN_OK) {
-        unsigned wait;
+        unsigned wait = cpn_penalty_token(c->penalties, &call->peer, why, call->route->path);
 
-        if (why == CPN_WHY_TOKEN_INVALID)
-            cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_TOKEN);
-        wait = cpn_penalty_wait(c->penalties, &call->peer, NULL);
         if (wait)
             cpn_reply_wait(call, wait);
         else
@@ -168,6 +165,15 @@ ticket_issue(issuing *i, CPN_TAKES json_t *body)
         ticket_written(i, rc, NULL);
 }
 
+/* A limit says when to come back; all else is policy's 403, whether or not the thing exists. */
+static int
+denied_status(cpn_reason why)
+{
+    int http = cpn_reason_http(why);
+
+    return http == 429 || http == 503 ? http : 403;
+}
+
 /* Policy said no. Our own client is told by status; others by a session that says so. */
 static void
 tokens_denied(cpn_call *call, const cpn_asked *a)
@@ -185,7 +191,8 @@ tokens_denied(cpn_call *call, const cpn_asked *a)
         json_t *more = cpn_verdict_json(&a->verdict);
 
         json_object_set_new(more, "decisionId", json_string(a->decision));
-        cpn_reply_error(call, 403, cpn_reason_word(a->verdict.why), sentence, more);
+        cpn_reply_error(call, denied_status(a->verdict.why), cpn_reason_word(a->verdict.why),
+                        sentence, more);
         return;
     }
     answer = cpn_refusal_text(&a->verdict, a->decision, 4096);

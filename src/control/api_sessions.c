@@ -29,8 +29,12 @@ sessions_list(cpn_call *call)
     bool more = false;
     char link[64];
 
-    if (cpn_call_query(call, "$skiptoken", token, sizeof(token)))
-        (void)cpn_view_u64(cpn_view_str(token), 1u << 30, &skip);
+    if (cpn_call_query(call, "$skiptoken", token, sizeof(token)) &&
+        !cpn_view_u64(cpn_view_str(token), 1u << 30, &skip)) {
+        json_decref(value);
+        cpn_reply_rc(call, CPN_INVALID, "$skiptoken: not one of ours", NULL);
+        return;
+    }
     HASH_ITER (hh, call->c->sessions->by_id, s, next) {
         if (!cpn_session_is_live(s) || !may_on(call, s, READ_ACTION) || seen++ < skip)
             continue;

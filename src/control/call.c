@@ -160,9 +160,7 @@ identify(cpn_call *call, const cpn_msg_REQUEST *m)
     }
     rc = cpn_identity_verify(c->identity, m->bearer, cpn_wall_s(), &call->claims, &why, &err);
     if (rc != CPN_OK) {
-        if (why == CPN_WHY_TOKEN_INVALID)
-            cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_TOKEN);
-        wait = cpn_penalty_wait(c->penalties, &call->peer, NULL);
+        wait = cpn_penalty_token(c->penalties, &call->peer, why, call->route->path);
         if (rc < 0)
             cpn_reply_rc(call, rc, NULL, &err);
         else if (wait)

@@ -16,6 +16,8 @@
 #include "control/trail.h"
 
 #define TICK_MS 1000
+#define PRUNE_MS 3600000
+#define PRUNE_FIRST_MS 60000 /* after the start, then hourly */
 
 extern const cpn_channel_handler cpn_keeper_handler;
 
@@ -37,6 +39,17 @@ cpn_json_string(const json_t *j, const char *key)
     return s ? s : "";
 }
 
+/* Old sessions leave the table; their audit records stay. */
+static void
+prune(cpn_control *c)
+{
+    cpn_batch *b = cpn_batch_new();
+
+    cpn_batch_sessions_prune(b, cpn_wall_ms() - (int64_t)c->set.retain_sessions);
+    /* A store with no room, or no time, is asked again in an hour. */
+    (void)!cpn_store_commit(c->store, b, NULL, NULL);
+}
+
 static void
 tick(uv_timer_t *t)
 {
@@ -53,6 +66,8 @@ tick(uv_timer_t *t)
     cpn_trail_flush(c, now, false);
     if (c->ticks % (CPN_RECHECK_MS / TICK_MS) == 0)
         cpn_cut_recheck(c, now);
+    if (c->ticks % (PRUNE_MS / TICK_MS) == PRUNE_FIRST_MS / TICK_MS)
+        prune(c);
 }
 
 cpn_rc

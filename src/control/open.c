@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/cut.h"
+#include "control/penalties.h"
 #include "control/trail.h"
 #include "control/usage.h"
 
@@ -129,6 +130,8 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
         if (!why && cpn_usage_carrier_take(c->sessions->usage, claims.object_id,
                                            (unsigned)c->set.carriers_per_user) != CPN_OK)
             why = CPN_WHY_LIMIT_USER;
+    } else if (cpn_penalty_token(c->penalties, &m->peer, why, "/v1/tunnel")) {
+        why = CPN_WHY_LIMIT_RATE;
     }
     if (why) {
         cpn_conn_tidy(conn);

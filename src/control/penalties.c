@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "codec/digest.h"
 
 #define KEY_BYTES 16 /* of a SHA-256: names have no bound of their own */
@@ -162,4 +163,19 @@ cpn_penalty_wait(cpn_penalties *p, const cpn_addr *source, const char *name)
     unsigned by_name = name ? cpn_penalty_left(p, name_key(name, text), now) : 0;
 
     return CPN_MAX(by_source, by_name);
+}
+
+unsigned
+cpn_penalty_token(cpn_penalties *p, const cpn_addr *source, cpn_reason why, const char *where)
+{
+    char peer[CPN_ADDR_TEXT];
+    unsigned wait;
+
+    if (why == CPN_WHY_TOKEN_INVALID)
+        cpn_penalty_source(p, source, CPN_PENALTY_TOKEN);
+    wait = cpn_penalty_wait(p, source, NULL);
+    if (!wait)
+        cpn_log(CPN_LOG_INFO, "token.refused", CPN_KV("peer", cpn_addr_text(source, peer)),
+                CPN_KV("where", where), CPN_KV("why", cpn_reason_word(why)));
+    return wait;
 }

@@ -28,4 +28,9 @@ void cpn_penalty_add(cpn_penalties *p, cpn_view key, uint64_t ms, uint64_t now_m
 unsigned cpn_penalty_left(cpn_penalties *p, cpn_view key, uint64_t now_ms);
 size_t cpn_penalties_count(const cpn_penalties *p);
 
+/* A token was refused for `why` at the address `where`: an invalid one is penalised, and logged as
+ * long as the source may go on. Returns cpn_penalty_wait. */
+unsigned cpn_penalty_token(cpn_penalties *p, const cpn_addr *source, cpn_reason why,
+                           const char *where);
+
 #endif

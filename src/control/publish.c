@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/cut.h"
+#include "identity/refresh.h"
 
 struct cpn_publish {
     cpn_control *c;
@@ -59,6 +60,18 @@ stored_text(const char *id, const json_t *body)
     return text;
 }
 
+/* A new credential, and a person who may not come any more: who signed in before signs in anew.
+ * body NULL: deleted. */
+static void
+signed_out(cpn_change *change, const char *kind, const char *id, const json_t *body)
+{
+    bool principal = strcmp(kind, CPN_KIND_PRINCIPAL) == 0;
+
+    if (strcmp(kind, CPN_KIND_CREDENTIAL) == 0 ||
+        (principal && (!body || json_is_false(json_object_get(body, "enabled")))))
+        cpn_refresh_revoke_user(change->batch, id, cpn_wall_ms());
+}
+
 cpn_rc
 cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_t *body,
                cpn_err *err)
@@ -72,6 +85,7 @@ cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_
     text = stored_text(id, body);
     lower(id, key);
     cpn_batch_put(change->batch, kind, key, cpn_view_str(text));
+    signed_out(change, kind, key, body);
     explicit_bzero(text, strlen(text)); /* a credential's hash may be in it */
     return CPN_OK;
 }
@@ -86,6 +100,7 @@ cpn_change_delete(cpn_change *change, const char *kind, const char *id)
         return rc;
     lower(id, key);
     cpn_batch_delete(change->batch, kind, key);
+    signed_out(change, kind, key, NULL);
     return CPN_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "control/trail.h"
 
 #define PIECE 32768
+#define RETRY_LIMIT_S 5 /* somebody has to end a session first, or time to pass */
 #define PARKED_MAX (1u << 20)
 
 typedef struct answer {
@@ -229,6 +230,8 @@ cpn_reply_error(CPN_TAKES cpn_call *call, int status, const char *word, const ch
         snprintf(a.more, sizeof(a.more), "WWW-Authenticate: Bearer\r\n");
     if (status == 503)
         snprintf(a.more, sizeof(a.more), "Retry-After: 1\r\n");
+    else if (status == 429)
+        snprintf(a.more, sizeof(a.more), "Retry-After: %d\r\n", RETRY_LIMIT_S);
     error_send(call, &a, word, sentence, more);
 }
 

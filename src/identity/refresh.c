@@ -11,6 +11,8 @@
 #define KIND_LIVE "refresh"
 #define KIND_USED "refresh.used"
 #define KIND_REVOKED "refresh.revoked"
+#define KIND_USER "refresh.user"
+#define TTL_MAX_MS (91ll * 86400 * 1000) /* more than refresh_token_ttl can be */
 
 /* ---- issuing ---- */
 
@@ -43,13 +45,24 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
     explicit_bzero(secret, sizeof(secret));
     cpn_sha256(cpn_view_str(token), key);
     put_json(b, KIND_LIVE, key,
-             json_pack("{s:s,s:s,s:s}", "objectId", grant->object_id, "clientId", grant->client_id,
-                       "family", family),
+             json_pack("{s:s,s:s,s:s,s:I}", "objectId", grant->object_id, "clientId",
+                       grant->client_id, "family", family, "beganMs",
+                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms)),
              now_ms + ttl_ms);
     if (grant->rotated)
         put_json(b, KIND_USED, grant->used,
                  json_pack("{s:s,s:I}", "family", family, "usedMs", (json_int_t)now_ms),
                  now_ms + ttl_ms);
+}
+
+void
+cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms)
+{
+    uint8_t key[32];
+
+    cpn_sha256(cpn_view_str(object_id), key);
+    put_json(b, KIND_USER, key, json_pack("{s:I}", "sinceMs", (json_int_t)now_ms),
+             now_ms + TTL_MAX_MS);
 }
 
 /* ---- redeeming ---- */
@@ -83,13 +96,40 @@ family_key(const redemption *r, uint8_t out[32])
     cpn_sha256(cpn_view_str(r->grant.family), out);
 }
 
+/* Its family is alive; did the user lose all of them since? */
+static void
+user_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    redemption *r = owner;
+    CPN_AUTO(cpn_json_auto) json_t *j = NULL;
+
+    (void)err;
+    if (rc == CPN_NOT_FOUND)
+        rc = CPN_OK;
+    else if (rc == CPN_OK &&
+             (cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
+              r->grant.began_ms <= json_integer_value(json_object_get(j, "sinceMs"))))
+        rc = CPN_NOT_FOUND;
+    finish(r, rc);
+}
+
 /* The token was there; is its family alive? */
 static void
 revoked_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
+    redemption *r = owner;
+    uint8_t key[32];
+
     (void)body;
     (void)err;
-    finish(owner, rc == CPN_NOT_FOUND ? CPN_OK : rc == CPN_OK ? CPN_NOT_FOUND : rc);
+    if (rc == CPN_NOT_FOUND) {
+        cpn_sha256(cpn_view_str(r->grant.object_id), key);
+        rc = cpn_store_secret_get(r->ask.store, KIND_USER, key, user_read, r);
+    } else if (rc == CPN_OK) {
+        rc = CPN_NOT_FOUND;
+    }
+    if (rc != CPN_OK)
+        finish(r, rc);
 }
 
 static void
@@ -147,6 +187,7 @@ live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
         rc = CPN_NOT_FOUND;
     } else {
         r->grant.rotated = true;
+        r->grant.began_ms = json_integer_value(json_object_get(j, "beganMs"));
         family_key(r, key);
         rc = cpn_store_secret_get(r->ask.store, KIND_REVOKED, key, revoked_read, r);
     }

@@ -5,8 +5,11 @@
  * revoked, and every holder signs in anew. Within the grace it is only refused: two processes of
  * one user may share a token file.
  *
+ * A new password, and a user who is disabled or deleted, end all families of that user that began
+ * before.
+ *
  * In the store, as secrets: "refresh" (token → grant), "refresh.used" (token → family, when),
- * "refresh.revoked" (family). */
+ * "refresh.revoked" (family), "refresh.user" (object id → since when). */
 #ifndef CPN_IDENTITY_REFRESH_H
 #define CPN_IDENTITY_REFRESH_H
 
@@ -21,6 +24,7 @@ typedef struct cpn_refresh_grant {
     char object_id[40];
     char client_id[CPN_CLIENT_ID_MAX + 1];
     char family[CPN_UUID_TEXT];
+    int64_t began_ms; /* when its first token was issued */
     bool rotated;
     uint8_t used[32];
 } cpn_refresh_grant;
@@ -29,6 +33,9 @@ typedef struct cpn_refresh_grant {
  * committed. A grant that redeem gave keeps its family. */
 void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, int64_t ttl_ms,
                        char token[CPN_REFRESH_TEXT]);
+
+/* End all families of a user that began until now: with the change that is the cause. */
+void cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms);
 
 /* Use a token up. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used, expired or revoked;
  * CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a revocation must outlive. Returns CPN_NOT_FOUND (not a

@@ -103,6 +103,12 @@ cpn_batch_session_end(cpn_batch *b, const cpn_uuid *id, cpn_view body)
 }
 
 void
+cpn_batch_sessions_prune(cpn_batch *b, int64_t before_ms)
+{
+    add(b, CPN_OP_SESSIONS_PRUNE, NULL, NULL, nothing)->expires_ms = before_ms;
+}
+
+void
 cpn_batch_audit(cpn_batch *b, cpn_view body)
 {
     add(b, CPN_OP_AUDIT, NULL, NULL, body);

@@ -55,6 +55,9 @@ void cpn_batch_value(cpn_batch *b, const char *name, cpn_view value);
  * with CPN_EXISTS; an end of a session that is not open changes nothing. */
 void cpn_batch_session_start(cpn_batch *b, const cpn_uuid *id, cpn_view body);
 void cpn_batch_session_end(cpn_batch *b, const cpn_uuid *id, cpn_view body);
+/* Forget up to CPN_PRUNE_ROWS sessions whose end was written before this (Unix ms). */
+#define CPN_PRUNE_ROWS 20000
+void cpn_batch_sessions_prune(cpn_batch *b, int64_t before_ms);
 /* One audit record: the store numbers and chains it in the order of the commit
  * (codec/chain.h); body is the record's JSON object without seq, prev and hash. */
 void cpn_batch_audit(cpn_batch *b, cpn_view body);

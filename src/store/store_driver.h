@@ -24,6 +24,7 @@ typedef enum cpn_op_kind {
     CPN_OP_VALUE,
     CPN_OP_SESSION_START,
     CPN_OP_SESSION_END,
+    CPN_OP_SESSIONS_PRUNE,
     CPN_OP_AUDIT,
     CPN_OP_TICKET,
     CPN_OP_SECRET_PUT,

@@ -23,7 +23,9 @@
     X(VALUE_PUT, "INSERT INTO value (name, value) VALUES (?1, ?2)"                                 \
                  " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                       \
     X(START, "INSERT INTO session (id, started) VALUES (?1, ?2) ON CONFLICT DO NOTHING")           \
-    X(END, "UPDATE session SET ended = ?2 WHERE id = ?1 AND ended IS NULL")                        \
+    X(END, "UPDATE session SET ended = ?2, ended_ms = ?3 WHERE id = ?1 AND ended IS NULL")         \
+    X(PRUNE, "DELETE FROM session WHERE id IN"                                                     \
+             " (SELECT id FROM session WHERE ended_ms < ?1 LIMIT ?2)")                             \
     X(OPEN, "SELECT id, started FROM session WHERE ended IS NULL ORDER BY id")                     \
     X(AUDIT_PUT, "INSERT INTO audit (seq, record, hash) VALUES (?1, ?2, ?3)")                      \
     X(AUDIT_EACH, "SELECT seq, record, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2")      \
@@ -205,10 +207,22 @@ put_session(sqlite_store *q, const cpn_op *op, cpn_err *err)
 
     bind_str(st, 1, op->id);
     bind_view(st, 2, op->body);
+    if (op->op == CPN_OP_SESSION_END)
+        sqlite3_bind_int64(st, 3, q->clock.wall_ms());
     rc = run(q, st, "writing a session", err);
     if (rc == CPN_OK && op->op == CPN_OP_SESSION_START && sqlite3_changes(q->db) == 0)
         return cpn_fail(err, CPN_EXISTS, "session %s exists", op->id);
     return rc;
+}
+
+static cpn_rc
+prune_sessions(sqlite_store *q, const cpn_op *op, cpn_err *err)
+{
+    sqlite3_stmt *st = q->st[ST_PRUNE];
+
+    sqlite3_bind_int64(st, 1, op->expires_ms);
+    sqlite3_bind_int64(st, 2, CPN_PRUNE_ROWS);
+    return run(q, st, "forgetting old sessions", err);
 }
 
 static cpn_rc
@@ -250,6 +264,8 @@ sqlite_apply(void *db, const cpn_op *op, cpn_err *err)
     case CPN_OP_SESSION_START:
     case CPN_OP_SESSION_END:
         return put_session(db, op, err);
+    case CPN_OP_SESSIONS_PRUNE:
+        return prune_sessions(db, op, err);
     case CPN_OP_SECRET_PUT:
     case CPN_OP_SECRET_DELETE:
         return put_secret(db, op, err);

@@ -264,6 +264,37 @@ sessions_start_once_and_end_once(void **state)
 }
 
 static void
+ended_sessions_are_forgotten_in_time(void **state)
+{
+    fixture *f = *state;
+    char all[4096] = "";
+    cpn_batch *b = cpn_batch_new();
+    cpn_uuid id[3];
+
+    for (unsigned i = 0; i < CPN_COUNT(id); i++) {
+        uuid_of((uint8_t)(i + 1), &id[i]);
+        cpn_batch_session_start(b, &id[i], CPN_VIEW_LIT("{\"a\":1}"));
+    }
+    cpn_batch_session_end(b, &id[0], CPN_VIEW_LIT("{}"));
+    assert_int_equal(commit_now(f, b), CPN_OK);
+    clock_wall_ms += S;
+    b = cpn_batch_new();
+    cpn_batch_session_end(b, &id[1], CPN_VIEW_LIT("{}"));
+    assert_int_equal(commit_now(f, b), CPN_OK);
+    b = cpn_batch_new();
+    cpn_batch_sessions_prune(b, clock_wall_ms);
+    assert_int_equal(commit_now(f, b), CPN_OK);
+    /* Gone is the first alone: its id can be had again. */
+    for (unsigned i = 0; i < CPN_COUNT(id); i++) {
+        b = cpn_batch_new();
+        cpn_batch_session_start(b, &id[i], CPN_VIEW_LIT("{}"));
+        assert_int_equal(commit_now(f, b), i == 0 ? CPN_OK : CPN_EXISTS);
+    }
+    assert_int_equal(cpn_store_open_sessions(f->store, count_row, all, NULL), CPN_OK);
+    assert_non_null(strstr(all, "{\"a\":1}")); /* the one that never ended */
+}
+
+static void
 secrets_are_taken_once(void **state)
 {
     fixture *f = *state;
@@ -579,6 +610,7 @@ main(void)
         CASE(a_thousand_batches_are_few_transactions),
         CASE(the_queue_has_an_end),
         CASE(sessions_start_once_and_end_once),
+        CASE(ended_sessions_are_forgotten_in_time),
         CASE(secrets_are_taken_once),
         CASE(records_are_read_by_page_and_field),
         CASE(reopening_sees_everything),

@@ -49,6 +49,30 @@ def test_refresh_rotates(gateway):
     assert again.status_code == 400 and again.json()["error"] == "invalid_grant"
 
 
+def refreshed(gateway, refresh_token):
+    return token(gateway, grant_type="refresh_token", refresh_token=refresh_token, client_id="x")
+
+
+def signed_in(gateway, name, password):
+    r = token(gateway, grant_type="password", username=name, password=password, client_id="x", scope="openid offline_access")
+    assert r.status_code == 200, r.text
+    return r.json()["refresh_token"]
+
+
+def test_a_new_password_ends_refresh_tokens(own_gateway):
+    g, name = own_gateway, "changes@example.test"
+    g.user(name)
+    before, rotated = (signed_in(g, name, "another long password 2") for _ in range(2))
+    rotated = refreshed(g, rotated).json()["refresh_token"]
+    admins = signed_in(g, ADMIN, ADMIN_PASSWORD)
+    g.admin.ok("user", "password", name, "--password-stdin", input="a third long password 3\n")
+    for t in (before, rotated):
+        r = refreshed(g, t)
+        assert r.status_code == 400 and r.json()["error"] == "invalid_grant"
+    assert refreshed(g, signed_in(g, name, "a third long password 3")).status_code == 200
+    assert refreshed(g, admins).status_code == 200
+
+
 def test_wrong_passwords_are_slowed_down(own_gateway):
     codes = [token(own_gateway, grant_type="password", username=ADMIN, password=f"wrong {i}", client_id="x").status_code for i in range(12)]
     assert 429 in codes

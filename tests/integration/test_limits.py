@@ -227,7 +227,7 @@ def test_sessions_of_a_user_at_the_azure_door(gate, target):
     ws.close()
     az.last_token = None
     r = az.post(headers={"Caponier-Client": "1"})
-    assert r.status_code in (403, 429) and "limit of sessions" in r.json()["message"]
+    assert (r.status_code, r.json()["code"], r.headers["Retry-After"]) == (429, "limit_user", "5") and "limit of sessions" in r.json()["message"]
     for w, s in held:
         w.close()
         s.close()

@@ -231,6 +231,32 @@ a_copied_refresh_token_ends_its_family(void **state)
     assert_int_equal(redeem(other, now + 60002, &r), CPN_OK);
 }
 
+static void
+a_user_who_is_signed_out_loses_every_family(void **state)
+{
+    cpn_refresh_grant g = { .object_id = ADA, .client_id = AZ },
+                      ci = { .object_id = CI, .client_id = AZ };
+    char rotated[CPN_REFRESH_TEXT], first[CPN_REFRESH_TEXT], other[CPN_REFRESH_TEXT];
+    char later[CPN_REFRESH_TEXT];
+    int64_t now = cpn_wall_ms();
+    cpn_batch *b = cpn_batch_new();
+    redeemed r;
+
+    (void)state;
+    next_token(&g, now, first);
+    next_token(&g, now, rotated);
+    next_token(&ci, now, other);
+    assert_int_equal(redeem(rotated, now + 1, &r), CPN_OK);
+    cpn_refresh_revoke_user(b, ADA, now + 5);
+    assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
+    next_token(&r.grant, now + 6, rotated); /* a rotation that was under way */
+    next_token(&g, now + 6, later);
+    assert_int_equal(redeem(first, now + 7, &r), CPN_NOT_FOUND);
+    assert_int_equal(redeem(rotated, now + 7, &r), CPN_NOT_FOUND);
+    assert_int_equal(redeem(later, now + 7, &r), CPN_OK);
+    assert_int_equal(redeem(other, now + 7, &r), CPN_OK);
+}
+
 /* ---- the token endpoint ---- */
 
 static cpn_principal ada = { .kind = CPN_PRINCIPAL_USER,
@@ -578,6 +604,7 @@ main(void)
         cmocka_unit_test(bad_secrets_are_refused_alike),
         cmocka_unit_test(wrong_passwords_are_refused),
         cmocka_unit_test(a_copied_refresh_token_ends_its_family),
+        cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
         cmocka_unit_test(waiting_checks_have_an_end),
         cmocka_unit_test(grants_give_tokens),
