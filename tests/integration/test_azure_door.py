@@ -1,8 +1,10 @@
 """The Azure door, byte by byte as the Azure CLI's own libraries (requests, websocket-client) put it on the wire.
 
 One test a row of what the real client sends, reads and forgives."""
+import contextlib
 import json
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -548,16 +550,23 @@ def test_real_ssh_through_the_drivers_shape(az, sshd, ada, tmp_path):
         c, _ = listener.accept()
         ws = az.ws(az.tokens(VM + "web1"))
 
-        def up():
-            while chunk := c.recv(4096):
-                ws.send_binary(chunk)
-            ws.close()
-        threading.Thread(target=up, daemon=True).start()
-        try:
-            while frame := ws.recv():
-                c.sendall(frame)
-        except (websocket.WebSocketException, OSError):
-            pass
+        # A TLS object takes one thread at a time: one loop looks at both sides.
+        with contextlib.suppress(websocket.WebSocketException, OSError):
+            while True:
+                if not ws.sock.pending():
+                    readable = select.select([c, ws.sock], [], [], 60)[0]
+                    assert readable, "silent for a minute"
+                else:
+                    readable = [ws.sock]
+                if c in readable:
+                    if not (chunk := c.recv(4096)):
+                        break
+                    ws.send_binary(chunk)
+                if ws.sock in readable:
+                    if not (got := ws.recv()):
+                        break
+                    c.sendall(got)
+        ws.close()
         c.close()
     threading.Thread(target=serve, daemon=True).start()
     r = ssh(sshd, listener.getsockname()[1], "echo az; exit 3")
