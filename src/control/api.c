@@ -27,7 +27,7 @@ row_check(const cpn_route *r, cpn_err *err)
         what = "has no permission";
     else if (has_action(r->from) && !r->action)
         what = "has a scope but no action";
-    else if (strcmp(r->method, "GET") != 0 && !r->audit)
+    else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0 && !r->audit)
         what = "changes state and leaves no audit record";
     else if ((r->body == CPN_BODY_NONE) != (r->body_max == 0))
         what = "has a body without a limit";

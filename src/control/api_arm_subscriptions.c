@@ -107,6 +107,16 @@ group_get(cpn_call *call)
     cpn_arm_get(call, &group_type);
 }
 
+/* `az group exists` wants 204 or 404. */
+static void
+group_exists(cpn_call *call)
+{
+    if (cpn_snapshot_document(call->c->snapshot, CPN_KIND_GROUP, cpn_view_str(call->params.scope)))
+        cpn_reply_json(call, 204, NULL);
+    else
+        cpn_arm_not_found(call);
+}
+
 static void
 group_list(cpn_call *call)
 {
@@ -124,5 +134,7 @@ const cpn_route cpn_routes_arm_subscriptions[] = {
     GET(CPN_ARM_SUB, CPN_SCOPE_EACH, SUBSCRIPTION_READ, subscription_get),
     GET(CPN_ARM_SUB "/resourceGroups", CPN_SCOPE_EACH, GROUP_READ, group_list),
     GET(CPN_ARM_GROUP, CPN_SCOPE_PATH, GROUP_READ, group_get),
+    { "HEAD", CPN_ARM_GROUP, CPN_SCOPE_PATH, GROUP_READ, CPN_BODY_NONE, 0, NULL, CPN_ERRORS_ARM,
+      group_exists },
     { 0 },
 };

@@ -117,6 +117,17 @@ header_into(const cpn_msg_REQUEST *m, const char *name, char *out, size_t size)
     (void)cpn_view_copy(header_line(m->headers, name), out, size);
 }
 
+/* The one empty segment that a front lets pass (httphead.h) says nothing. */
+static char *
+path_text(cpn_view path)
+{
+    char *text = cpn_xstrndup((const char *)path.p, path.n), *gap = strstr(text, "//");
+
+    if (gap)
+        memmove(gap, gap + 1, strlen(gap));
+    return text;
+}
+
 static cpn_call *
 call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
 {
@@ -132,7 +143,7 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     call->peer_port = m->peer_port;
     call->length = m->length;
     (void)cpn_view_copy(m->user_agent, call->user_agent, sizeof(call->user_agent));
-    call->path = cpn_xstrndup((const char *)m->path.p, m->path.n);
+    call->path = path_text(m->path);
     call->headers.max = HEADERS_MAX;
     call->own_client = cpn_view_is(header_line(m->headers, "caponier-client"), "1");
     header_into(m, "if-match", call->if_match, sizeof(call->if_match));
@@ -208,7 +219,8 @@ static bool
 route_find(cpn_call *call, const cpn_msg_REQUEST *m)
 {
     char allow[64] = "";
-    cpn_rc rc = cpn_api_match(m->method, m->path, &call->route, &call->params, allow);
+    cpn_rc rc =
+        cpn_api_match(m->method, cpn_view_str(call->path), &call->route, &call->params, allow);
     bool operator_row = rc == CPN_OK && call->route->from == CPN_SCOPE_OPERATOR;
     bool closed = rc == CPN_OK && cpn_route_azure(call->route) && !call->c->set.az_clients;
 

@@ -147,6 +147,11 @@ def test_sign_in_reads_tenants_and_subscriptions(reader, nobody):
     assert nobody.get("/subscriptions", version="2019-11-01")["value"] == []
     g = reader.get(f"{SUB_ID}/resourcegroups/lab", version="2021-04-01")
     assert g["location"] == "local" and g["id"] == GROUP_ID
+    assert reader.ask("HEAD", GROUP_ID).status_code == 204 and reader.ask("HEAD", GROUP_ID + "x").status_code == 403
+    # az resource show -g -n --resource-type writes an empty parent
+    vm = requests.get(f"{reader.gateway.url}{VM}web1".replace("Compute/", "Compute//"), verify=reader.ca, timeout=20,
+                      params={"api-version": "2022-11-01"}, headers={"Authorization": f"Bearer {reader.token}"})
+    assert vm.status_code == 200 and vm.json()["id"] == VM + "web1", vm.text
     assert [x["name"] for x in reader.get(f"{SUB_ID}/resourcegroups", version="2021-04-01")["value"]] == ["lab"]
 
 

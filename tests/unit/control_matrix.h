@@ -94,6 +94,7 @@ static const struct {
     { "GET", SUB, V, NULL, "uud++++++" }, /* whoever may read something in it */
     { "GET", SUB "/resourceGroups", V, NULL, SIGNED_IN },
     { "GET", LAB, V, NULL, READS },
+    { "HEAD", LAB, V, NULL, READS },
     { "GET", SUB "/resources", V, NULL, SIGNED_IN },
     { "GET", LAB "/resources", V, NULL, SIGNED_IN },
     { "GET", SUB "/providers", V, NULL, SIGNED_IN },
