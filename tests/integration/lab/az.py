@@ -81,10 +81,21 @@ class Azure:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1)
 
     def register(self):
-        """The private cloud by explicit endpoints, as docs/azure-cli.md has it."""
+        """The private cloud with every endpoint that az asks anything of, as docs/azure-cli.md has it."""
         url = self.gateway.url
-        self.ok("cloud", "register", "-n", "caponier", "--endpoint-resource-manager", url,
-                "--endpoint-active-directory", url + "/adfs", "--endpoint-active-directory-resource-id", url,
-                "--endpoint-active-directory-graph-resource-id", url)
+        self.ok("cloud", "register", "-n", "caponier", "--cloud-config", json.dumps({"endpoints": {
+            "resourceManager": url, "activeDirectory": url + "/adfs", "activeDirectoryResourceId": url,
+            "activeDirectoryGraphResourceId": url, "microsoftGraphResourceId": url}}))
         self.ok("cloud", "set", "-n", "caponier")
         return self
+
+    def login(self, name, password):
+        """Sign in as a user by name and password; the subscriptions."""
+        return self.json("login", "-u", name, "-p", password)
+
+    def rest(self, method, path, body=None, version="2022-01-01", **kw):
+        url = path if "api-version" in path else f"{path}{'&' if '?' in path else '?'}api-version={version}"
+        return self.run("rest", "--method", method, "--url", url, *(["--body", json.dumps(body)] if body is not None else []), **kw)
+
+    def get(self, path, version="2022-01-01"):
+        return self.rest("get", path, version=version, check=0).json()

@@ -151,11 +151,11 @@ class Gateway:
     def log_text(self):
         return (self.dir / "caponierd.log").read_text(errors="replace")
 
-    def enrol(self):
+    def enrol(self, name=ADMIN, password=ADMIN_PASSWORD):
         admin = User(self, self.dir / "admin")
-        admin.ok("login", "--enrol", "--username", ADMIN, "--code-file", self.state / "enrolment-code",
-                 "--password-stdin", "--ca", self.ca, input=ADMIN_PASSWORD + "\n")
-        self.users[ADMIN] = self.admin = admin
+        admin.ok("login", "--enrol", "--username", name, "--code-file", self.state / "enrolment-code",
+                 "--password-stdin", "--ca", self.ca, input=password + "\n")
+        self.users[name] = self.admin = admin
         return admin
 
     def apply(self, inventory, *flags, check=0):

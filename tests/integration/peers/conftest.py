@@ -1,8 +1,13 @@
 """Other people's programs, unmodified, against a gateway that they reach on loopback and nothing else."""
+import json
+
 import pytest
 
-from conftest import started
+from conftest import GROUP_ID, SUBSCRIPTION, inventory
 from lab.az import Azure, Outside
+from lab.gateway import ADMIN, ADMIN_PASSWORD, Gateway
+
+OTHER = "99999999-2222-3333-4444-555555555555"
 
 
 @pytest.fixture(scope="session")
@@ -14,14 +19,18 @@ def outside(network):
 
 @pytest.fixture(scope="session")
 def gateway(network, folder, outside):
-    g = started(network, folder / "gateway", outside=outside, sessions_per_user=1000)
+    g = Gateway(network, folder / "gateway", outside=outside, sessions_per_user=1000,
+                penalty_wrong_secret="0s").start()  # one address tries for everybody here
+    g.enrol()
+    g.apply(inventory(subscriptions=[{"id": SUBSCRIPTION, "name": "Lab"}, {"id": OTHER, "name": "Über uns"}],
+                      groups=[{"name": "lab", "subscription": "Lab"}]))
     yield g
     g.close()
 
 
 @pytest.fixture(scope="session")
 def cli(gateway, folder):
-    """Makes an az of its own for NAME, pointed at the gateway."""
+    """Makes an az for NAME, pointed at the gateway."""
     made = {}
 
     def make(name):
@@ -29,6 +38,30 @@ def cli(gateway, folder):
             made[name] = Azure(gateway, folder / f"az-{name}").register()
         return made[name]
     return make
+
+
+@pytest.fixture(scope="session")
+def root(cli):
+    """The first administrator, signed in by password."""
+    az = cli("root")
+    az.login(ADMIN, ADMIN_PASSWORD)
+    return az
+
+
+@pytest.fixture(scope="session")
+def ada_cli(cli, ada):
+    """Reader on the group, signed in by password."""
+    az = cli("ada")
+    az.login("ada@example.test", ada.password)
+    return az
+
+
+@pytest.fixture(scope="session")
+def builder(gateway):
+    """A service principal with Reader on the group: {objectId, appId, secret}."""
+    sp = json.loads(gateway.admin.ok("sp", "add", "builder", "-o", "json").out)
+    gateway.admin.ok("role", "assign", "--assignee", "builder", "--role", "Reader", "--scope", GROUP_ID)
+    return sp
 
 
 @pytest.fixture(autouse=True)

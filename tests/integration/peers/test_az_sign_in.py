@@ -1,12 +1,16 @@
-"""Debian's azure-cli finds the gateway and signs in."""
+"""Debian's azure-cli finds the gateway and signs in, every way it can."""
+import json
+
 import pytest
 
-from lab.az import Azure
+from conftest import SUBSCRIPTION
+from lab.az import Azure, Outside
+from lab.gateway import ADMIN, Gateway
+from peers.conftest import OTHER
 
 
 def test_the_counter_counts(network):
     """What wants to leave shows: the zeros elsewhere mean something."""
-    from lab.az import Outside
     ns = Outside(inside=network.gateway)
     try:
         assert ns.tried() == 0
@@ -17,15 +21,103 @@ def test_the_counter_counts(network):
         ns.close()
 
 
-def test_cloud_registered_by_explicit_endpoints(gateway, cli):
-    cloud = cli("engineer").json("cloud", "show")
-    assert cloud["name"] == "caponier" and cloud["isActive"]
-    assert cloud["endpoints"]["resourceManager"] == gateway.url
-    assert cloud["endpoints"]["activeDirectory"] == gateway.url + "/adfs"
+def test_cloud_by_explicit_endpoints(gateway, folder):
+    az, url = Azure(gateway, folder / "az-explicit"), gateway.url
+    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url, "--endpoint-active-directory", url + "/adfs",
+          "--endpoint-active-directory-resource-id", url, "--endpoint-active-directory-graph-resource-id", url)
+    az.ok("cloud", "set", "-n", "lab")
+    cloud = az.json("cloud", "show")
+    assert cloud["name"] == "lab" and cloud["isActive"]
+    assert cloud["endpoints"]["resourceManager"] == url and cloud["endpoints"]["activeDirectory"] == url + "/adfs"
 
 
-def test_wrong_secret_is_said(cli):
-    r = cli("engineer").run("login", "--service-principal", "-u", "11111111-2222-3333-4444-555555555555", "-p", "wrong",
-                            "--tenant", "adfs", check=1)
-    assert "ERROR: " in r.err and "Please run:\naz login" in r.err, r
+def test_password(root):
+    shown = root.json("account", "show")
+    assert shown["user"] == {"name": ADMIN, "type": "user"}
+    assert shown["state"] == "Enabled" and shown["environmentName"] == "caponier"
+
+
+def test_account_list_set_show(root):
+    assert {(s["id"], s["name"]) for s in root.json("account", "list")} == {(SUBSCRIPTION, "Lab"), (OTHER, "Über uns")}
+    root.ok("account", "set", "-s", "Über uns")
+    assert root.json("account", "show")["id"] == OTHER
+    root.ok("account", "set", "-s", SUBSCRIPTION)
+    assert root.json("account", "show")["name"] == "Lab"
+    root.run("account", "set", "-s", "nowhere", check=1)
+
+
+def test_service_principal(cli, builder):
+    az = cli("builder")
+    signed = az.json("login", "--service-principal", "-u", builder["appId"], "-p", builder["secret"], "--tenant", "adfs")
+    assert [s["id"] for s in signed] == [SUBSCRIPTION]
+    assert az.json("account", "show")["user"] == {"name": builder["appId"], "type": "servicePrincipal"}
+
+
+def test_tenant_by_guid(gateway, cli, builder):
+    """The real tenant's id does for --tenant as well."""
+    tenant = gateway.admin.json("account", "show")["tenantId"]
+    az = cli("builder")
+    az.json("login", "--service-principal", "-u", builder["appId"], "-p", builder["secret"], "--tenant", tenant)
+    assert az.get(f"/subscriptions/{SUBSCRIPTION}")["displayName"] == "Lab"
+
+
+@pytest.mark.parametrize("who", ["unknown", "builder"])
+def test_wrong_secret_is_said(cli, builder, who):
+    app = builder["appId"] if who == "builder" else "11111111-2222-3333-4444-555555555555"
+    r = cli("stranger").run("login", "--service-principal", "-u", app, "-p", "wrong", "--tenant", "adfs", check=1)
+    assert "ERROR: " in r.err and "az login" in r.err, r
     assert "Traceback" not in r.err
+
+
+def test_wrong_password_is_said_then_too_many(network, tmp_path, outside):
+    """A source that guesses is told to wait, and az says so."""
+    g = Gateway(network, tmp_path / "gateway", outside=outside, penalty_wrong_secret="1m").start()
+    try:
+        g.enrol()
+        az = Azure(g, tmp_path / "az").register()
+        r = az.run("login", "-u", ADMIN, "-p", "wrong", check=1)
+        assert "password is wrong" in r.err and "Traceback" not in r.err, r
+        r = az.run("login", "-u", ADMIN, "-p", "wrong", check=1)
+        assert "too many attempts" in r.err and "Traceback" not in r.err, r
+    finally:
+        g.close()
+
+
+def test_nobody_without_a_role_finds_a_subscription(gateway, cli):
+    gateway.user("nobody@example.test")
+    r = cli("nobody").run("login", "-u", "nobody@example.test", "-p", gateway.users["nobody@example.test"].password, check=1)
+    assert "No subscriptions found for nobody@example.test" in r.err, r
+    assert cli("nobody").run("login", "-u", "nobody@example.test", "-p", gateway.users["nobody@example.test"].password,
+                             "--allow-no-subscriptions").code == 0
+
+
+def expire(az):
+    """All access tokens az has run out; its cache as it was."""
+    cache = az.dir / ".azure/msal_token_cache.json"
+    was = cache.read_text()
+    tokens = json.loads(was)
+    for t in tokens["AccessToken"].values():
+        t["expires_on"] = "1"
+    cache.write_text(json.dumps(tokens))
+    return was
+
+
+def test_tokens_are_refreshed(cli, ada):
+    """With less than five minutes to live az asks anew; the refresh token does it without anybody. A used one does not."""
+    az = cli("refresh")
+    az.login("ada@example.test", ada.password)
+    was = expire(az)
+    token = az.json("account", "get-access-token")["accessToken"]
+    assert token not in was
+    assert az.get(f"/subscriptions/{SUBSCRIPTION}")["displayName"] == "Lab"
+    (az.dir / ".azure/msal_token_cache.json").write_text(was)
+    expire(az)
+    r = az.run("account", "get-access-token", check=1)
+    assert "az login" in r.err and "Traceback" not in r.err, r
+
+
+def test_logout(root, cli, builder):
+    az = cli("leaves")
+    az.json("login", "--service-principal", "-u", builder["appId"], "-p", builder["secret"], "--tenant", "adfs")
+    az.ok("logout")
+    assert "az login" in az.run("account", "show", check=1).err
