@@ -5,7 +5,6 @@
 
 #include "codec/odata.h"
 #include "control/arm.h"
-#include "control/assign.h"
 #include "control/reply.h"
 
 #define READ_ACTION "Caponier.Directory/principals/read"
@@ -14,31 +13,12 @@
 
 /* ---- who may see whom ---- */
 
-typedef struct giver {
-    const cpn_snapshot *s;
-    const cpn_principal *who;
-    bool is;
-} giver;
-
-static bool
-look_giver(void *owner, const char *id, const json_t *body)
-{
-    giver *g = owner;
-
-    (void)body;
-    g->is = cpn_may(g->s, g->who, GIVE_ACTION, cpn_assignment_scope(id));
-    return !g->is;
-}
-
-/* May the caller give roles anywhere? Such a right stands in an assignment, so its scope is one of
- * theirs. They may look up by its exact name whom to give them to. */
+/* May the caller give roles anywhere? Then they may look up by its exact name whom to give them to.
+ */
 static bool
 gives_roles(const cpn_call *call)
 {
-    giver g = { call->c->snapshot, cpn_call_who(call), false };
-
-    cpn_snapshot_each(g.s, CPN_KIND_ASSIGNMENT, NULL, look_giver, &g);
-    return g.is;
+    return cpn_may_anywhere(call->c->snapshot, cpn_call_who(call), GIVE_ACTION);
 }
 
 /* ---- shapes ---- */

@@ -97,11 +97,12 @@ static bool
 look_same(void *owner, const char *id, const json_t *body)
 {
     same *s = owner;
-    const cpn_role_def *role = cpn_snapshot_role(s->s, cpn_view_str(cpn_json_string(body, "role")));
+    const char *role = cpn_json_string(body, "role");
 
-    if (role == s->role && cpn_assignment_denies(body) == s->want->deny &&
-        strcasecmp(cpn_json_string(body, "principalId"), s->want->principal) == 0 &&
-        cpn_view_is_nocase(cpn_assignment_scope(id), s->want->scope))
+    if (strcasecmp(cpn_json_string(body, "principalId"), s->want->principal) == 0 &&
+        cpn_assignment_denies(body) == s->want->deny &&
+        cpn_view_is_nocase(cpn_assignment_scope(id), s->want->scope) &&
+        cpn_snapshot_role(s->s, cpn_view_str(role)) == s->role)
         s->found = id;
     return !s->found;
 }

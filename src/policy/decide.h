@@ -72,6 +72,8 @@ cpn_rc cpn_decide(const cpn_snapshot *s, const cpn_facts *facts, cpn_verdict *ou
 bool cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope);
 bool cpn_may_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
                 int64_t now_s);
+/* Anywhere at all? */
+bool cpn_may_anywhere(const cpn_snapshot *s, const cpn_principal *who, const char *action);
 /* The same for data actions ("Microsoft.Compute/virtualMachines/login/action"). */
 bool cpn_may_data_at(const cpn_snapshot *s, const cpn_principal *who, const char *action,
                      cpn_view scope, int64_t now_s);

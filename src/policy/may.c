@@ -138,3 +138,32 @@ cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view scope)
             any_within(&caller->as.principal.groups.at[i]->as.principal.assignments, scope, now_s);
     return some;
 }
+
+/* Does one of these assignments, with all denials against it, allow the action at its own scope? */
+static bool
+any_allows(const cpn_snapshot *s, const cpn_node *who, const cpn_run *run, const char *action)
+{
+    for (unsigned i = 0; i < run->n; i++) {
+        const cpn_ref *scope = &run->at[i]->doc->as.assignment.scope;
+        cpn_view at = scope->lower ? (cpn_view){ (const uint8_t *)scope->lower, scope->n }
+                                   : CPN_VIEW_LIT("/");
+
+        if (cpn_role_allows(run->at[i]->as.role, CPN_PLANE_CONTROL, action) &&
+            cpn_may_ask(s, who, CPN_PLANE_CONTROL, action, at, cpn_wall_s()) == CPN_MAY_YES)
+            return true;
+    }
+    return false;
+}
+
+bool
+cpn_may_anywhere(const cpn_snapshot *s, const cpn_principal *who, const char *action)
+{
+    const cpn_node *n = cpn_may_caller(s, who);
+
+    if (!n)
+        return false;
+    for (unsigned i = 0; i < n->as.principal.groups.n; i++)
+        if (any_allows(s, n, &n->as.principal.groups.at[i]->as.principal.assignments, action))
+            return true;
+    return any_allows(s, n, &n->as.principal.assignments, action);
+}

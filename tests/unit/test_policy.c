@@ -604,11 +604,46 @@ lists_show_what_one_may_read(void **state)
     cpn_snapshot_unref(base);
 }
 
+static void
+rights_anywhere(void **state)
+{
+    static const char give[] = "Microsoft.Authorization/roleAssignments/write";
+    static const struct {
+        const char *grants;
+        bool ada, ci; /* ci is in ops */
+    } given[] = {
+        { "", false, false },
+        { "Contributor@/", false, false },
+        { "$off:Owner@/", false, false },
+        { "Owner@$web1", true, false },
+        { "$ops:Owner@$web1", false, true },
+        { "Owner@$web1 !Owner@$lab", false, false },
+        { "Owner@$web1 Owner@$lab2 !Owner@$web1", true, false },
+    };
+    cpn_snapshot *base = make_world();
+    char ada[4096], ci[4096];
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(given); i++) {
+        cpn_snapshot *s = snapshot_of(base, &(cpn_row){ .grants = given[i].grants });
+
+        if (cpn_may_anywhere(s, cpn_snapshot_principal(s, cpn_view_str(spell(ada, "$ada"))),
+                             give) != given[i].ada ||
+            cpn_may_anywhere(s, cpn_snapshot_principal(s, cpn_view_str(spell(ci, "$ci"))), give) !=
+                given[i].ci)
+            fail_msg("%s", given[i].grants);
+        assert_false(cpn_may_anywhere(s, NULL, give));
+        cpn_snapshot_unref(s);
+    }
+    cpn_snapshot_unref(base);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
+        cmocka_unit_test(rights_anywhere),
         cmocka_unit_test(existence_does_not_leak),
         cmocka_unit_test(verdicts_in_words_and_json),
         cmocka_unit_test(actions_of_the_built_in_roles),
