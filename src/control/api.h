@@ -37,6 +37,7 @@ typedef enum cpn_error_style {
     CPN_ERRORS_ARM,     /* {"error":{"code","message"}} with Azure's codes */
     CPN_ERRORS_GRAPH,   /* {"error":{"code","message"}}: the directory       */
     CPN_ERRORS_OAUTH,   /* {"error","error_description"}: RFC 6749 5.2 */
+    CPN_ERRORS_PAGE,    /* a page for people: page.h                 */
     CPN_ERRORS_TEXT     /* one line: operator routes                 */
 } cpn_error_style;
 

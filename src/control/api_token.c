@@ -1,24 +1,14 @@
-/* The OAuth authority under /adfs: discovery, keys, the token endpoint. */
+/* The token endpoints: OAuth's under both authorities, and the managed identity's. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/b64url.h"
 #include "control/accounts.h"
 #include "control/penalties.h"
 #include "control/reply.h"
+#include "control/signin.h"
 #include "control/sshcert.h"
 #include "identity/oauth.h"
-
-static void
-discovery_show(cpn_call *call)
-{
-    cpn_reply_json(call, 200, cpn_identity_discovery(call->c->identity));
-}
-
-static void
-keys_show(cpn_call *call)
-{
-    cpn_reply_json(call, 200, cpn_identity_jwks(call->c->identity));
-}
 
 /* ---- what the endpoint asks of policy ---- */
 
@@ -54,17 +44,22 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
             cpn_penalty_name(c->penalties, o->name);
         c->count.penalties++;
     }
+    /* A device that polls every 5 s is no event. */
+    call->audited = o->waiting;
     cpn_call_note(call, "grant", o->grant);
     cpn_call_note(call, "userEmail", o->name);
     cpn_call_note(call, "objectId", o->object_id);
     cpn_call_note(call, "reason", o->reason);
     json_object_foreach((json_t *)o->notes, name, value)
         cpn_call_note(call, name, json_string_value(value));
+    if (status == 401)
+        cpn_call_header(call, "WWW-Authenticate", "Basic realm=\"caponier\"");
+    cpn_call_header(call, "Pragma", "no-cache"); /* RFC 6749 5.1 */
     cpn_reply_json(call, status, json_deep_copy(body));
 }
 
 static void
-token_issue(cpn_call *call)
+issue(cpn_call *call, const cpn_form *form)
 {
     cpn_control *c = call->c;
     cpn_oauth oauth = { .identity = c->identity,
@@ -72,30 +67,135 @@ token_issue(cpn_call *call)
                         .by_id = by_id,
                         .credential = credential,
                         .certify = c->ssh_ca ? cpn_sshcert_certify : NULL,
-                        .owner = c };
-    cpn_view name = cpn_form_get(&call->form, "username");
+                        .owner = c,
+                        .flows = cpn_signin_flows(c) };
+    cpn_view name = cpn_form_get(form, "username");
     char text[257];
     unsigned wait;
 
     if (!name.p)
-        name = cpn_form_get(&call->form, "client_id");
+        name = cpn_form_get(form, "client_id");
     (void)cpn_view_copy(name, text, sizeof(text));
     wait = cpn_penalty_wait(c->penalties, &call->peer, text[0] ? text : NULL);
     if (wait) {
         cpn_reply_wait(call, wait);
         return;
     }
-    cpn_oauth_token(&oauth, &call->form, token_done, call);
+    cpn_oauth_token(&oauth, form, token_done, call);
 }
 
+/* ---- services that prove themselves in a field of the head ---- */
+
+static void
+form_add(cpn_form *form, const char *name, cpn_view value)
+{
+    if (form->fields < CPN_FORM_MAX)
+        form->field[form->fields++] = (cpn_form_field){ cpn_view_str(name), value };
+}
+
+/* "appId:secret" into the form, which borrows it. */
+static bool
+service_add(cpn_form *form, cpn_view text)
+{
+    cpn_view id, secret, said = cpn_form_get(form, "client_id");
+
+    if (!cpn_view_cut(text, ':', &id, &secret) || id.n == 0 || secret.n == 0)
+        return false;
+    /* RFC 6749 2.3: one way to prove itself, and one client. */
+    if (cpn_form_get(form, "client_secret").p || (said.p && !cpn_view_eq(said, id)))
+        return false;
+    if (!said.p)
+        form_add(form, "client_id", id);
+    form_add(form, "client_secret", secret);
+    return true;
+}
+
+/* Of "Basic BASE64" (RFC 7617), into out. */
+static bool
+basic_read(const char *field, uint8_t *out, size_t size, cpn_view *text)
+{
+    cpn_view scheme, coded;
+    size_t n = 0;
+
+    if (!cpn_view_cut(cpn_view_str(field), ' ', &scheme, &coded) ||
+        cpn_b64_decode(coded, out, size, &n) != CPN_OK)
+        return false;
+    *text = (cpn_view){ out, n };
+    return true;
+}
+
+static void
+token_issue(cpn_call *call)
+{
+    uint8_t plain[CPN_B64_BYTES(sizeof(call->basic))];
+    cpn_view text = { 0 };
+
+    if (call->basic[0] && (!basic_read(call->basic, plain, sizeof(plain), &text) ||
+                           !service_add(&call->form, text))) {
+        cpn_reply_error(call, 400, "bad_request",
+                        "the Authorization field is not well formed, or the form names a client or "
+                        "a secret beside it",
+                        NULL);
+    } else {
+        issue(call, &call->form); /* the form is borrowed until this returns, plain with it */
+    }
+    explicit_bzero(plain, sizeof(plain));
+}
+
+static void
+tenant_token_issue(cpn_call *call)
+{
+    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
+        token_issue(call);
+    else
+        cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
+}
+
+/* ---- managed identity ---- */
+
+/* The gateway cannot know a machine that shows nothing, so the machine shows the secret of its
+ * service principal: in X-IDENTITY-HEADER or secret (IDENTITY_HEADER, MSI_SECRET), or by the user
+ * information of MSI_ENDPOINT's URL, which arrives as Basic; that needs Metadata: true, too, since
+ * browsers can be made to send it. */
+static void
+identity_issue(cpn_call *call)
+{
+    uint8_t plain[CPN_B64_BYTES(sizeof(call->basic))];
+    cpn_form form = { .fields = 0 };
+    cpn_view text = cpn_view_str(call->identity_header);
+
+    if (!text.n && (!call->metadata || !call->basic[0] ||
+                    !basic_read(call->basic, plain, sizeof(plain), &text)))
+        text.n = 0;
+    if (text.n == 0 || !service_add(&form, text)) {
+        cpn_call_note(call, "reason", "no_secret");
+        cpn_call_header(call, "WWW-Authenticate", "Basic realm=\"caponier\"");
+        cpn_reply_error(call, 401, "unauthenticated",
+                        "a service principal's appId:secret is needed in X-IDENTITY-HEADER, or by "
+                        "Basic with Metadata: true",
+                        NULL);
+    } else if (cpn_form_get(&call->form, "resource").n == 0 &&
+               cpn_form_get(&call->query, "resource").n == 0) {
+        cpn_reply_error(call, 400, "bad_request", "resource is missing", NULL);
+    } else {
+        form_add(&form, "grant_type", CPN_VIEW_LIT("client_credentials"));
+        issue(call, &form);
+    }
+    explicit_bzero(plain, sizeof(plain));
+}
+
+#define MSI "/adfs/oauth2/msi"
+
 const cpn_route cpn_routes_token[] = {
-    { "GET", "/adfs/.well-known/openid-configuration", CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0,
-      NULL, CPN_ERRORS_API, discovery_show },
-    { "GET", "/adfs/{tenant}/.well-known/openid-configuration", CPN_SCOPE_ANYONE, NULL,
-      CPN_BODY_NONE, 0, NULL, CPN_ERRORS_API, discovery_show },
-    { "GET", "/adfs/discovery/keys", CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0, NULL, CPN_ERRORS_API,
-      keys_show },
     { "POST", "/adfs/oauth2/token", CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL,
       "login.token", CPN_ERRORS_OAUTH, token_issue },
+    { "POST", "/{tenant}/oauth2/v2.0/token", CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL,
+      "login.token", CPN_ERRORS_OAUTH, tenant_token_issue },
+    { "GET", MSI, CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0, "login.identity", CPN_ERRORS_OAUTH,
+      identity_issue },
+    { "GET", MSI "/", CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0, "login.identity", CPN_ERRORS_OAUTH,
+      identity_issue },
+    { "POST", MSI, CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL, "login.identity",
+      CPN_ERRORS_OAUTH, identity_issue },
     { 0 },
 };

@@ -150,6 +150,12 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     header_into(m, "if-none-match", call->if_none_match, sizeof(call->if_none_match));
     header_into(m, "x-ms-client-request-id", call->client_request_id,
                 sizeof(call->client_request_id));
+    header_into(m, "cookie", call->browser, sizeof(call->browser));
+    header_into(m, "authorization", call->basic, sizeof(call->basic));
+    header_into(m, "x-identity-header", call->identity_header, sizeof(call->identity_header));
+    if (!call->identity_header[0])
+        header_into(m, "secret", call->identity_header, sizeof(call->identity_header));
+    call->metadata = cpn_view_is_nocase(header_line(m->headers, "metadata"), "true");
     return call;
 }
 

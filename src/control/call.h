@@ -27,7 +27,10 @@ struct cpn_call {
     bool own_client; /* Caponier-Client: 1 */
     /* Of the ARM subset; "" when not given or too long. */
     char if_match[257], if_none_match[257], client_request_id[65];
-    char *path; /* as it came, for links to further pages */
+    /* Of sign-in pages: our cookie, or "". Of services that prove themselves: secrets. */
+    char browser[44], basic[513], identity_header[513];
+    bool metadata; /* Metadata: true */
+    char *path;    /* as it came, for links to further pages */
     cpn_params params;
     uint8_t *query_text;
     cpn_form query;

@@ -18,6 +18,7 @@
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
+#include "control/signin.h"
 #include "control/sshcert.h"
 #include "control/tls.h"
 #include "control/trail.h"
@@ -140,6 +141,7 @@ reload(life *l)
         l->c->set = l->set;
         log_setup(&l->set);
         cpn_penalties_reload(l->c->penalties, &l->set);
+        cpn_signin_reload(l->c->signin, &l->set);
         cpn_identity_lifetimes(l->identity, (int64_t)l->set.access_token_ttl / 1000,
                                (int64_t)l->set.refresh_token_ttl / 1000);
         cpn_log(CPN_LOG_INFO, "config.reloaded", CPN_KI("changes", n));

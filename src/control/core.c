@@ -12,6 +12,7 @@
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
+#include "control/signin.h"
 #include "control/sshcert.h"
 #include "control/trail.h"
 
@@ -91,6 +92,7 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     c->penalties = cpn_penalties_new(set);
     c->trail = cpn_trail_new();
     c->arm_ops = cpn_arm_ops_new();
+    c->signin = cpn_signin_new(set);
     c->cert_pem = cpn_xstrdup("");
     c->key_pem = cpn_xstrdup("");
     uv_timer_init(loop, &c->tick);
@@ -137,6 +139,7 @@ cpn_control_free(cpn_control *c)
     cpn_trail_free(c->trail);
     cpn_arm_ops_free(c->arm_ops);
     cpn_sshcert_close(c);
+    cpn_signin_free(c->signin);
     cpn_snapshot_unref(c->snapshot);
     free(c->cert_pem);
     explicit_bzero(c->key_pem, strlen(c->key_pem));

@@ -27,6 +27,7 @@ typedef struct cpn_azdoor cpn_azdoor;
 typedef struct cpn_penalties cpn_penalties;
 typedef struct cpn_trail cpn_trail;
 typedef struct cpn_arm_ops cpn_arm_ops;
+typedef struct cpn_signin cpn_signin;
 typedef struct cpn_front cpn_front;
 
 /* Counters since start; api_metrics.c shows them. */
@@ -67,6 +68,7 @@ typedef struct cpn_control {
     cpn_trail *trail;
     cpn_arm_ops *arm_ops;
     struct cpn_ssh_ca *ssh_ca; /* NULL: no SSH certificates; sshcert.h */
+    cpn_signin *signin;
     uint32_t calls;
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */

@@ -8,16 +8,16 @@
 #include "codec/chars.h"
 #include "codec/httphead.h"
 #include "control/arm.h"
+#include "control/page.h"
 #include "control/trail.h"
 
 #define PIECE 32768
-#define RETRY_LIMIT_S 5 /* somebody has to end a session first, or time to pass */
+#define RETRY_LIMIT_TEXT "5" /* somebody has to end a session first, or time to pass */
 #define PARKED_MAX (1u << 20)
 
 typedef struct answer {
     int status;
     const char *content_type;
-    char more[256]; /* further header lines, each with its CRLF */
 } answer;
 
 /* ---- sending ---- */
@@ -33,8 +33,8 @@ send_head(cpn_call *call, const answer *a)
     size_t n = CPN_MIN(call->out_n, (size_t)PIECE);
 
     cpn_arm_headers(call);
-    snprintf(headers, sizeof(headers), "%s%s%s%s%.*s", a->content_type ? "Content-Type: " : "",
-             a->content_type ? a->content_type : "", a->content_type ? "\r\n" : "", a->more,
+    snprintf(headers, sizeof(headers), "%s%s%s%.*s", a->content_type ? "Content-Type: " : "",
+             a->content_type ? a->content_type : "", a->content_type ? "\r\n" : "",
              CPN_VIEW_ARG(cpn_buf_view(&call->headers)));
     m.REPLY.headers = cpn_view_str(headers);
     m.REPLY.body = (cpn_view){ call->out, n };
@@ -117,6 +117,14 @@ cpn_reply_text(CPN_TAKES cpn_call *call, const char *content_type, const char *t
     answer a = { .status = 200, .content_type = content_type };
 
     answer_send(call, &a, cpn_xstrdup(text));
+}
+
+void
+cpn_reply_page(CPN_TAKES cpn_call *call, int status, cpn_view html)
+{
+    answer a = { .status = status, .content_type = html.n ? "text/html; charset=utf-8" : NULL };
+
+    answer_send(call, &a, html.n ? cpn_xstrndup((const char *)html.p, html.n) : NULL);
 }
 
 void
@@ -205,9 +213,16 @@ static void
 error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t *more)
 {
     CPN_AUTO(cpn_auto_mem) char *sentence = sentence_text(said);
-    json_t *body = error_body(call, a->status, word, sentence);
+    json_t *body;
     char *text;
 
+    if (call->route && call->route->errors == CPN_ERRORS_PAGE) {
+        json_decref(more);
+        cpn_call_note(call, "reason", word);
+        cpn_page_say(call, a->status, "That did not work", sentence);
+        return;
+    }
+    body = error_body(call, a->status, word, sentence);
     if (more)
         json_object_update_missing(body, more);
     json_decref(more);
@@ -227,11 +242,11 @@ cpn_reply_error(CPN_TAKES cpn_call *call, int status, const char *word, const ch
 
     if (status == 401 && (!call->route || call->route->errors == CPN_ERRORS_API ||
                           call->route->errors == CPN_ERRORS_ARM))
-        snprintf(a.more, sizeof(a.more), "WWW-Authenticate: Bearer\r\n");
+        cpn_call_header(call, "WWW-Authenticate", "Bearer");
     if (status == 503)
-        snprintf(a.more, sizeof(a.more), "Retry-After: 1\r\n");
+        cpn_call_header(call, "Retry-After", "1");
     else if (status == 429)
-        snprintf(a.more, sizeof(a.more), "Retry-After: %d\r\n", RETRY_LIMIT_S);
+        cpn_call_header(call, "Retry-After", RETRY_LIMIT_TEXT);
     error_send(call, &a, word, sentence, more);
 }
 
@@ -280,8 +295,10 @@ void
 cpn_reply_wait(CPN_TAKES cpn_call *call, unsigned seconds)
 {
     answer a = { .status = 429 };
+    char text[16];
 
-    snprintf(a.more, sizeof(a.more), "Retry-After: %u\r\n", seconds ? seconds : 1);
+    snprintf(text, sizeof(text), "%u", seconds ? seconds : 1);
+    cpn_call_header(call, "Retry-After", text);
     error_send(call, &a, "too_many_requests", "too many attempts; try again later", NULL);
 }
 
@@ -290,7 +307,7 @@ cpn_reply_method(CPN_TAKES cpn_call *call, const char *allow)
 {
     answer a = { .status = 405 };
 
-    snprintf(a.more, sizeof(a.more), "Allow: %s\r\n", allow);
+    cpn_call_header(call, "Allow", allow);
     error_send(call, &a, "method_not_allowed", "this address has no such method", NULL);
 }
 

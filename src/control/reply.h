@@ -12,6 +12,8 @@
 /* body is taken (NULL: an empty answer, for 204). */
 void cpn_reply_json(CPN_TAKES cpn_call *call, int status, CPN_TAKES json_t *body);
 void cpn_reply_text(CPN_TAKES cpn_call *call, const char *content_type, const char *text);
+/* HTML, copied; page.h makes it. An empty one, for redirects. */
+void cpn_reply_page(CPN_TAKES cpn_call *call, int status, cpn_view html);
 /* An error: status and word from the code. sentence NULL: the code's own. err (may be NULL) goes to
  * the log when rc is negative, never to the peer. */
 void cpn_reply_rc(CPN_TAKES cpn_call *call, cpn_rc rc, const char *sentence, const cpn_err *err);

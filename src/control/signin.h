@@ -30,6 +30,12 @@ typedef struct cpn_signin_way {
     void *owner;
 } cpn_signin_way;
 
+cpn_signin *cpn_signin_new(const cpn_config *set);
+void cpn_signin_free(cpn_signin *s);
+void cpn_signin_reload(cpn_signin *s, const cpn_config *set);
+/* For the token endpoint. */
+cpn_flows *cpn_signin_flows(cpn_control *c);
+
 /* way is borrowed until control ends; NULL: local names and passwords only, as at the start. */
 void cpn_signin_use(cpn_control *c, const cpn_signin_way *way);
 

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "front/answer.h"
 
-#define LINES_MAX 512 /* of REQUEST */
+#define LINES_MAX 1024 /* of REQUEST */
 
 /* The few fields besides the usual ones that routes ask for. */
 static const char *const passed[] = {
@@ -12,17 +12,29 @@ static const char *const passed[] = {
     "metadata",        "if-none-match", "x-ms-client-request-id"
 };
 
-static cpn_rc
-passed_put(cpn_buf *out, const cpn_http_head *head)
-{
-    for (size_t i = 0; i < CPN_COUNT(passed); i++) {
-        cpn_view v = cpn_http_header(head, passed[i]);
-        cpn_rc rc;
+/* Secrets; of the managed-identity path alone. */
+static const char *const of_identity[] = { "x-identity-header", "secret" };
 
-        if (v.p && (rc = cpn_http_line_put(out, passed[i], v)) != CPN_OK)
+static cpn_rc
+line_put(cpn_buf *out, const char *name, cpn_view value)
+{
+    return value.p ? cpn_http_line_put(out, name, value) : CPN_OK;
+}
+
+static cpn_rc
+passed_put(cpn_buf *out, const cpn_http_head *head, const cpn_route *r)
+{
+    cpn_rc rc;
+
+    for (size_t i = 0; i < CPN_COUNT(passed); i++)
+        if ((rc = line_put(out, passed[i], cpn_http_header(head, passed[i]))) != CPN_OK)
             return rc;
-    }
-    return CPN_OK;
+    for (size_t i = 0; r->identity && i < CPN_COUNT(of_identity); i++)
+        if ((rc = line_put(out, of_identity[i], cpn_http_header(head, of_identity[i]))) != CPN_OK)
+            return rc;
+    if ((rc = line_put(out, "authorization", r->basic)) != CPN_OK)
+        return rc;
+    return line_put(out, "cookie", r->cookie);
 }
 
 static cpn_rc
@@ -53,7 +65,7 @@ cpn_api_start(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
     cpn_buf lines = { .max = LINES_MAX };
     cpn_rc rc;
 
-    if (passed_put(&lines, head) != CPN_OK) {
+    if (passed_put(&lines, head, r) != CPN_OK) {
         cpn_buf_fini(&lines);
         cpn_answer_refuse(c, 431, "a header field is too long");
         return;

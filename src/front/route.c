@@ -7,11 +7,13 @@
 
 #define WEBTUNNEL "/webtunnelv2/"
 
+#define MSI "/adfs/oauth2/msi"
+
 /* Bounds of the REQUEST message. */
 #define PATH_MAX_BYTES 4096
 #define AGENT_MAX 512
 #define TYPE_MAX 256
-#define ORIGIN_MAX 64
+#define ORIGIN_MAX 272 /* https:// and a host of 255 bytes with its port */
 
 static void
 refuse(cpn_route *out, int status, const char *sentence)
@@ -47,14 +49,68 @@ origin_is_host(cpn_view origin, cpn_view host)
 }
 
 static bool
-ticket_is_plain(cpn_view t)
+is_plain(cpn_view t)
 {
-    if (t.n == 0 || t.n > CPN_ROUTE_TICKET_MAX)
-        return false;
     for (size_t i = 0; i < t.n; i++)
         if (!cpn_is_alnum(t.p[i]) && t.p[i] != '-' && t.p[i] != '_')
             return false;
     return true;
+}
+
+static bool
+ticket_is_plain(cpn_view t)
+{
+    return t.n > 0 && t.n <= CPN_ROUTE_TICKET_MAX && is_plain(t);
+}
+
+static bool
+ends_with(cpn_view v, const char *end)
+{
+    size_t n = strlen(end);
+
+    return v.n >= n && cpn_view_is(cpn_view_skip(v, v.n - n), end);
+}
+
+/* Where browsers come to sign in. */
+static bool
+is_signin(cpn_view path)
+{
+    return cpn_view_is(path, "/device") || cpn_view_starts(path, "/signin/") ||
+           cpn_view_is(path, "/adfs/oauth2/authorize") || ends_with(path, "/oauth2/v2.0/authorize");
+}
+
+/* Our cookie's value, if it has the form that we give it. */
+static cpn_view
+cookie_of(const cpn_http_head *head)
+{
+    cpn_view all = cpn_http_header(head, "cookie"), one, name, value;
+    bool more = all.n > 0;
+
+    while (more) {
+        more = cpn_view_cut(all, ';', &one, &all);
+        if (cpn_view_cut(cpn_trim(one), '=', &name, &value) &&
+            cpn_view_is(name, CPN_ROUTE_COOKIE) && value.n == CPN_ROUTE_COOKIE_BYTES &&
+            is_plain(value))
+            return value;
+    }
+    return (cpn_view){ NULL, 0 };
+}
+
+/* Where a service proves itself with its secret. */
+static bool
+is_token(cpn_view path)
+{
+    return cpn_view_is(path, "/adfs/oauth2/token") || ends_with(path, "/oauth2/v2.0/token");
+}
+
+static cpn_view
+basic_of(const cpn_http_head *head)
+{
+    cpn_view v = cpn_http_header(head, "authorization"), scheme, rest;
+
+    if (v.p && cpn_view_cut(v, ' ', &scheme, &rest) && cpn_view_is_nocase(scheme, "basic"))
+        return v;
+    return (cpn_view){ NULL, 0 };
 }
 
 static cpn_view
@@ -165,6 +221,16 @@ admin_route(const cpn_http_head *head, cpn_route *out)
         refuse(out, 404, "there is nothing here");
 }
 
+/* The Azure door's client names itself by http although it speaks TLS; browsers do not. */
+static bool
+origin_ok(const cpn_http_head *head, const cpn_route_facts *facts, const cpn_route *out)
+{
+    if (!origin_is_host(out->origin, head->host))
+        return false;
+    return (out->azure && facts->az_clients) ||
+           (is_signin(head->path) && cpn_view_starts(out->origin, "https://"));
+}
+
 void
 cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out)
 {
@@ -181,11 +247,15 @@ cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route 
         refuse(out, 421, "this gateway has another name");
         return;
     }
-    if (out->origin.p &&
-        !(out->azure && facts->az_clients && origin_is_host(out->origin, head->host))) {
+    if (out->origin.p && !origin_ok(head, facts, out)) {
         refuse(out, 403, "requests from web pages are not taken");
         return;
     }
+    if (is_signin(head->path))
+        out->cookie = cookie_of(head);
+    out->identity = cpn_view_is(head->path, MSI) || cpn_view_is(head->path, MSI "/");
+    if (out->identity || is_token(head->path))
+        out->basic = basic_of(head);
     if (webtunnel)
         webtunnel_route(head, facts, out);
     else if (cpn_view_is(head->path, "/v1/tunnel"))

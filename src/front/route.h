@@ -5,7 +5,9 @@
  *     413 body over the limit       417 Expect other than 100-continue  414, 431 a field too long
  *     400, 405, 426 a bad upgrade   401 no bearer for a tunnel
  *
- * Cookies and every X-Forwarded field are ignored: nothing of ours reads them. */
+ * Every X-Forwarded field is ignored, and so are cookies, but for one of our own on the pages where
+ * people sign in: /device, /signin/..., .../authorize. There, and at the Azure door, an Origin is
+ * taken that is our own. */
 #ifndef CPN_FRONT_ROUTE_H
 #define CPN_FRONT_ROUTE_H
 
@@ -14,6 +16,8 @@
 #define CPN_ROUTE_APPLY_MAX 33554432u /* the most that apply_body_max can be */
 #define CPN_ROUTE_TICKET_MAX 256
 #define CPN_ROUTE_NODE_MAX 128
+#define CPN_ROUTE_COOKIE "__Host-caponier" /* which browser this is, while somebody signs in */
+#define CPN_ROUTE_COOKIE_BYTES 43
 
 typedef enum cpn_route_kind {
     CPN_ROUTE_REFUSE = 0, /* with status and sentence */
@@ -44,6 +48,9 @@ typedef struct cpn_route {
     cpn_view ticket;      /* of WEBTUNNEL; secret */
     cpn_view node;        /* X-Node-Id of its query, or empty */
     cpn_view origin;
+    cpn_view cookie; /* of a sign-in page: ours; secret */
+    cpn_view basic;  /* of Authorization, where a service proves itself; secret */
+    bool identity;   /* the managed-identity path: takes secrets in fields of their own */
 } cpn_route;
 
 void cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out);

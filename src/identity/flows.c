@@ -376,9 +376,7 @@ cpn_flow_redeem(cpn_flows *f, const cpn_flow_proof *proof, uint64_t now_ms, cpn_
 }
 
 void
-cpn_flow_gave(cpn_flow *flow, const char *family, const char *token_id, int64_t expires_s)
+cpn_flow_gave(cpn_flow *flow, const char *family)
 {
     (void)cpn_view_copy(cpn_view_str(family), flow->family, sizeof(flow->family));
-    (void)cpn_view_copy(cpn_view_str(token_id), flow->token_id, sizeof(flow->token_id));
-    flow->token_expires_s = expires_s;
 }

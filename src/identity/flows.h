@@ -27,7 +27,7 @@
 #define CPN_FLOW_INTERVAL_MAX_S 60
 #define CPN_FLOW_POLL_SLACK_MS 500 /* a client whose clock ticks a little faster */
 #define CPN_FLOW_SCOPE_MAX 1024
-#define CPN_FLOW_STATE_MAX 1024
+#define CPN_FLOW_STATE_MAX 512
 #define CPN_FLOW_NONCE_MAX 256
 
 typedef enum cpn_flow_state {
@@ -68,8 +68,6 @@ typedef struct cpn_flow {
     char object_id[40];            /* from PROVED on */
     char name[257];                /* of that person, for showing */
     char family[CPN_UUID_TEXT];    /* of the refresh tokens given */
-    char token_id[CPN_UUID_TEXT];  /* of the access token given */
-    int64_t token_expires_s;
     uint64_t began_ms;
     uint64_t expires_ms;
     uint64_t polled_ms; /* 0: never */
@@ -112,7 +110,7 @@ typedef enum cpn_flow_answer {
     CPN_FLOW_SLOWER,  /* slow_down */
     CPN_FLOW_EXPIRED, /* expired_token */
     CPN_FLOW_REFUSED, /* access_denied */
-    CPN_FLOW_REUSED,  /* invalid_grant, and what it gave must be revoked: flow->family, token_id */
+    CPN_FLOW_REUSED,  /* invalid_grant, and what it gave must be revoked: flow->family */
     CPN_FLOW_GIVEN    /* the one use */
 } cpn_flow_answer;
 
@@ -130,7 +128,7 @@ typedef struct cpn_flow_proof {
 
 cpn_flow_answer cpn_flow_redeem(cpn_flows *f, const cpn_flow_proof *proof, uint64_t now_ms,
                                 cpn_flow **out);
-/* What a GIVEN flow gave, so that a reuse can revoke it. */
-void cpn_flow_gave(cpn_flow *flow, const char *family, const char *token_id, int64_t expires_s);
+/* The refresh tokens of a GIVEN flow, so that a reuse can revoke them. */
+void cpn_flow_gave(cpn_flow *flow, const char *family);
 
 #endif

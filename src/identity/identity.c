@@ -223,15 +223,15 @@ add_client_info(const cpn_identity *i, const cpn_principal *who, json_t *out, cp
 }
 
 cpn_rc
-cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who, const char *client_id,
+cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who, const cpn_id_facts *facts,
                       int64_t now_s, json_t *out, cpn_err *err)
 {
-    CPN_AUTO(cpn_json_auto) json_t *claims = common_claims(i, who, client_id, now_s);
+    CPN_AUTO(cpn_json_auto) json_t *claims = common_claims(i, who, facts->client_id, now_s);
     cpn_rc rc;
 
     if (!claims || set_str(claims, "upn", who->name) < 0 ||
         set_str(claims, "preferred_username", who->name) < 0 ||
-        set_str(claims, "name", who->name) < 0)
+        set_str(claims, "name", who->name) < 0 || set_str(claims, "nonce", facts->nonce) < 0)
         return cpn_fail(err, CPN_E_NOMEM, "signing a token");
     if ((rc = add_token(i, claims, "id_token", out, err)) != CPN_OK)
         return rc;
@@ -240,35 +240,77 @@ cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who, const ch
 
 /* ---- public documents ---- */
 
+/* The endpoints of one authority: below issuer, or below {public_url}/{tenant}. */
+typedef struct endpoint {
+    const char *name, *adfs, *tenant;
+} endpoint;
+
+static const endpoint endpoints[] = {
+    { "authorization_endpoint", "/oauth2/authorize", "/oauth2/v2.0/authorize" },
+    { "token_endpoint", "/oauth2/token", "/oauth2/v2.0/token" },
+    { "device_authorization_endpoint", "/oauth2/devicecode", "/oauth2/v2.0/devicecode" },
+    { "jwks_uri", "/discovery/keys", "/discovery/v2.0/keys" },
+};
+
 static int
-set_url(json_t *out, const char *name, const cpn_identity *i, const char *path)
+set_endpoint(json_t *out, const endpoint *e, const cpn_identity *i, const char *tenant)
 {
-    return json_object_set_new(out, name, json_sprintf("%s%s", i->issuer, path));
+    return json_object_set_new(out, e->name,
+                               tenant ? json_sprintf("%s/%s%s", i->public_url, tenant, e->tenant)
+                                      : json_sprintf("%s%s", i->issuer, e->adfs));
+}
+
+static int
+set_words(json_t *out, const char *name, const char *words)
+{
+    json_t *list = json_array();
+    cpn_view rest = cpn_view_str(words), word;
+    bool more = true;
+
+    while (more) {
+        more = cpn_view_cut(rest, ' ', &word, &rest);
+        json_array_append_new(list, json_stringn((const char *)word.p, word.n));
+    }
+    return json_object_set_new(out, name, list);
 }
 
 json_t *
-cpn_identity_discovery(const cpn_identity *i)
+cpn_identity_discovery(const cpn_identity *i, const char *tenant)
 {
+    static const struct {
+        const char *name, *words;
+    } lists[] = {
+        { "response_types_supported", "code" },
+        { "response_modes_supported", "query form_post" },
+        { "subject_types_supported", "public" },
+        { "id_token_signing_alg_values_supported", "ES256" },
+        { "token_endpoint_auth_methods_supported", "client_secret_post client_secret_basic none" },
+        { "grant_types_supported",
+          "authorization_code urn:ietf:params:oauth:grant-type:device_code refresh_token password "
+          "client_credentials" },
+        { "code_challenge_methods_supported", "S256" },
+        { "scopes_supported", "openid profile offline_access user_impersonation" },
+        { "claims_supported", "iss aud sub oid tid upn iat nbf exp" },
+    };
     CPN_AUTO(cpn_json_auto)
-    json_t *d =
-        json_pack("{s:[s],s:[s],s:[s],s:[ss],s:[s,s,s],s:[s,s,s,s],s:[s,s,s,s,s,s,s,s,s]}",
-                  "response_types_supported", "code", "response_modes_supported", "query",
-                  "subject_types_supported", "public", "token_endpoint_auth_methods_supported",
-                  "client_secret_post", "none", "grant_types_supported", "password",
-                  "client_credentials", "refresh_token", "scopes_supported", "openid", "profile",
-                  "offline_access", "user_impersonation", "claims_supported", "iss", "aud", "sub",
-                  "oid", "tid", "upn", "iat", "nbf", "exp");
+    json_t *d = json_pack("{s:s,s:s}", "issuer", i->issuer, "tenant", i->tenant);
 
-    if (!d || set_url(d, "issuer", i, "") < 0 ||
-        set_url(d, "authorization_endpoint", i, "/oauth2/authorize") < 0 ||
-        set_url(d, "token_endpoint", i, "/oauth2/token") < 0 ||
-        set_url(d, "device_authorization_endpoint", i, "/oauth2/devicecode") < 0 ||
-        set_url(d, "jwks_uri", i, "/discovery/keys") < 0 ||
-        json_object_set_new(d, "id_token_signing_alg_values_supported", json_pack("[s]", "ES256")) <
-            0 ||
-        json_object_set_new(d, "tenant", json_string(i->tenant)) < 0)
-        return NULL;
+    for (size_t k = 0; d && k < CPN_COUNT(lists); k++)
+        if (set_words(d, lists[k].name, lists[k].words) < 0)
+            return NULL;
+    for (size_t k = 0; d && k < CPN_COUNT(endpoints); k++)
+        if (set_endpoint(d, &endpoints[k], i, tenant) < 0)
+            return NULL;
     return cpn_steal(&d);
+}
+
+bool
+cpn_identity_is_tenant(const cpn_identity *i, const char *tenant)
+{
+    cpn_view t = cpn_view_str(tenant);
+
+    return cpn_view_is_nocase(t, i->tenant) || cpn_view_is_nocase(t, "organizations") ||
+           cpn_view_is_nocase(t, "common");
 }
 
 json_t *

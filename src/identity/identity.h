@@ -55,8 +55,13 @@ void cpn_identity_forget_all(cpn_identity *i);
 cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now_s,
                           json_t *out, cpn_err *err) CPN_MUST_CHECK;
 /* id_token and client_info for users, as MSAL reads them. */
+typedef struct cpn_id_facts {
+    const char *client_id; /* whom the id_token is for */
+    const char *nonce;     /* of its authorization request; "": none */
+} cpn_id_facts;
+
 cpn_rc cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who,
-                             const char *client_id, int64_t now_s, json_t *out,
+                             const cpn_id_facts *facts, int64_t now_s, json_t *out,
                              cpn_err *err) CPN_MUST_CHECK;
 
 /* Credentials. Hash and check run on a worker thread (argon2id, 64 MiB, t=3: about 0.1 s); at most
@@ -68,8 +73,11 @@ cpn_rc cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_creden
 cpn_rc cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,
                             cpn_credential_done *done, void *owner) CPN_MUST_CHECK;
 
-/* Public documents. New references. base = {public_url}/adfs. */
-json_t *cpn_identity_discovery(const cpn_identity *i);
+/* Public documents. New references. tenant NULL: the authority {public_url}/adfs; else that of
+ * {public_url}/{tenant} with its /oauth2/v2.0 endpoints. The issuer is one, the tokens': /adfs. */
+json_t *cpn_identity_discovery(const cpn_identity *i, const char *tenant);
+/* Is it this authority's: its GUID, "organizations" or "common"? Without case. */
+bool cpn_identity_is_tenant(const cpn_identity *i, const char *tenant);
 json_t *cpn_identity_jwks(const cpn_identity *i);
 
 /* The one-time code of the first administrator: made when no user exists, printed to the terminal

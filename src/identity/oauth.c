@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "codec/chars.h"
 #include "codec/json.h"
+#include "identity/flows.h"
 #include "identity/identity_core.h"
 #include "identity/refresh.h"
 #include "model/resource.h"
@@ -13,13 +15,23 @@
 #define NAME_MAX_BYTES 256
 #define SECRET_MAX_BYTES 1024
 #define SCOPE_MAX_BYTES 1024
+#define DEVICE_URN "urn:ietf:params:oauth:grant-type:device_code"
 
-typedef enum grant_kind { GRANT_NONE, GRANT_PASSWORD, GRANT_CLIENT, GRANT_REFRESH } grant_kind;
+typedef enum grant_kind {
+    GRANT_NONE,
+    GRANT_PASSWORD,
+    GRANT_CLIENT,
+    GRANT_REFRESH,
+    GRANT_CODE,
+    GRANT_DEVICE
+} grant_kind;
 
 static const char *const grant_names[] = { [GRANT_NONE] = "",
                                            [GRANT_PASSWORD] = "password",
                                            [GRANT_CLIENT] = "client_credentials",
-                                           [GRANT_REFRESH] = "refresh_token" };
+                                           [GRANT_REFRESH] = "refresh_token",
+                                           [GRANT_CODE] = "authorization_code",
+                                           [GRANT_DEVICE] = "device_code" };
 
 typedef struct call {
     cpn_oauth o;
@@ -28,6 +40,7 @@ typedef struct call {
     char client_id[CPN_CLIENT_ID_MAX + 1];
     char scope[SCOPE_MAX_BYTES + 1];
     char object_id[40];
+    char nonce[CPN_FLOW_NONCE_MAX + 1];
     cpn_refresh_grant refresh;
     char token[CPN_REFRESH_TEXT];
     cpn_ssh_ask ssh;
@@ -59,18 +72,24 @@ typedef struct refusal {
     const char *description;
     const char *reason;
     bool wrong_secret;
+    bool waiting;
 } refusal;
 
-static const refusal busy = { 503, "temporarily_unavailable",
-                              "the gateway is at one of its limits; try again shortly", "busy",
+static const refusal busy = { 503,
+                              "temporarily_unavailable",
+                              "the gateway is at one of its limits; try again shortly",
+                              "busy",
+                              false,
                               false };
-static const refusal failed = { 503, "temporarily_unavailable",
-                                "the gateway failed; its log says why", "failed", false };
+static const refusal failed = {
+    503, "temporarily_unavailable", "the gateway failed; its log says why", "failed", false, false
+};
 
 static void
 refuse(call *c, const refusal *r)
 {
     cpn_oauth_outcome outcome = { .wrong_secret = r->wrong_secret,
+                                  .waiting = r->waiting,
                                   .grant = grant_names[c->grant],
                                   .name = c->name,
                                   .object_id = c->object_id,
@@ -85,7 +104,7 @@ refuse(call *c, const refusal *r)
 static void
 refuse_request(call *c, const char *error, const char *description)
 {
-    refusal r = { 400, error, description, "bad_request", false };
+    refusal r = { 400, error, description, "bad_request", false, false };
 
     refuse(c, &r);
 }
@@ -96,12 +115,20 @@ static void
 refuse_secret(call *c, const char *reason)
 {
     static const refusal each[] = {
-        [GRANT_PASSWORD] = { 400, "invalid_grant", "the user name or password is wrong", NULL,
-                             true },
-        [GRANT_CLIENT] = { 401, "invalid_client", "the client id or secret is wrong", NULL, true },
+        [GRANT_PASSWORD] = { 400, "invalid_grant", "the user name or password is wrong", NULL, true,
+                             false },
+        [GRANT_CLIENT] = { 401, "invalid_client", "the client id or secret is wrong", NULL, true,
+                           false },
         [GRANT_REFRESH] = { 400, "invalid_grant",
                             "the refresh token is unknown, used or expired; sign in again", NULL,
-                            true },
+                            true, false },
+        [GRANT_CODE] = { 400, "invalid_grant",
+                         "the code is unknown, used or expired, or was issued to another client, "
+                         "redirect URI or verifier; sign in again",
+                         NULL, true, false },
+        [GRANT_DEVICE] = { 400, "invalid_grant",
+                           "the device code is unknown, or was used already; sign in again", NULL,
+                           true, false },
     };
     refusal r = each[c->grant];
 
@@ -153,11 +180,16 @@ read_form(call *c, const cpn_form *form)
     for (size_t i = 1; i < CPN_COUNT(grant_names); i++)
         if (cpn_view_is(grant, grant_names[i]))
             c->grant = (grant_kind)i;
+    if (cpn_view_is(grant, DEVICE_URN))
+        c->grant = GRANT_DEVICE;
+    if (c->grant >= GRANT_CODE && !c->o.flows)
+        c->grant = GRANT_NONE;
     if (!grant.p || grant.n == 0)
         refuse_request(c, "invalid_request", "grant_type is missing");
     else if (c->grant == GRANT_NONE)
         refuse_request(c, "unsupported_grant_type",
-                       "grants are password, client_credentials and refresh_token");
+                       "grants are password, client_credentials, refresh_token, "
+                       "authorization_code and device_code");
     else if (id.n == 0 || !copy_printable(id, c->client_id, sizeof(c->client_id)))
         refuse_request(c, "invalid_request", "client_id is missing or too long");
     else if (!copy_printable(scope, c->scope, sizeof(c->scope)))
@@ -255,7 +287,8 @@ issue(call *c)
         json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
         rc = CPN_E_NOMEM;
     if (rc == CPN_OK && user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "openid")))
-        rc = cpn_identity_issue_id(c->o.identity, who, c->client_id, now, c->answer, NULL);
+        rc = cpn_identity_issue_id(c->o.identity, who, &(cpn_id_facts){ c->client_id, c->nonce },
+                                   now, c->answer, NULL);
     if (rc != CPN_OK)
         refuse_rc(c, rc);
     else if (user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "offline_access")))
@@ -288,7 +321,7 @@ redeem(call *c, cpn_view token, bool look)
 static void
 refuse_certificate(call *c, const cpn_oauth_cert *cert)
 {
-    refusal r = { 400, "unauthorized_client", cert->sentence, "role_missing", false };
+    refusal r = { 400, "unauthorized_client", cert->sentence, "role_missing", false, false };
 
     if (cert->rc == CPN_DENIED)
         refuse(c, &r);
@@ -410,6 +443,83 @@ grant_refresh(call *c, const cpn_form *form)
         redeem(c, token, c->ssh.wanted);
 }
 
+/* ---- what a person approved in a browser ---- */
+
+static void
+revoke_given(call *c, const cpn_flow *flow)
+{
+    cpn_identity *i = c->o.identity;
+    cpn_batch *b = cpn_batch_new();
+
+    cpn_refresh_revoke(b, flow->family, cpn_wall_ms() + i->refresh_token_ttl_s * 1000 * 2);
+    if (cpn_store_commit(i->store, b, NULL, NULL) != CPN_OK)
+        cpn_log(CPN_LOG_ERROR, "signin.revoke_failed", CPN_KV("family", flow->family));
+    else
+        cpn_log(CPN_LOG_WARN, "signin.code_reused", CPN_KV("client", c->client_id));
+}
+
+static void
+given(call *c, cpn_flow *flow)
+{
+    cpn_uuid family;
+
+    cpn_uuid_new(&family);
+    cpn_uuid_text(&family, c->refresh.family);
+    cpn_flow_gave(flow, c->refresh.family);
+    memcpy(c->object_id, flow->object_id, sizeof(c->object_id));
+    memcpy(c->nonce, flow->ask.nonce, sizeof(c->nonce));
+    memcpy(c->scope, flow->ask.scope, sizeof(c->scope)); /* RFC 6749 4.1.3: what was asked then */
+    memcpy(c->name, flow->name, sizeof(c->name));
+    issue(c);
+}
+
+static void
+flow_answered(call *c, cpn_flow_answer answer, cpn_flow *flow)
+{
+    /* RFC 8628 3.5 */
+    static const refusal no[] = {
+        [CPN_FLOW_PENDING] = { 400, "authorization_pending", "nobody has approved it yet",
+                               "pending", false, true },
+        [CPN_FLOW_SLOWER] = { 400, "slow_down", "ask less often: wait 5 seconds more", "slow_down",
+                              false, true },
+        [CPN_FLOW_EXPIRED] = { 400, "expired_token", "the code has expired; sign in again",
+                               "expired", false, false },
+        [CPN_FLOW_REFUSED] = { 400, "access_denied", "the person said no", "denied", false, false },
+    };
+
+    if (answer == CPN_FLOW_GIVEN) {
+        given(c, flow);
+    } else if (answer == CPN_FLOW_REUSED || answer == CPN_FLOW_BAD) {
+        if (answer == CPN_FLOW_REUSED)
+            revoke_given(c, flow);
+        refuse_secret(c, answer == CPN_FLOW_REUSED ? "reused" : "unknown");
+    } else {
+        refuse(c, &no[answer]);
+    }
+}
+
+static void
+grant_flow(call *c, const cpn_form *form)
+{
+    cpn_view code = cpn_form_get(form, "code");
+    cpn_flow_proof proof = { code, cpn_form_get(form, "redirect_uri"),
+                             cpn_form_get(form, "code_verifier"), c->client_id };
+    uint64_t now = cpn_mono_ms();
+    cpn_flow *flow = NULL;
+    cpn_flow_answer answer;
+
+    if (c->grant == GRANT_DEVICE && cpn_form_get(form, "device_code").p)
+        code = cpn_form_get(form, "device_code");
+    if (code.n == 0) {
+        refuse_request(c, "invalid_request",
+                       c->grant == GRANT_CODE ? "code is missing" : "device_code is missing");
+        return;
+    }
+    answer = c->grant == GRANT_DEVICE ? cpn_flow_poll(c->o.flows, code, c->client_id, now, &flow)
+                                      : cpn_flow_redeem(c->o.flows, &proof, now, &flow);
+    flow_answered(c, answer, flow);
+}
+
 void
 cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, void *owner)
 {
@@ -420,7 +530,9 @@ cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, 
     c->owner = owner;
     if (!read_form(c, form) || !read_ssh(c, form))
         return;
-    if (c->grant == GRANT_REFRESH)
+    if (c->grant >= GRANT_CODE)
+        grant_flow(c, form);
+    else if (c->grant == GRANT_REFRESH)
         grant_refresh(c, form);
     else
         grant_secret(c, form, c->grant == GRANT_PASSWORD);

@@ -1,12 +1,13 @@
-/* identity/oauth.h -- the token endpoint without HTTP (RFC 6749 4.3, 4.4, 5, 6): a form in, a
- * status and a JSON object out.
+/* identity/oauth.h -- the token endpoint without HTTP (RFC 6749 4.1.3, 4.3, 4.4, 5, 6; 7636; 8628):
+ * a form in, a status and a JSON object out.
  *
- * Grants: password, client_credentials, refresh_token. Any scope is granted, since a token says
- * only who somebody is; offline_access adds a refresh token, openid an id_token. With token_type
- * ssh-cert the access token is an SSH certificate instead; a refresh token that asks for one is
- * used up only when there is one, since a missing role must not sign anybody out. Unknown users,
- * disabled ones and wrong passwords cost the same and read the same. Who may try how often is the
- * caller's to decide: each outcome says whether a secret was wrong. */
+ * Grants: password, client_credentials, refresh_token, and what a person approved in a browser:
+ * authorization_code, device_code (also by its URN; the code as device_code or code). Any scope is
+ * granted, since a token says only who somebody is; offline_access adds a refresh token, openid an
+ * id_token. With token_type ssh-cert the access token is an SSH certificate instead; a refresh
+ * token that asks for one is used up only when there is one, since a missing role must not sign
+ * anybody out. Unknown users, disabled ones and wrong passwords cost the same and read the same.
+ * Who may try how often is the caller's to decide: each outcome says whether a secret was wrong. */
 #ifndef CPN_IDENTITY_OAUTH_H
 #define CPN_IDENTITY_OAUTH_H
 
@@ -40,14 +41,16 @@ typedef struct cpn_oauth {
     /* Decide and sign; certified once, maybe before this returns. NULL: there are none. */
     void (*certify)(void *owner, const struct cpn_principal *who, const cpn_ssh_ask *ask,
                     cpn_oauth_certified *certified, void *call);
-    void *owner; /* outlives every open call */
+    void *owner;             /* outlives every open call */
+    struct cpn_flows *flows; /* NULL: nobody signs in by a browser */
 } cpn_oauth;
 
 /* For the audit record (login.ok, login.failed) and for penalties. Lives for the call of done. */
 typedef struct cpn_oauth_outcome {
     bool ok;
     bool wrong_secret; /* count it against its source */
-    const char *grant; /* "password", "client_credentials", "refresh_token", "" */
+    bool waiting;      /* authorization_pending, slow_down: no outcome yet */
+    const char *grant; /* "password", "client_credentials", "refresh_token", "device_code", … */
     const char *name;  /* as sent (user name or client id): untrusted, printable, <= 256 bytes */
     const char *object_id; /* "" unless known */
     const char *reason;    /* the log's word: "wrong_secret", "unknown", "disabled", "busy", … */

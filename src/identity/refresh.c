@@ -37,7 +37,7 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
 
     cpn_uuid_new(&fresh);
     cpn_uuid_text(&fresh, family);
-    if (grant->rotated)
+    if (grant->family[0])
         memcpy(family, grant->family, sizeof(family));
     cpn_random(secret, sizeof(secret));
     if (!cpn_b64url_encode((cpn_view){ secret, sizeof(secret) }, token, CPN_B64_SIZE(32)))
@@ -65,6 +65,15 @@ cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms)
              now_ms + TTL_MAX_MS);
 }
 
+void
+cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms)
+{
+    uint8_t key[32];
+
+    cpn_sha256(cpn_view_str(family), key);
+    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"), expires_ms);
+}
+
 /* ---- redeeming ---- */
 
 typedef struct redemption {
@@ -88,12 +97,6 @@ read_str(const json_t *j, const char *name, char *out, size_t size)
 {
     return cpn_view_copy(cpn_view_str(json_string_value(json_object_get(j, name))), out, size) &&
            out[0];
-}
-
-static void
-family_key(const redemption *r, uint8_t out[32])
-{
-    cpn_sha256(cpn_view_str(r->grant.family), out);
 }
 
 /* Its family is alive; did the user lose all of them since? */
@@ -145,7 +148,6 @@ used_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
     redemption *r = owner;
     CPN_AUTO(cpn_json_auto) json_t *j = NULL;
-    uint8_t key[32];
     int64_t used_ms = 0;
     cpn_batch *b;
 
@@ -160,10 +162,9 @@ used_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
         finish(r, CPN_NOT_FOUND);
         return;
     }
-    family_key(r, key);
     b = cpn_batch_new();
-    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"),
-                         r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
+    cpn_refresh_revoke(b, r->grant.family,
+                       r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
     if ((rc = cpn_store_commit(r->ask.store, b, revoked, r)) != CPN_OK)
         finish(r, rc);
 }
@@ -188,7 +189,7 @@ live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
     } else {
         r->grant.rotated = true;
         r->grant.began_ms = json_integer_value(json_object_get(j, "beganMs"));
-        family_key(r, key);
+        cpn_sha256(cpn_view_str(r->grant.family), key);
         rc = cpn_store_secret_get(r->ask.store, KIND_REVOKED, key, revoked_read, r);
     }
     if (rc != CPN_OK)

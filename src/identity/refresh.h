@@ -19,7 +19,8 @@
 #define CPN_REFRESH_GRACE_S 60
 #define CPN_CLIENT_ID_MAX 128
 
-/* Whom a token stands for. used, family: filled by redeem; zero for a new sign-in. */
+/* Whom a token stands for. used, family: filled by redeem; zero for a new sign-in, whose family may
+ * be chosen. */
 typedef struct cpn_refresh_grant {
     char object_id[40];
     char client_id[CPN_CLIENT_ID_MAX + 1];
@@ -36,6 +37,8 @@ void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now
 
 /* End all families of a user that began until now: with the change that is the cause. */
 void cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms);
+/* Nobody can use tokens of this family any more. */
+void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms);
 
 /* Use a token up. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used, expired or revoked;
  * CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a revocation must outlive. Returns CPN_NOT_FOUND (not a

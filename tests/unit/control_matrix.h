@@ -56,6 +56,23 @@ static const struct {
     { "GET", "/adfs/x/.well-known/openid-configuration", NULL, NULL, OPEN },
     { "GET", "/adfs/discovery/keys", NULL, NULL, OPEN },
     { "POST", "/adfs/oauth2/token", NULL, "grant_type=none", OPEN },
+    { "POST", "/adfs/oauth2/devicecode", NULL, "client_id=x", OPEN },
+    { "GET", "/adfs/oauth2/authorize", NULL, NULL, OPEN },
+    { "GET", "/adfs/oauth2/msi", NULL, NULL, "uuuuuuuuu" }, /* a secret in a field of the head */
+    { "GET", "/adfs/oauth2/msi/", NULL, NULL, "uuuuuuuuu" },
+    { "POST", "/adfs/oauth2/msi", NULL, "resource=x", "uuuuuuuuu" },
+    { "GET", "/common/v2.0/.well-known/openid-configuration", NULL, NULL, OPEN },
+    { "GET", "/nobody/v2.0/.well-known/openid-configuration", NULL, NULL, NOWHERE },
+    { "GET", "/common/discovery/v2.0/keys", NULL, NULL, OPEN },
+    { "POST", "/common/oauth2/v2.0/token", NULL, "grant_type=none", OPEN },
+    { "POST", "/common/oauth2/v2.0/devicecode", NULL, "client_id=x", OPEN },
+    { "GET", "/common/oauth2/v2.0/authorize", NULL, NULL, OPEN },
+    { "GET", "/device", NULL, NULL, OPEN },
+    { "POST", "/device", NULL, "user_code=x", OPEN },
+    { "POST", "/signin/password", NULL, "flow=x", OPEN },
+    { "GET", "/signin/leave", "flow=x", NULL, OPEN },
+    { "POST", "/signin/decide", NULL, "flow=x", OPEN },
+    { "GET", "/metadata/endpoints", V, NULL, OPEN },
     { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE },        /* no CA is set */
     { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" }, /* its token is in the form */
     { "DELETE", "/api/tokens/x", NULL, NULL, NOWHERE },

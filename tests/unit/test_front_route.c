@@ -52,6 +52,16 @@ static const struct {
       "GET /webtunnelv2/abc HTTP/1.1\r\n" HOST UP "Origin: null\r\n\r\n" },
     { "origin with a longer name", 403,
       "GET /webtunnelv2/abc HTTP/1.1\r\n" HOST UP "Origin: http://gate.test:84430\r\n\r\n" },
+    { "another origin on a sign-in page", 403,
+      "POST /device HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n" },
+    { "origin null on a sign-in page", 403,
+      "POST /signin/decide HTTP/1.1\r\n" HOST "Origin: null\r\n\r\n" },
+    { "our origin without TLS on a sign-in page", 403,
+      "POST /device HTTP/1.1\r\n" HOST "Origin: http://gate.test:8443\r\n\r\n" },
+    { "our origin beside the sign-in pages", 403,
+      "GET /devices HTTP/1.1\r\n" HOST "Origin: https://gate.test:8443\r\n\r\n" },
+    { "our origin at the token endpoint", 403,
+      "POST /adfs/oauth2/token HTTP/1.1\r\n" HOST "Origin: https://gate.test:8443\r\n\r\n" },
     { "body over 64 KiB", 413, "POST /v1/users HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n" },
     { "apply over 32 MiB", 413,
       "POST /v1/apply HTTP/1.1\r\n" HOST "Content-Length: 33554433\r\n\r\n" },
@@ -108,6 +118,54 @@ the_longest_ticket_is_taken(void **state)
     route(text, true, false, &r);
     assert_int_equal(r.kind, CPN_ROUTE_WEBTUNNEL);
     assert_int_equal(r.ticket.n, CPN_ROUTE_TICKET_MAX);
+}
+
+#define COOKIE "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-_"
+
+/* Our cookie, on the pages of signing in; secrets in fields, where a service proves itself. */
+static void
+secrets_pass_where_they_belong(void **state)
+{
+    static const struct {
+        const char *text;
+        bool cookie, basic, identity;
+    } each[] = {
+        { "GET /device HTTP/1.1\r\n" HOST "Cookie: a=b; __Host-caponier=" COOKIE "; c=d\r\n\r\n",
+          true, false, false },
+        { "GET /x/oauth2/v2.0/authorize HTTP/1.1\r\n" HOST "Cookie: __Host-caponier=" COOKIE
+          "\r\n\r\n",
+          true, false, false },
+        { "GET /signin/callback HTTP/1.1\r\n" HOST "Cookie: __Host-caponier=" COOKIE
+          "\r\nAuthorization: Basic YTpi\r\n\r\n",
+          true, false, false },
+        { "GET /device HTTP/1.1\r\n" HOST "Cookie: __Host-caponier=" COOKIE "a\r\n\r\n", false,
+          false, false },
+        { "GET /device HTTP/1.1\r\n" HOST "Cookie: x__Host-caponier=" COOKIE "\r\n\r\n", false,
+          false, false },
+        { "GET /device HTTP/1.1\r\n" HOST "Cookie: \r\n\r\n", false, false, false },
+        { "GET /v1/whoami HTTP/1.1\r\n" HOST "Cookie: __Host-caponier=" COOKIE
+          "\r\nAuthorization: Basic YTpi\r\n\r\n",
+          false, false, false },
+        { "GET /adfs/oauth2/msi HTTP/1.1\r\n" HOST "Authorization: basic YTpi\r\n\r\n", false, true,
+          true },
+        { "POST /x/oauth2/v2.0/token HTTP/1.1\r\n" HOST "Authorization: Basic YTpi\r\n\r\n", false,
+          true, false },
+        { "POST /adfs/oauth2/token HTTP/1.1\r\n" HOST "Authorization: Bearer YTpi\r\n\r\n", false,
+          false, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(each); i++) {
+        cpn_route r;
+
+        route(each[i].text, true, false, &r);
+        assert_int_equal(r.kind, CPN_ROUTE_API);
+        assert_int_equal(r.cookie.n, each[i].cookie ? CPN_ROUTE_COOKIE_BYTES : 0);
+        assert_int_equal(r.basic.n > 0, each[i].basic);
+        assert_int_equal(r.identity, each[i].identity);
+    }
+    route("POST /signin/decide HTTP/1.1\r\n" HOST "Origin: https://gate.test:8443\r\n\r\n", false,
+          false, &(cpn_route){ 0 });
 }
 
 static void
@@ -213,6 +271,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_refused),
         cmocka_unit_test(the_longest_ticket_is_taken),
+        cmocka_unit_test(secrets_pass_where_they_belong),
         cmocka_unit_test(each_door_is_found),
         cmocka_unit_test(the_default_port_may_be_written),
         cmocka_unit_test(the_operators_listener_has_three_paths),

@@ -475,7 +475,8 @@ good_tokens_say_who(void **state)
                      CPN_OK);
     assert_true(c.service);
     /* An id_token is none, even when its audience is us. */
-    assert_int_equal(cpn_identity_issue_id(identity, &user, URL, NOW, id, NULL), CPN_OK);
+    assert_int_equal(
+        cpn_identity_issue_id(identity, &user, &(cpn_id_facts){ URL, "" }, NOW, id, NULL), CPN_OK);
     assert_int_equal(verify(json_string_value(json_object_get(id, "id_token")), &why),
                      CPN_UNAUTHENTICATED);
     assert_non_null(json_object_get(id, "client_info"));
@@ -542,7 +543,7 @@ variants_of_good_claims_pass(void **state)
 static void
 documents_point_to_each_other(void **state)
 {
-    json_t *d = cpn_identity_discovery(identity), *k = cpn_identity_jwks(identity), *key;
+    json_t *d = cpn_identity_discovery(identity, NULL), *k = cpn_identity_jwks(identity), *key;
 
     (void)state;
     assert_string_equal(json_string_value(json_object_get(d, "issuer")), URL "/adfs");

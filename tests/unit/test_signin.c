@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "codec/json.h"
+#include "identity/flows.h"
 #include "identity/oauth.h"
 #include "identity/refresh.h"
 #include "model/resource.h"
@@ -267,6 +268,7 @@ static cpn_principal ada = { .kind = CPN_PRINCIPAL_USER,
 static cpn_principal ci = {
     .kind = CPN_PRINCIPAL_SERVICE, .object_id = CI, .name = "ci", .app_id = CI_APP, .enabled = true
 };
+static cpn_flows *flows;
 static char ada_phc[256], ci_phc[256];
 
 static const cpn_principal *
@@ -342,7 +344,8 @@ ask(const char *form_text, said *s)
                     .by_name = by_name,
                     .by_id = by_id,
                     .credential = credential,
-                    .certify = certify };
+                    .certify = certify,
+                    .flows = flows };
     char *text = strdup(form_text);
     cpn_form form;
 
@@ -409,7 +412,11 @@ bad_requests_are_refused(void **state)
     } refused[] = {
         { "", 400, "invalid_request" },
         { "grant_type=", 400, "invalid_request" },
-        { "grant_type=authorization_code&client_id=a", 400, "unsupported_grant_type" },
+        { "grant_type=authorization_code&client_id=a", 400, "invalid_request" },
+        { "grant_type=authorization_code&client_id=a&code=x", 400, "invalid_grant" },
+        { "grant_type=device_code&client_id=a", 400, "invalid_request" },
+        { "grant_type=device_code&client_id=a&code=x", 400, "invalid_grant" },
+        { "grant_type=implicit&client_id=a", 400, "unsupported_grant_type" },
         { "grant_type=Password&client_id=a", 400, "unsupported_grant_type" },
         { "grant_type=password&username=a&password=b", 400, "invalid_request" },
         { "grant_type=password&client_id=a&password=b", 400, "invalid_request" },
@@ -575,6 +582,7 @@ setup(void **state)
         print_error("%s\n", err.msg);
         return -1;
     }
+    flows = cpn_flows_new(16, 16);
     snprintf(ada_phc, sizeof(ada_phc), "%s", phc_of("ada-secret"));
     snprintf(ci_phc, sizeof(ci_phc), "%s", phc_of("ci-secret"));
     return 0;
@@ -586,6 +594,7 @@ teardown(void **state)
     char path[128];
 
     (void)state;
+    cpn_flows_free(flows);
     cpn_identity_free(identity);
     cpn_store_free(store);
     uv_run(&loop, UV_RUN_DEFAULT);
