@@ -29,7 +29,11 @@ typedef struct cpn_example {
 } cpn_example;
 
 /* Which of the common options a command takes. */
-enum { CPN_CMD_PRINTS = 1 /* -o */, CPN_CMD_CALLS = 2 /* --gateway, --ca */ };
+enum {
+    CPN_CMD_PRINTS = 1, /* -o */
+    CPN_CMD_CALLS = 2,  /* --gateway, --ca */
+    CPN_CMD_REMOTE = 4  /* the exit status is the remote program's; 255 for everything of ours */
+};
 
 typedef struct cpn_cmd {
     const char *name; /* words: "session list" */

@@ -156,7 +156,7 @@ serve(cpn_cli *cli, cpn_inlet *in, unsigned timeout, cpn_err *err)
     cpn_rc rc = cpn_api_open(&a, cli, err);
 
     if (rc == CPN_OK)
-        rc = cpn_target_resolve(&in->target, &a, err);
+        rc = cpn_target_resolve(&in->target, &a, NULL, err);
     if (rc == CPN_OK)
         rc = ask(&a, &in->target, err);
     if (rc == CPN_OK)
