@@ -21,6 +21,7 @@ typedef struct cpn_opt {
     const char *def;  /* what holds without it, in words or as the value itself; NULL: nothing */
     const char *help;
     const char *refused; /* a sentence: it is known only to be refused with it */
+    bool many;           /* may be given again and again; at most one option of a command */
 } cpn_opt;
 
 typedef struct cpn_example {

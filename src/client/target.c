@@ -63,12 +63,35 @@ check_id(const cpn_target *t, cpn_err *err)
 }
 
 cpn_rc
+cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, unsigned port,
+                 cpn_err *err)
+{
+    const char *bastion = cpn_args_get(&cli->args, "name");
+    bool address = cpn_addr_parse(&(cpn_addr){ 0 }, cpn_view_str(machine), NULL) == CPN_OK;
+    cpn_rc rc = CPN_OK;
+
+    *t = (cpn_target){ .port = port };
+    if (bastion)
+        rc = put(t->bastion, sizeof(t->bastion), bastion, "--name", err);
+    if (rc == CPN_OK && address)
+        rc = read_address(t, machine, err);
+    else if (rc == CPN_OK)
+        rc = put(t->resource, sizeof(t->resource), machine, "the machine's name", err);
+    if (rc == CPN_OK && !address)
+        rc = check_id(t, err);
+    if (rc == CPN_OK)
+        label_of(t);
+    return rc;
+}
+
+cpn_rc
 cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err)
 {
     const char *by_id = cpn_args_get(&cli->args, "target-resource-id");
     const char *by_ip = cpn_args_get(&cli->args, "target-ip-address");
     const char *by_name = cli->args.args > 0 ? cli->args.arg[0] : NULL;
-    const char *bastion = cpn_args_get(&cli->args, "name");
+    unsigned port = 0;
+    cpn_addr address;
     cpn_rc rc;
 
     *t = (cpn_target){ 0 };
@@ -76,22 +99,12 @@ cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err)
         return cpn_fail(
             err, CPN_INVALID,
             "name the machine once: by TARGET, --target-resource-id or --target-ip-address");
-    rc = cpn_args_number(&cli->args, "resource-port", 1, 65535, &t->port, err);
-    if (rc == CPN_OK && bastion)
-        rc = put(t->bastion, sizeof(t->bastion), bastion, "--name", err);
-    if (rc == CPN_OK && by_name &&
-        cpn_addr_parse(&(cpn_addr){ 0 }, cpn_view_str(by_name), NULL) == CPN_OK)
-        by_ip = by_name;
-    if (rc == CPN_OK && by_ip)
-        rc = read_address(t, by_ip, err);
-    else if (rc == CPN_OK)
-        rc = put(t->resource, sizeof(t->resource), by_id ? by_id : by_name, "the machine's name",
-                 err);
-    if (rc == CPN_OK && !by_ip)
-        rc = check_id(t, err);
-    if (rc == CPN_OK)
-        label_of(t);
-    return rc;
+    rc = cpn_args_number(&cli->args, "resource-port", 1, 65535, &port, err);
+    if (rc == CPN_OK && by_ip && cpn_addr_parse(&address, cpn_view_str(by_ip), err) != CPN_OK)
+        rc = cpn_ctx(err, CPN_INVALID, "--target-ip-address");
+    if (rc != CPN_OK)
+        return rc;
+    return cpn_target_named(t, cli, by_id ? by_id : by_ip ? by_ip : by_name, port, err);
 }
 
 static void
