@@ -168,12 +168,11 @@ write_all(int fd, cpn_view v, cpn_err *err)
 cpn_rc
 cpn_privfile_write(int dirfd, const char *name, cpn_view content, cpn_err *err)
 {
-    char temp[256];
+    char temp[128];
     CPN_AUTO(cpn_auto_fd) int fd = -1;
     cpn_rc rc;
 
-    if ((size_t)snprintf(temp, sizeof(temp), ".%s.new", name) >= sizeof(temp))
-        return cpn_fail(err, CPN_INVALID, "the name of a file is too long");
+    snprintf(temp, sizeof(temp), ".%s.new", name);
     /* Left behind by one that died; the lock says that nobody is at it now. */
     (void)unlinkat(dirfd, temp, 0);
     fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

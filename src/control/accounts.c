@@ -128,9 +128,10 @@ cpn_account_external_kept(const json_t *now, const json_t *body)
 const char *
 cpn_account_phc(const cpn_snapshot *s, const char *object_id)
 {
+    const cpn_principal *who = cpn_snapshot_principal(s, cpn_view_str(object_id));
     const json_t *body = cpn_snapshot_document(s, CPN_KIND_CREDENTIAL, cpn_view_str(object_id));
 
-    return json_string_value(json_object_get(body, "argon2id"));
+    return who && who->external ? NULL : json_string_value(json_object_get(body, "argon2id"));
 }
 
 cpn_rc

@@ -25,7 +25,7 @@ bool cpn_account_provisioned(const json_t *body);
 /* What an inventory's document becomes: the same, with the groups that the last sign-in brought to
  * the user that now has (NULL: new) this subject. New reference. */
 json_t *cpn_account_external_kept(const json_t *now, const json_t *body);
-/* The stored argon2id text; NULL: none. */
+/* The stored argon2id text; NULL: none, or a provider elsewhere proves who they are. */
 const char *cpn_account_phc(const cpn_snapshot *s, const char *object_id);
 /* A password member of a body: 8 to 1024 bytes. CPN_INVALID. */
 cpn_rc cpn_account_password(const json_t *body, const char *key, cpn_secret *out,

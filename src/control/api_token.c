@@ -4,6 +4,7 @@
 
 #include "codec/b64url.h"
 #include "control/accounts.h"
+#include "control/oidc.h"
 #include "control/penalties.h"
 #include "control/reply.h"
 #include "control/signin.h"
@@ -28,6 +29,23 @@ static const char *
 credential(void *owner, const cpn_principal *who)
 {
     return cpn_account_phc(((cpn_control *)owner)->snapshot, who->object_id);
+}
+
+/* A service with the name that the provider has for it. */
+static void
+elsewhere(void *owner, const cpn_principal *who, const cpn_secret *secret,
+          cpn_credential_done *done, void *done_owner)
+{
+    cpn_control *c = owner;
+    const json_t *body =
+        cpn_snapshot_document(c->snapshot, CPN_KIND_PRINCIPAL, cpn_view_str(who->object_id));
+    const json_t *external = json_object_get(body, "external");
+
+    if (strcmp(cpn_json_string(external, "issuer"), c->set.oidc_issuer) == 0)
+        cpn_oidc_client_check(c->oidc, cpn_json_string(external, "subject"), secret, done,
+                              done_owner);
+    else
+        done(done_owner, CPN_DENIED, NULL); /* of a provider that was configured once */
 }
 
 static void
@@ -66,6 +84,9 @@ issue(cpn_call *call, const cpn_form *form)
                         .by_name = by_name,
                         .by_id = by_id,
                         .credential = credential,
+                        .elsewhere = c->oidc ? elsewhere : NULL,
+                        .password_hint = c->oidc ? c->oidc->password_hint : NULL,
+                        .no_passwords = !c->set.oidc_local_passwords,
                         .certify = c->ssh_ca ? cpn_sshcert_certify : NULL,
                         .owner = c,
                         .flows = cpn_signin_flows(c) };

@@ -15,6 +15,7 @@
 #include "control/api.h"
 #include "control/cut.h"
 #include "control/fronts.h"
+#include "control/oidc.h"
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
@@ -279,6 +280,10 @@ begin(life *l, const cpn_role_args *args, cpn_err *err)
         return rc;
     l->c->owner = l;
     l->c->on_signal = on_signal;
+    if ((rc = cpn_oidc_new(&l->c->oidc, l->c, err)) != CPN_OK)
+        return rc;
+    if (l->c->oidc)
+        cpn_oidc_offer(l->c->oidc);
     if (!l->key_pem && (rc = tls_read(l, err)) != CPN_OK)
         return rc;
     tls_take(l);

@@ -9,6 +9,7 @@
 #include "control/azdoor.h"
 #include "control/cut.h"
 #include "control/fronts.h"
+#include "control/oidc.h"
 #include "control/penalties.h"
 #include "control/publish.h"
 #include "control/sessions.h"
@@ -140,6 +141,7 @@ cpn_control_free(cpn_control *c)
     cpn_arm_ops_free(c->arm_ops);
     cpn_sshcert_close(c);
     cpn_signin_free(c->signin);
+    cpn_oidc_free(c->oidc);
     cpn_snapshot_unref(c->snapshot);
     free(c->cert_pem);
     explicit_bzero(c->key_pem, strlen(c->key_pem));

@@ -29,6 +29,7 @@ typedef struct cpn_trail cpn_trail;
 typedef struct cpn_arm_ops cpn_arm_ops;
 typedef struct cpn_signin cpn_signin;
 typedef struct cpn_front cpn_front;
+typedef struct cpn_oidc cpn_oidc;
 
 /* Counters since start; api_metrics.c shows them. */
 typedef struct cpn_counters {
@@ -69,6 +70,7 @@ typedef struct cpn_control {
     cpn_arm_ops *arm_ops;
     struct cpn_ssh_ca *ssh_ca; /* NULL: no SSH certificates; sshcert.h */
     cpn_signin *signin;
+    cpn_oidc *oidc; /* NULL: no provider is configured */
     uint32_t calls;
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */

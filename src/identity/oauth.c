@@ -85,6 +85,12 @@ static const refusal failed = {
     503, "temporarily_unavailable", "the gateway failed; its log says why", "failed", false, false
 };
 
+static const refusal away = { .status = 503,
+                              .error = "temporarily_unavailable",
+                              .description = "the identity provider does not answer now; try again "
+                                             "shortly",
+                              .reason = "provider_away" };
+
 static void
 refuse(call *c, const refusal *r)
 {
@@ -133,6 +139,8 @@ refuse_secret(call *c, const char *reason)
     refusal r = each[c->grant];
 
     r.reason = reason;
+    if (c->grant == GRANT_PASSWORD && c->o.password_hint)
+        r.description = c->o.password_hint;
     refuse(c, &r);
 }
 
@@ -142,7 +150,7 @@ refuse_rc(call *c, cpn_rc rc)
     if (rc == CPN_NOT_FOUND)
         refuse_secret(c, "unknown");
     else
-        refuse(c, rc == CPN_LIMIT ? &busy : &failed);
+        refuse(c, rc == CPN_LIMIT ? &busy : rc == CPN_UNAVAILABLE ? &away : &failed);
 }
 
 /* ---- the form ---- */
@@ -389,6 +397,11 @@ check_secret(call *c, cpn_principal_kind kind, cpn_view secret)
         who->enabled)
         phc = c->o.credential(c->o.owner, who);
     rc = cpn_secret_set(&copy, secret);
+    if (rc == CPN_OK && c->object_id[0] && who->enabled && who->external && c->o.elsewhere &&
+        kind == CPN_PRINCIPAL_SERVICE) {
+        c->o.elsewhere(c->o.owner, who, &copy, credential_checked, c);
+        return;
+    }
     if (rc == CPN_OK)
         rc = cpn_credential_check(c->o.identity, phc, &copy, credential_checked, c);
     if (rc != CPN_OK)
@@ -401,7 +414,9 @@ grant_secret(call *c, const cpn_form *form, bool user)
     cpn_view name = cpn_form_get(form, user ? "username" : "client_id");
     cpn_view secret = cpn_form_get(form, user ? "password" : "client_secret");
 
-    if (name.n == 0 || !copy_printable(name, c->name, sizeof(c->name)))
+    if (user && c->o.no_passwords)
+        refuse_request(c, "unsupported_grant_type", c->o.password_hint);
+    else if (name.n == 0 || !copy_printable(name, c->name, sizeof(c->name)))
         refuse_request(c, "invalid_request",
                        user ? "username is missing or too long"
                             : "client_id is missing or too long");

@@ -38,6 +38,13 @@ typedef struct cpn_oauth {
     const struct cpn_principal *(*by_id)(void *owner, cpn_view object_id);
     /* Its argon2id text; NULL: it has none. */
     const char *(*credential)(void *owner, const struct cpn_principal *who);
+    /* The secret of a service that a provider elsewhere proves, checked there; done as of
+     * cpn_credential_check, maybe before it returns. NULL: there is no provider. */
+    void (*elsewhere)(void *owner, const struct cpn_principal *who, const cpn_secret *secret,
+                      cpn_credential_done *done, void *done_owner);
+    /* What a refused password is answered; NULL: that it is wrong. Lives as long as owner. */
+    const char *password_hint;
+    bool no_passwords; /* none is taken, right or wrong */
     /* Decide and sign; certified once, maybe before this returns. NULL: there are none. */
     void (*certify)(void *owner, const struct cpn_principal *who, const cpn_ssh_ask *ask,
                     cpn_oauth_certified *certified, void *call);

@@ -71,6 +71,7 @@ static const struct {
     { "POST", "/device", NULL, "user_code=x", OPEN },
     { "POST", "/signin/password", NULL, "flow=x", OPEN },
     { "GET", "/signin/leave", "flow=x", NULL, OPEN },
+    { "GET", "/signin/callback", "state=x", NULL, OPEN },
     { "POST", "/signin/decide", NULL, "flow=x", OPEN },
     { "GET", "/metadata/endpoints", V, NULL, OPEN },
     { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE },        /* no CA is set */
