@@ -86,9 +86,9 @@ group_name(inv *i, const cpn_yaml_node *entry, cpn_view *out)
 
     if (rc == CPN_OK && !cpn_is_group_name(*out))
         rc = cpn_yaml_error(i->e, n,
-                            "no name of a group (expected 1 to %d letters of any script in their "
-                            "normal form, digits and . _ ( ) -)",
-                            CPN_GROUP_NAME_MAX);
+                            "'%.*s' is no name of a group (expected 1 to %d letters of any script "
+                            "in their normal form, digits and . _ ( ) -)",
+                            CPN_VIEW_ARG(*out), CPN_GROUP_NAME_MAX);
     return rc;
 }
 

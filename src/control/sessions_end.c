@@ -270,8 +270,8 @@ cpn_sessions_front_down(cpn_control *c, cpn_front *f)
 
 /* ---- time ---- */
 
-/* No WebSocket is open and none can be opened any more: clients that die by a signal send no DELETE.
- * An earlier authToken in a later POST begins a session anew. */
+/* No WebSocket is open and none can be opened any more: clients that die by a signal send no
+ * DELETE. An earlier authToken in a later POST begins a session anew. */
 static bool
 az_over(const cpn_session *s, uint64_t now_ms)
 {
