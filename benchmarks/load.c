@@ -8,7 +8,7 @@
  *   load idle N PORT            open N, one echoed byte on each, print "ready", hold until stdin
  * ends
  *
- * PORT of a load may be a list, "P1,P2,…": connections take them in turn.
+ * PORT may be ADDRESS:PORT, and of a load a list, "P1,P2,…": connections take them in turn.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,12 +52,21 @@ die(const char *what)
     exit(1);
 }
 
+/* "PORT" on loopback, or "ADDRESS:PORT". */
 static struct sockaddr_in
-local(const char *port)
+local(const char *where)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const char *colon = strchr(where, ':'), *comma = strchr(where, ',');
+    char addr[16] = "";
 
-    a.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+    if (colon && (!comma || colon < comma) && colon - where < 16) {
+        memcpy(addr, where, (size_t)(colon - where));
+        if (inet_pton(AF_INET, addr, &a.sin_addr) != 1)
+            exit(2);
+        where = colon + 1;
+    }
+    a.sin_port = htons((uint16_t)strtoul(where, NULL, 10));
     return a;
 }
 

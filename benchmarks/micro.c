@@ -68,7 +68,7 @@ server_ctx(void)
 static double
 handshake_once(SSL_CTX *sc, SSL_CTX *cc)
 {
-    BIO *a, *b;
+    BIO *a = NULL, *b = NULL;
     SSL *server = SSL_new(sc), *client = SSL_new(cc);
     double cpu = 0, t;
 

@@ -12,6 +12,7 @@
 #include "client/help.h"
 #include "client/printable.h"
 
+#define OURS 255   /* as ssh(1) has it */
 #define SAY_MAX 64 /* roles or problems that are listed */
 
 /* How many words of argv the name covers; 0: it is another one. */
@@ -153,6 +154,12 @@ finish(int status)
 }
 
 static int
+exit_status(const cpn_cli *cli, cpn_rc rc)
+{
+    return rc != CPN_OK && (cli->cmd->flags & CPN_CMD_REMOTE) ? OURS : cpn_rc_exit(rc);
+}
+
+static int
 run(cpn_cli *cli, int argc, char **argv)
 {
     cpn_err err = { 0 };
@@ -168,14 +175,14 @@ run(cpn_cli *cli, int argc, char **argv)
         cpn_say("%s", err.msg);
         cpn_say_plain("usage: %s\nTry 'caponier %s --help'.", cpn_help_usage(cli->cmd),
                       cli->cmd->name);
-        return cpn_rc_exit(rc);
+        return exit_status(cli, rc);
     }
     rc = cli->cmd->run(cli, &err);
     fflush(stdout);
     if (err.msg[0])
         cpn_say("%s", err.msg);
     cpn_cli_say_problem(cli->problem);
-    return cpn_rc_exit(rc);
+    return exit_status(cli, rc);
 }
 
 static bool

@@ -21,6 +21,7 @@ typedef struct cpn_opt {
     const char *def;  /* what holds without it, in words or as the value itself; NULL: nothing */
     const char *help;
     const char *refused; /* a sentence: it is known only to be refused with it */
+    bool many;           /* may be given again and again; at most one option of a command */
 } cpn_opt;
 
 typedef struct cpn_example {
@@ -29,7 +30,11 @@ typedef struct cpn_example {
 } cpn_example;
 
 /* Which of the common options a command takes. */
-enum { CPN_CMD_PRINTS = 1 /* -o */, CPN_CMD_CALLS = 2 /* --gateway, --ca */ };
+enum {
+    CPN_CMD_PRINTS = 1, /* -o */
+    CPN_CMD_CALLS = 2,  /* --gateway, --ca */
+    CPN_CMD_REMOTE = 4  /* the exit status is the remote program's; 255 for everything of ours */
+};
 
 typedef struct cpn_cmd {
     const char *name; /* words: "session list" */

@@ -17,7 +17,7 @@ can_i(cpn_api *a, cpn_target *t, cpn_err *err)
     const char *user = cpn_args_get(&a->cli->args, "user");
     json_auto_t *ask = NULL;
     json_auto_t *answer = NULL;
-    cpn_rc rc = cpn_target_resolve(t, a, err);
+    cpn_rc rc = cpn_target_resolve(t, a, NULL, err);
 
     if (rc != CPN_OK)
         return rc;

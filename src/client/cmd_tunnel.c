@@ -1,6 +1,8 @@
 /* caponier tunnel: a local port that leads to a private machine. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/out.h"
@@ -27,6 +29,11 @@ static const cpn_opt opts[] = {
       .help = "let programs of these users in too; else only yours and root's" },
     { .name = "allow-everybody",
       .help = "with --bind: whoever reaches the address uses the tunnel with your rights" },
+    { .name = "local-forward",
+      .letter = 'L',
+      .arg = "LOCAL:MACHINE:PORT",
+      .help = "instead of TARGET, once for each: a local port or path, and where it leads",
+      .many = true },
     { .name = "timeout",
       .arg = "SECONDS",
       .def = "0",
@@ -123,23 +130,19 @@ tell_ready(const cpn_cli *cli, const cpn_inlet *in, cpn_err *err)
     return CPN_OK;
 }
 
-/* Where to listen, and for whom; bound before anything else is looked at. */
+/* On a path, or on a port of --bind. */
 static cpn_rc
-listen_here(cpn_inlet *in, const cpn_cli *cli, cpn_err *err)
+listen_at(cpn_inlet *in, const cpn_cli *cli, const char *path, unsigned port, cpn_err *err)
 {
-    const char *path = cpn_args_get(&cli->args, "socket");
     const char *uids = cpn_args_get(&cli->args, "allow-uid");
-    unsigned port = 0;
     cpn_addr at;
-    cpn_rc rc = cpn_args_number(&cli->args, "port", 0, 65535, &port, err);
+    cpn_rc rc = CPN_OK;
 
     in->peers.everybody = cpn_args_has(&cli->args, "allow-everybody");
-    if (rc == CPN_OK && path &&
-        (cpn_args_has(&cli->args, "port") || cpn_args_has(&cli->args, "bind") ||
-         in->peers.everybody))
+    if (path && (cpn_args_has(&cli->args, "bind") || in->peers.everybody))
         return cpn_fail(err, CPN_INVALID,
                         "--socket goes with neither --port, --bind nor --allow-everybody");
-    if (rc == CPN_OK && uids)
+    if (uids)
         rc = cpn_peer_rule_add(&in->peers, uids, err);
     if (rc == CPN_OK && path)
         return cpn_inlet_unix(in, path, err);
@@ -149,22 +152,89 @@ listen_here(cpn_inlet *in, const cpn_cli *cli, cpn_err *err)
     return rc == CPN_OK ? cpn_inlet_tcp(in, &at, port, err) : rc;
 }
 
+/* Bound before anything else is looked at. */
 static cpn_rc
-serve(cpn_cli *cli, cpn_inlet *in, unsigned timeout, cpn_err *err)
+single(cpn_inlet *in, const cpn_cli *cli, cpn_err *err)
+{
+    const char *path = cpn_args_get(&cli->args, "socket");
+    unsigned port = 0;
+    cpn_rc rc = cpn_target_read(&in->target, cli, err);
+
+    if (rc == CPN_OK && path && cpn_args_has(&cli->args, "port"))
+        return cpn_fail(err, CPN_INVALID,
+                        "--socket goes with neither --port, --bind nor --allow-everybody");
+    if (rc == CPN_OK)
+        rc = cpn_args_number(&cli->args, "port", 0, 65535, &port, err);
+    return rc == CPN_OK ? listen_at(in, cli, path, port, err) : rc;
+}
+
+/* "50022:web1:22", "/run/me/web1.sock:web1:22", "0:[fd77::4]:22". */
+static cpn_rc
+forward(cpn_inlet *in, const cpn_cli *cli, const char *text, cpn_err *err)
+{
+    cpn_view local, rest, machine, port;
+    char path[sizeof(in->path)], name[CPN_ID_MAX + 1];
+    uint64_t from = 0, to = 0;
+    bool is_path = strchr(text, '/') && strchr(text, '/') < strchr(text, ':');
+    size_t cut;
+    cpn_rc rc;
+
+    if (!cpn_view_cut(cpn_view_str(text), ':', &local, &rest) || rest.n == 0)
+        return cpn_fail(err, CPN_INVALID, "-L %s: LOCAL:MACHINE:PORT is expected", text);
+    for (cut = rest.n; cut > 0 && rest.p[cut - 1] != ':';)
+        cut--;
+    machine = (cpn_view){ rest.p, cut ? cut - 1 : 0 };
+    port = cpn_view_skip(rest, cut);
+    if (machine.n > 2 && machine.p[0] == '[' && machine.p[machine.n - 1] == ']')
+        machine = (cpn_view){ machine.p + 1, machine.n - 2 };
+    if (!cpn_view_u64(port, 65535, &to) || to == 0 || !cpn_view_copy(machine, name, sizeof(name)) ||
+        !name[0] ||
+        !(is_path ? cpn_view_copy(local, path, sizeof(path)) : cpn_view_u64(local, 65535, &from)))
+        return cpn_fail(err, CPN_INVALID, "-L %s: LOCAL:MACHINE:PORT is expected", text);
+    rc = cpn_target_named(&in->target, cli, name, (unsigned)to, err);
+    if (rc == CPN_OK)
+        rc = listen_at(in, cli, is_path ? path : NULL, (unsigned)from, err);
+    return rc == CPN_OK ? CPN_OK : cpn_ctx(err, rc, "-L %s", text);
+}
+
+static cpn_rc
+listen_all(cpn_inlet *in, unsigned *n, const cpn_cli *cli, cpn_err *err)
+{
+    cpn_rc rc = CPN_OK;
+
+    *n = cli->args.eachs;
+    if (*n == 0) {
+        *n = 1;
+        return single(in, cli, err);
+    }
+    if (cli->args.args || cpn_args_has(&cli->args, "target-resource-id") ||
+        cpn_args_has(&cli->args, "target-ip-address") || cpn_args_has(&cli->args, "port") ||
+        cpn_args_has(&cli->args, "socket") || cpn_args_has(&cli->args, "resource-port"))
+        return cpn_fail(err, CPN_INVALID, "-L says the machines and the ports; nothing else may");
+    if (*n > CPN_INLETS_MAX)
+        return cpn_fail(err, CPN_INVALID, "more than %d times -L", CPN_INLETS_MAX);
+    for (unsigned i = 0; i < *n && rc == CPN_OK; i++)
+        rc = forward(&in[i], cli, cli->args.each[i], err);
+    return rc;
+}
+
+static cpn_rc
+serve(cpn_cli *cli, cpn_inlet *in, unsigned n, unsigned timeout, cpn_err *err)
 {
     cpn_api a = { 0 };
     cpn_rc rc = cpn_api_open(&a, cli, err);
 
-    if (rc == CPN_OK)
-        rc = cpn_target_resolve(&in->target, &a, err);
-    if (rc == CPN_OK)
-        rc = ask(&a, &in->target, err);
-    if (rc == CPN_OK)
-        rc = tell_ready(cli, in, err);
-    if (rc == CPN_OK && in->peers.everybody)
+    for (unsigned i = 0; i < n && rc == CPN_OK; i++) {
+        rc = cpn_target_resolve(&in[i].target, &a, NULL, err);
+        if (rc == CPN_OK)
+            rc = ask(&a, &in[i].target, err);
+    }
+    for (unsigned i = 0; i < n && rc == CPN_OK; i++)
+        rc = tell_ready(cli, &in[i], err);
+    if (rc == CPN_OK && in[0].peers.everybody)
         cpn_say("everybody who reaches this address uses the tunnel with your rights");
     if (rc == CPN_OK)
-        rc = cpn_tunnel_run(&a, in, 1, timeout, err);
+        rc = cpn_tunnel_run(&a, in, n, timeout, err);
     cpn_api_fini(&a);
     return rc;
 }
@@ -172,17 +242,19 @@ serve(cpn_cli *cli, cpn_inlet *in, unsigned timeout, cpn_err *err)
 static cpn_rc
 tunnel_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_inlet in = CPN_INLET_NONE;
-    unsigned timeout = 0;
-    cpn_rc rc = cpn_target_read(&in.target, cli, err);
+    cpn_inlet *in = cpn_xcalloc(CPN_INLETS_MAX, sizeof(*in));
+    unsigned n = 0, timeout = 0;
+    cpn_rc rc = cpn_args_number(&cli->args, "timeout", 0, TIMEOUT_MAX, &timeout, err);
 
+    for (unsigned i = 0; i < CPN_INLETS_MAX; i++)
+        in[i] = CPN_INLET_NONE;
     if (rc == CPN_OK)
-        rc = cpn_args_number(&cli->args, "timeout", 0, TIMEOUT_MAX, &timeout, err);
+        rc = listen_all(in, &n, cli, err);
     if (rc == CPN_OK)
-        rc = listen_here(&in, cli, err);
-    if (rc == CPN_OK)
-        rc = serve(cli, &in, timeout, err);
-    cpn_inlet_close(&in);
+        rc = serve(cli, in, n, timeout, err);
+    for (unsigned i = 0; i < CPN_INLETS_MAX; i++)
+        cpn_inlet_close(&in[i]);
+    free(in);
     return rc;
 }
 
@@ -202,6 +274,8 @@ const cpn_cmd cpn_cmd_tunnel = {
               "--target-resource-id ID "
               "--resource-port 22 --port 50022",
               "as the Azure CLI spells it" },
+            { "caponier tunnel -L 50022:web1:22 -L 50389:win1:3389",
+              "two machines through one connection to the gateway" },
             { "caponier tunnel web1 --socket ~/web1.sock",
               "no port at all; only you can open the socket" },
             { "caponier tunnel --target-ip-address 10.0.1.4 --resource-port 3389 --port 0 -o json",

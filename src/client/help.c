@@ -10,6 +10,8 @@
 static const char exit_status[] =
     "0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 sign in first";
 
+static const char remote_status[] = "the remote program's; 255 for everything of ours";
+
 const char *
 cpn_help_usage(const cpn_cmd *cmd)
 {
@@ -56,7 +58,7 @@ cpn_help_command(const cpn_cmd *cmd)
     printf("\nexamples:\n");
     for (const cpn_example *e = cmd->examples; e && e->line; e++)
         printf("  %s\n      %s\n", e->line, e->what);
-    printf("\nexit status: %s\n", exit_status);
+    printf("\nexit status: %s\n", cmd->flags & CPN_CMD_REMOTE ? remote_status : exit_status);
 }
 
 void
@@ -113,7 +115,7 @@ void
 cpn_help_markdown(void)
 {
     printf("# The command line\n\nMade by `caponier help --markdown`. Exit status of every "
-           "command: %s.\n",
+           "command but those that end with a remote program's: %s.\n",
            exit_status);
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
         markdown_command(*c);

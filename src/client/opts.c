@@ -89,8 +89,11 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
 
     if (o->refused)
         return cpn_fail(err, CPN_INVALID, "--%s is not accepted: %s", o->name, o->refused);
-    if (a->value[i])
+    if (a->value[i] && !o->many)
         return cpn_fail(err, CPN_INVALID, "--%s is given twice", o->name);
+    if (o->many && a->eachs == CPN_ARGS_MAX)
+        return cpn_fail(err, CPN_INVALID, "--%s is given more than %d times", o->name,
+                        CPN_ARGS_MAX);
     if (!o->arg && attached)
         return cpn_fail(err, CPN_INVALID, "--%s takes no value", o->name);
     if (!o->arg) {
@@ -101,6 +104,8 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
     *used = attached ? 0 : 1;
     if (!a->value[i])
         return cpn_fail(err, CPN_INVALID, "--%s needs a value (%s)", o->name, o->arg);
+    if (o->many)
+        a->each[a->eachs++] = a->value[i];
     return CPN_OK;
 }
 

@@ -1,8 +1,8 @@
 /* client/opts.h -- reads a command line against a command's table.
  *
- * --name VALUE, --name=VALUE, -n VALUE, -nVALUE; "--" ends the options. An option given twice, an
- * unknown one, one without its value and a switch with one are usage errors. Nothing is
- * abbreviated. */
+ * --name VALUE, --name=VALUE, -n VALUE, -nVALUE; "--" ends the options. An option given twice
+ * (unless it may be), an unknown one, one without its value and a switch with one are usage errors.
+ * Nothing is abbreviated. */
 #ifndef CPN_CLIENT_OPTS_H
 #define CPN_CLIENT_OPTS_H
 
@@ -15,6 +15,8 @@ typedef struct cpn_args {
     const cpn_opt *opt[CPN_OPTS_MAX];
     const char *value[CPN_OPTS_MAX]; /* "" for a switch that is given; NULL: not given */
     unsigned opts;
+    const char *each[CPN_ARGS_MAX]; /* every value of the option that may be given many times */
+    unsigned eachs;
     const char *arg[CPN_ARGS_MAX];
     unsigned args;
 } cpn_args;

@@ -168,11 +168,12 @@ write_all(int fd, cpn_view v, cpn_err *err)
 cpn_rc
 cpn_privfile_write(int dirfd, const char *name, cpn_view content, cpn_err *err)
 {
-    char temp[128];
+    char temp[256];
     CPN_AUTO(cpn_auto_fd) int fd = -1;
     cpn_rc rc;
 
-    snprintf(temp, sizeof(temp), ".%s.new", name);
+    if ((size_t)snprintf(temp, sizeof(temp), ".%s.new", name) >= sizeof(temp))
+        return cpn_fail(err, CPN_INVALID, "the name of a file is too long");
     /* Left behind by one that died; the lock says that nobody is at it now. */
     (void)unlinkat(dirfd, temp, 0);
     fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -63,12 +63,35 @@ check_id(const cpn_target *t, cpn_err *err)
 }
 
 cpn_rc
+cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, unsigned port,
+                 cpn_err *err)
+{
+    const char *bastion = cpn_args_get(&cli->args, "name");
+    bool address = cpn_addr_parse(&(cpn_addr){ 0 }, cpn_view_str(machine), NULL) == CPN_OK;
+    cpn_rc rc = CPN_OK;
+
+    *t = (cpn_target){ .port = port };
+    if (bastion)
+        rc = put(t->bastion, sizeof(t->bastion), bastion, "--name", err);
+    if (rc == CPN_OK && address)
+        rc = read_address(t, machine, err);
+    else if (rc == CPN_OK)
+        rc = put(t->resource, sizeof(t->resource), machine, "the machine's name", err);
+    if (rc == CPN_OK && !address)
+        rc = check_id(t, err);
+    if (rc == CPN_OK)
+        label_of(t);
+    return rc;
+}
+
+cpn_rc
 cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err)
 {
     const char *by_id = cpn_args_get(&cli->args, "target-resource-id");
     const char *by_ip = cpn_args_get(&cli->args, "target-ip-address");
     const char *by_name = cli->args.args > 0 ? cli->args.arg[0] : NULL;
-    const char *bastion = cpn_args_get(&cli->args, "name");
+    unsigned port = 0;
+    cpn_addr address;
     cpn_rc rc;
 
     *t = (cpn_target){ 0 };
@@ -76,19 +99,12 @@ cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err)
         return cpn_fail(
             err, CPN_INVALID,
             "name the machine once: by TARGET, --target-resource-id or --target-ip-address");
-    rc = cpn_args_number(&cli->args, "resource-port", 1, 65535, &t->port, err);
-    if (rc == CPN_OK && bastion)
-        rc = put(t->bastion, sizeof(t->bastion), bastion, "--name", err);
-    if (rc == CPN_OK && by_ip)
-        rc = read_address(t, by_ip, err);
-    else if (rc == CPN_OK)
-        rc = put(t->resource, sizeof(t->resource), by_id ? by_id : by_name, "the machine's name",
-                 err);
-    if (rc == CPN_OK && !by_ip)
-        rc = check_id(t, err);
-    if (rc == CPN_OK)
-        label_of(t);
-    return rc;
+    rc = cpn_args_number(&cli->args, "resource-port", 1, 65535, &port, err);
+    if (rc == CPN_OK && by_ip && cpn_addr_parse(&address, cpn_view_str(by_ip), err) != CPN_OK)
+        rc = cpn_ctx(err, CPN_INVALID, "--target-ip-address");
+    if (rc != CPN_OK)
+        return rc;
+    return cpn_target_named(t, cli, by_id ? by_id : by_ip ? by_ip : by_name, port, err);
 }
 
 static void
@@ -127,90 +143,48 @@ compose_bastion(cpn_target *t, cpn_api *a)
     return n > 0 && (size_t)n < sizeof(t->bastion);
 }
 
+/* The gateway's answer into t. */
 static cpn_rc
-resolve_machine(cpn_target *t, cpn_api *a, cpn_err *err)
+take(cpn_target *t, const json_t *got, cpn_err *err)
 {
-    json_auto_t *ask = json_object();
-    json_auto_t *got = NULL;
-    const char *sub = cpn_args_get(&a->cli->args, "subscription");
-    cpn_rc rc;
+    cpn_rc rc =
+        put(t->bastion, sizeof(t->bastion), json_string_value(json_object_get(got, "bastion")),
+            "the gateway's bastion id", err);
 
-    set_text(ask, "bastion", t->bastion);
-    set_text(ask, "resourceGroup", cpn_args_get(&a->cli->args, "resource-group"));
-    set_text(ask, "subscription", sub ? sub : a->ctx.subscription);
-    set_text(ask, "target", t->resource);
-    rc = cpn_api_call(a, "POST", "/v1/resolve", ask, &got, err);
-    if (rc == CPN_NOT_FOUND && t->resource[0] == '/' && compose_bastion(t, a)) {
-        json_decref(cpn_steal(&a->cli->problem));
-        err->msg[0] = '\0';
-        return CPN_OK;
-    }
-    if (rc == CPN_OK)
-        rc = put(t->bastion, sizeof(t->bastion), json_string_value(json_object_get(got, "bastion")),
-                 "the gateway's bastion id", err);
-    if (rc == CPN_OK)
+    if (rc == CPN_OK && !t->address[0])
         rc = put(t->resource, sizeof(t->resource),
                  json_string_value(json_object_get(got, "targetResourceId")),
                  "the gateway's machine id", err);
     return rc;
 }
 
-/* Does a bastion's id agree with what was said about it? */
-static bool
-bastion_fits(const char *text, const char *name, const char *group, const char *sub)
+cpn_rc
+cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err)
 {
-    cpn_resource_id id;
-
-    if (!text || cpn_resource_id_parse(&id, cpn_view_str(text), NULL) != CPN_OK)
-        return false;
-    return (!name[0] || cpn_view_is_nocase(id.name, name)) &&
-           (!group || cpn_view_is_nocase(id.group, group)) &&
-           (!sub || cpn_view_is_nocase(id.subscription, sub));
-}
-
-static cpn_rc
-resolve_bastion(cpn_target *t, cpn_api *a, cpn_err *err)
-{
-    const char *group = cpn_args_get(&a->cli->args, "resource-group");
+    json_auto_t *ask = json_object();
+    json_auto_t *got = NULL;
     const char *sub = cpn_args_get(&a->cli->args, "subscription");
-    json_auto_t *all = NULL;
-    const char *found = NULL;
-    const json_t *row;
-    size_t i;
+    bool exact = t->address[0] || t->resource[0] == '/';
     cpn_rc rc;
 
-    if (t->bastion[0] == '/')
+    set_text(ask, "bastion", t->bastion);
+    set_text(ask, "resourceGroup", cpn_args_get(&a->cli->args, "resource-group"));
+    set_text(ask, "subscription", sub ? sub : a->ctx.subscription);
+    set_text(ask, "target", t->address[0] ? t->address : t->resource);
+    rc = cpn_api_call(a, "POST", "/v1/resolve", ask, &got, err);
+    if (rc == CPN_NOT_FOUND && exact && compose_bastion(t, a)) {
+        json_decref(cpn_steal(&a->cli->problem));
+        err->msg[0] = '\0';
         return CPN_OK;
-    rc = cpn_api_documents(a, CPN_KIND_BASTION, t->bastion[0] ? t->bastion : NULL, &all, err);
+    }
+    if (rc == CPN_OK)
+        rc = take(t, got, err);
     if (rc != CPN_OK)
         return rc;
-    json_array_foreach(json_object_get(all, "value"), i, row)
-    {
-        const char *id = json_string_value(json_object_get(row, "id"));
-
-        if (!bastion_fits(id, t->bastion, group, sub))
-            continue;
-        if (found)
-            return cpn_fail(err, CPN_EXISTS,
-                            "which bastion? %s and %s both fit; use --name with an id", found, id);
-        found = id;
-    }
-    if (found)
-        return put(t->bastion, sizeof(t->bastion), found, "the gateway's bastion id", err);
-    if (compose_bastion(t, a))
-        return CPN_OK;
-    return cpn_fail(err, CPN_NOT_FOUND, "there is no bastion%s%s, or you may not see it",
-                    t->bastion[0] ? " " : "", t->bastion);
-}
-
-cpn_rc
-cpn_target_resolve(cpn_target *t, cpn_api *a, cpn_err *err)
-{
-    cpn_rc rc = t->address[0] ? resolve_bastion(t, a, err) : resolve_machine(t, a, err);
-
-    if (rc == CPN_OK)
-        label_of(t);
-    return rc;
+    label_of(t);
+    if (said)
+        *said = cpn_steal(&got);
+    return CPN_OK;
 }
 
 json_t *

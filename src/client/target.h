@@ -40,11 +40,19 @@ typedef struct cpn_target {
     unsigned port;
 } cpn_target;
 
-/* Read the options and the positional argument; no network. CPN_INVALID: none or several targets.
+/* Read the options and the first positional argument (a name, an id or an address); no network.
+ * CPN_INVALID: none or several targets.
  */
 cpn_rc cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
-/* Turn names into ids. CPN_NOT_FOUND; CPN_EXISTS: ambiguous, err names the candidates. */
-cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
+/* The same for a machine and a port that something else than those names: only the bastion's
+ * options are read. */
+cpn_rc cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, unsigned port,
+                        cpn_err *err) CPN_MUST_CHECK;
+/* Turn names into ids. CPN_NOT_FOUND; CPN_EXISTS: ambiguous, err names the candidates. *said
+ * (unless NULL) is a new reference to what else the gateway says: "sshHostKeys", and
+ * "targetResourceId" and "name" also of the machine behind an address; NULL when it says nothing.
+ */
+cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err) CPN_MUST_CHECK;
 /* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i and OPEN take. New
  * reference. */
 json_t *cpn_target_json(const cpn_target *t);

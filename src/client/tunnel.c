@@ -33,6 +33,8 @@ void
 cpn_tunnel_accept(cpn_tunnel *t, bool on)
 {
     for (unsigned i = 0; i < t->inlets_n && !t->stopping; i++) {
+        if (t->inlets[i].inlet->fd < 0)
+            continue;
         if (on)
             uv_poll_start(&t->inlets[i].accept, UV_READABLE, on_acceptable);
         else
@@ -46,9 +48,8 @@ on_goodbye(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
-/* Tell the gateway that everything is over; a second time: at once. */
-static void
-stop(cpn_tunnel *t)
+void
+cpn_tunnel_stop(cpn_tunnel *t)
 {
     if (t->stopping || cpn_tunnel_carriers(t) == 0) {
         t->stopping = true;
@@ -68,14 +69,17 @@ stop(cpn_tunnel *t)
 static void
 on_signal(uv_signal_t *s, int number)
 {
+    cpn_tunnel *t = s->data;
+
     (void)number;
-    stop(s->data);
+    t->failed = true;
+    cpn_tunnel_stop(t);
 }
 
 static void
 on_timeout(uv_timer_t *timer)
 {
-    stop(timer->data);
+    cpn_tunnel_stop(timer->data);
 }
 
 /* Each local connection takes two descriptors. */
@@ -90,15 +94,15 @@ raise_descriptors(void)
     }
 }
 
-static cpn_rc
-serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
+cpn_rc
+cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
 {
     cpn_tunnel_inlet *in = &t->inlets[t->inlets_n];
     json_auto_t *open = cpn_target_json(&inlet->target);
 
     if (t->inlets_n == CPN_INLETS_MAX)
         return cpn_fail(err, CPN_LIMIT, "more than %d local ports", CPN_INLETS_MAX);
-    if (uv_poll_init(&t->uv, &in->accept, inlet->fd) != 0)
+    if (inlet->fd >= 0 && uv_poll_init(&t->uv, &in->accept, inlet->fd) != 0)
         return cpn_fail(err, CPN_E_SYS, "the listener cannot be watched");
     in->accept.data = in;
     in->tunnel = t;
@@ -108,13 +112,16 @@ serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
     return CPN_OK;
 }
 
-static cpn_rc
-set_up(cpn_tunnel *t, cpn_err *err)
+cpn_rc
+cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
 {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     uv_timer_t *timers[] = { &t->timeout, &t->retry, &t->goodbye };
-    cpn_rc rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
+    cpn_rc rc;
 
+    raise_descriptors();
+    t->memory.max = RELAY_MEMORY;
+    rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
     if (rc != CPN_OK)
         return rc;
     for (size_t i = 0; i < CPN_COUNT(signals); i++) {
@@ -137,14 +144,15 @@ close_handle(uv_handle_t *h, void *arg)
         uv_close(h, NULL);
 }
 
-static void
-tear_down(cpn_tunnel *t)
+void
+cpn_tunnel_finish(cpn_tunnel *t)
 {
     t->stopping = true;
     cpn_httpc_cancel(t->connecting);
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
         cpn_carrier_free(t->links[i].carrier);
     cpn_locals_drop(t);
+    cpn_stdio_free(cpn_steal(&t->stdio));
     uv_run(&t->uv, UV_RUN_NOWAIT); /* a turn for what the connections left to free */
     cpn_loop_free(t->loop);
     uv_walk(&t->uv, close_handle, NULL);
@@ -160,15 +168,14 @@ tear_down(cpn_tunnel *t)
 cpn_rc
 cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s, cpn_err *err)
 {
-    cpn_tunnel t = { .api = api, .memory.max = RELAY_MEMORY };
+    cpn_tunnel t = { .api = api };
     cpn_rc rc;
 
     if (uv_loop_init(&t.uv) != 0)
         return cpn_fail(err, CPN_E_NOMEM, "event loop");
-    raise_descriptors();
-    rc = set_up(&t, err);
+    rc = cpn_tunnel_begin(&t, err);
     for (unsigned i = 0; i < n && rc == CPN_OK; i++)
-        rc = serve(&t, &inlets[i], err);
+        rc = cpn_tunnel_serve(&t, &inlets[i], err);
     if (rc == CPN_OK) {
         if (timeout_s)
             uv_timer_start(&t.timeout, on_timeout, (uint64_t)timeout_s * 1000, 0);
@@ -176,6 +183,6 @@ cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s, 
         cpn_tunnel_connect(&t);
         uv_run(&t.uv, UV_RUN_DEFAULT);
     }
-    tear_down(&t);
+    cpn_tunnel_finish(&t);
     return rc;
 }

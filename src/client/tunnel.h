@@ -16,4 +16,10 @@ typedef struct cpn_tunnel cpn_tunnel;
 cpn_rc cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s,
                       cpn_err *err) CPN_MUST_CHECK;
 
+/* Relay one stream between `in` and `out` (pipes, terminals, files, sockets) and the target of an
+ * inlet that listens nowhere, until both ends are done or a signal comes. CPN_E_SYS without a
+ * sentence: it ended otherwise, and stderr was told why. */
+cpn_rc cpn_tunnel_stdio(cpn_api *api, const cpn_inlet *inlet, int in, int out,
+                        cpn_err *err) CPN_MUST_CHECK;
+
 #endif

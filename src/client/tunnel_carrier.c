@@ -62,7 +62,8 @@ on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text
         return;
     }
     if (why != CPN_CARRIER_CLOSED)
-        cpn_say("the connection to the gateway was lost (%s); the next one makes a new one", text);
+        cpn_say("the connection to the gateway was lost (%s)%s", text,
+                t->stdio ? "" : "; the next one makes a new one");
     if (cpn_locals_wait(t))
         cpn_tunnel_connect(t);
 }

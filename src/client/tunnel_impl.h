@@ -3,12 +3,14 @@
  *     tunnel.c          the inlets, signals, start and end
  *     tunnel_carrier.c  the connections to the gateway: made when needed, lost, made again
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
- *     tunnel_say.c      refusals and cuts as sentences */
+ *     tunnel_say.c      refusals and cuts as sentences
+ *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
 #define CPN_CLIENT_TUNNEL_IMPL_H
 
 #include <uv.h>
 
+#include "client/stdio.h"
 #include "client/tunnel.h"
 #include "codec/firstbytes.h"
 #include "net/carrier.h"
@@ -61,6 +63,8 @@ struct cpn_tunnel {
     char *said[CPN_SAID_MAX];
     unsigned said_n;
     bool stopping;
+    cpn_stdio *stdio; /* NULL: inlets are served */
+    bool failed;      /* the stream of stdio did not end in order */
 };
 
 typedef enum cpn_local_state {
@@ -85,7 +89,17 @@ struct cpn_local {
     cpn_local *next;
 };
 
+/* ---- tunnel.c ---- */
+/* Loop, signals, timers; then inlets may be added. t is zero but for api. */
+cpn_rc cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
+cpn_rc cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err) CPN_MUST_CHECK;
+/* Tell the gateway that everything is over and leave the loop; a second time: at once. */
+void cpn_tunnel_stop(cpn_tunnel *t);
+void cpn_tunnel_finish(cpn_tunnel *t);
+
 /* ---- tunnel_local.c ---- */
+/* One end of a socket pair of ours: a stream at once. Consumes fd; false: no memory. */
+bool cpn_local_join(const cpn_tunnel_inlet *in, CPN_TAKES int fd);
 /* A connection that came in; refused unless its peer may. Consumes fd. */
 void cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd);
 /* There is room in a carrier: open the streams of those that wait. */

@@ -42,6 +42,8 @@ local_drop(cpn_local *l)
     uv_close((uv_handle_t *)&l->timer, local_closed);
     if (t->locals_n-- == CPN_LOCALS_MAX)
         cpn_tunnel_accept(t, true);
+    if (t->stdio)
+        cpn_stdio_over(t->stdio);
 }
 
 static void
@@ -64,16 +66,24 @@ on_last_bytes(uv_poll_t *poll, int status, int what)
         local_drop(l);
 }
 
-/* Say no in the protocol of the program, and wait a little for it to end. */
+/* Say no in the protocol of the program, and wait a little for it to end. Behind standard output
+ * nobody waits for words of a protocol; stderr has been told. */
 static void
 say_no(cpn_local *l, const char *sentence)
 {
     struct linger off = { 0 };
     cpn_buf words = { .max = 4096 };
-    bool rdp = l->speech == CPN_SPEECH_RDP ||
-               (l->speech == CPN_SPEECH_NONE && l->inlet->inlet->target.port == 3389);
-    cpn_rc rc = rdp ? cpn_first_refuse_rdp(&words) : cpn_first_refuse_ssh(&words, sentence);
+    bool rdp;
+    cpn_rc rc;
 
+    if (l->tunnel->stdio) {
+        l->tunnel->failed = true;
+        local_drop(l);
+        return;
+    }
+    rdp = l->speech == CPN_SPEECH_RDP ||
+          (l->speech == CPN_SPEECH_NONE && l->inlet->inlet->target.port == 3389);
+    rc = rdp ? cpn_first_refuse_rdp(&words) : cpn_first_refuse_ssh(&words, sentence);
     if (rc == CPN_OK)
         (void)!send(l->own_fd, words.p, words.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     cpn_buf_fini(&words);
@@ -154,21 +164,19 @@ peer_may(const cpn_tunnel_inlet *in, int fd)
     return rc == CPN_OK;
 }
 
-void
-cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
+/* A local of the inlet, not yet waiting for anything. NULL: no memory or descriptor; fd is consumed
+ * all the same. */
+static cpn_local *
+local_add(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
 {
     CPN_AUTO(cpn_auto_fd) int owned = fd;
-    CPN_AUTO(cpn_auto_fd) int own = peer_may(in, fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    CPN_AUTO(cpn_auto_fd) int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     cpn_tunnel *t = in->tunnel;
-    int on = 1;
-    cpn_local *l;
+    cpn_local *l = own < 0 ? NULL : calloc(1, sizeof(*l));
 
-    if (own < 0 || !(l = calloc(1, sizeof(*l))))
-        return;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (uv_poll_init(&t->uv, &l->poll, own) != 0) {
+    if (!l || uv_poll_init(&t->uv, &l->poll, own) != 0) {
         free(l);
-        return;
+        return NULL;
     }
     uv_timer_init(&t->uv, &l->timer);
     l->tunnel = t;
@@ -182,9 +190,36 @@ cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
     t->locals = l;
     if (++t->locals_n == CPN_LOCALS_MAX)
         cpn_tunnel_accept(t, false);
+    return l;
+}
+
+void
+cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
+{
+    cpn_local *l;
+    int on = 1;
+
+    if (!peer_may(in, fd)) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    l = local_add(in, fd);
+    if (!l)
+        return;
     uv_poll_start(&l->poll, UV_READABLE, on_first_bytes);
     uv_timer_start(&l->timer, on_first_timer, CPN_LOCAL_FIRST_MS, 0);
-    cpn_tunnel_connect(t);
+    cpn_tunnel_connect(in->tunnel);
+}
+
+bool
+cpn_local_join(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
+{
+    cpn_local *l = local_add(in, fd);
+
+    if (l)
+        local_ready(l);
+    return l != NULL;
 }
 
 void
@@ -246,5 +281,6 @@ cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
     }
     if (end->why == CPN_STREAM_RESET_PEER)
         cpn_tunnel_say_reset(t, end->text);
+    t->failed |= end->why != CPN_STREAM_CLOSED;
     local_drop(l);
 }

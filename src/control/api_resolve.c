@@ -91,6 +91,67 @@ find_bastion(cpn_call *call, const bastions *asked, cpn_want *want)
     return false;
 }
 
+/* The machine behind an address, for a caller who may connect to it. */
+static const cpn_machine *
+machine_at(const cpn_call *call, const cpn_want *want)
+{
+    cpn_facts facts = cpn_want_facts(want, cpn_call_who(call));
+    cpn_verdict v;
+
+    return cpn_decide(call->c->snapshot, &facts, &v) == CPN_OK ? v.machine : NULL;
+}
+
+/* False: answered. */
+static bool
+find_target(cpn_call *call, const char *target, cpn_want *want)
+{
+    json_t *candidates = NULL;
+    cpn_addr address;
+    cpn_rc rc;
+
+    if (cpn_addr_parse(&address, cpn_view_str(target), NULL) == CPN_OK) {
+        cpn_addr_text(&address, want->target_ip);
+        return true;
+    }
+    rc = cpn_named_resource(call->c->snapshot, cpn_call_who(call), CPN_KIND_MACHINE, target,
+                            want->target_id, &candidates);
+    if (rc != CPN_OK)
+        not_one(call, rc, "machine", candidates);
+    return rc == CPN_OK;
+}
+
+static json_t *
+keys_of(const cpn_machine *m)
+{
+    cpn_view rest = cpn_view_str(m ? m->host_key : "");
+    json_t *keys = json_array();
+    cpn_view key;
+    bool more = rest.n > 0;
+
+    while (more) {
+        more = cpn_view_cut(rest, '\n', &key, &rest);
+        json_array_append_new(keys, json_stringn((const char *)key.p, key.n));
+    }
+    return keys;
+}
+
+static void
+answer(cpn_call *call, const cpn_want *want)
+{
+    const cpn_machine *m =
+        want->target_ip[0] ? machine_at(call, want)
+                           : cpn_snapshot_machine(call->c->snapshot, cpn_view_str(want->target_id));
+    json_t *said = json_pack("{s:s,s:o}", "bastion", want->bastion, "sshHostKeys", keys_of(m));
+
+    if (want->target_ip[0])
+        json_object_set_new(said, "targetIpAddress", json_string(want->target_ip));
+    if (m) {
+        json_object_set_new(said, "targetResourceId", json_string(m->id));
+        json_object_set_new(said, "name", json_string(m->name));
+    }
+    cpn_reply_json(call, 200, said);
+}
+
 static void
 resolve(cpn_call *call)
 {
@@ -98,10 +159,8 @@ resolve(cpn_call *call)
                                          NULL };
     bastions asked = { .name = "", .group = "", .subscription = "" };
     const char *target = "";
-    json_t *candidates = NULL;
     cpn_err err = { 0 };
     cpn_want want = { .port = 22 };
-    cpn_rc rc;
 
     if (cpn_json_only(call->json, "", names, &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "bastion", CPN_ID_MAX, &asked.name, &err) != CPN_OK ||
@@ -113,19 +172,8 @@ resolve(cpn_call *call)
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
-    rc = cpn_named_resource(call->c->snapshot, cpn_call_who(call), CPN_KIND_MACHINE, target,
-                            want.target_id, &candidates);
-    if (rc != CPN_OK) {
-        not_one(call, rc, "machine", candidates);
-        return;
-    }
-    if (!find_bastion(call, &asked, &want))
-        return;
-    cpn_reply_json(
-        call, 200,
-        json_pack("{s:s,s:s,s:s}", "bastion", want.bastion, "targetResourceId", want.target_id,
-                  "name",
-                  cpn_snapshot_machine(call->c->snapshot, cpn_view_str(want.target_id))->name));
+    if (find_target(call, target, &want) && find_bastion(call, &asked, &want))
+        answer(call, &want);
 }
 
 const cpn_route cpn_routes_resolve[] = {

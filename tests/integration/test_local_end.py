@@ -1,5 +1,6 @@
 """The local end of a tunnel: the user's own programs and root's come in, nobody else's."""
 import contextlib
+import json
 import os
 import select
 import signal
@@ -11,7 +12,7 @@ import pytest
 
 from lab import net
 from lab.gateway import eventually
-from lab.ssh import ssh
+from lab.ssh import OPTIONS, ssh
 
 needs_root = pytest.mark.skipif(not net.ROOT, reason="a second user id needs root")
 SECOND = 65534
@@ -126,3 +127,57 @@ def test_an_open_tunnel_says_so_and_serves_others(ada, sshd):
         if net.ROOT:
             hello = "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 20); s.sendall(b'SSH-2.0-x\\r\\n'); print(s.recv(4).decode())"
             assert as_second(hello, t.port).stdout == "SSH-\n"
+
+
+# ---- many connections, one carrier ----
+
+@contextlib.contextmanager
+def forwards(user, *args):
+    p = subprocess.Popen(user.argv("tunnel", *args, "-o", "json"), env=user.env, text=True, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield p, [json.loads(p.stdout.readline()) for a in args if a == "-L"]
+    finally:
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=20)
+
+
+def carriers(p, gateway):
+    """The process's connections to the gateway: (local address, inode)."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{p.pid}/fd"):
+        with contextlib.suppress(OSError):
+            inodes.add(os.readlink(f"/proc/{p.pid}/fd/{fd}"))
+    rows = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    return {(r[1], r[9]) for r in rows if r[2].endswith(f":{gateway.port:04X}") and f"socket:[{r[9]}]" in inodes}
+
+
+def test_many_machines_and_connections_cost_one_handshake(admin, gateway, sshd, network, folder):
+    path = folder / "many.sock"
+    with network.machines.listen("10.77.2.4", 22) as db, forwards(admin, "-L", "0:web1:22", "-L", f"{path}:db1:22", "-L", "0:[10.77.1.4]:22") as (p, (web, sock, ip)):
+        db.settimeout(20)
+        assert sock["socket"] == str(path) and "db1" in sock["target"] and ip["target"] == "10.77.1.4"
+        assert ssh(sshd, web["port"], "true").returncode == 0  # the carrier is there
+        warm = carriers(p, gateway)
+        assert len(warm) == 1
+        copy = subprocess.Popen(["ssh", *OPTIONS, "-i", str(sshd.key), "-p", str(web["port"]), "guest@127.0.0.1", "head -c 200000000 /dev/zero"],
+                                stdout=subprocess.DEVNULL)
+        for port in [web["port"], ip["port"]] * 5:
+            assert ssh(sshd, port, "echo", "beside").stdout == "beside\n"
+            assert carriers(p, gateway) == warm
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(path))
+            s.sendall(b"SSH-2.0-x\r\n")
+            c, _ = db.accept()
+            with c:
+                assert c.recv(100) == b"SSH-2.0-x\r\n"
+        assert copy.wait(120) == 0
+        assert carriers(p, gateway) == warm
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("args", [["-L", "web1"], ["-L", "50022:web1"], ["-L", "x:web1:22"], ["-L", "0:web1:0"], ["-L", "0::22"], ["-L", ""], ["-L", "0:web1:22", "web1"],
+                                  ["-L", "0:web1:22", "--port", "1"], ["-L", "70000:web1:22"], ["-L", ":web1:22"], sum((["-L", "0:web1:22"] for _ in range(33)), [])])
+def test_forwards_that_are_no_forwards(ada, args):
+    r = ada.run("tunnel", *args)
+    assert r.code == 2 and "-L" in r.err, r

@@ -1,0 +1,128 @@
+/* caponier connect: a machine's port on standard input and output, for ProxyCommand. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "client/hostkeys.h"
+#include "client/printable.h"
+#include "client/tunnel.h"
+
+static const cpn_opt opts[] = {
+    CPN_TARGET_OPTS,
+    { .name = "suffix",
+      .arg = "SUFFIX",
+      .help = "cut .SUFFIX off the machine's name; what ssh-config writes" },
+    { .name = "known-hosts",
+      .arg = "FILE",
+      .help = "keep the machine's host keys there first, for ssh to check" },
+    { 0 },
+};
+
+/* "web1.SUFFIX" becomes "web1". */
+static cpn_rc
+cut_suffix(cpn_cli *cli, char *name, size_t size, cpn_err *err)
+{
+    const char *suffix = cpn_args_get(&cli->args, "suffix");
+    const char *given = cli->args.args ? cli->args.arg[0] : NULL;
+    size_t n, cut;
+
+    if (!suffix || !given)
+        return CPN_OK;
+    n = strlen(given);
+    cut = strlen(suffix) + 1;
+    if (n >= size)
+        return cpn_fail(err, CPN_INVALID, "the machine's name is too long");
+    memcpy(name, given, n + 1);
+    if (n > cut && name[n - cut] == '.' && strcasecmp(name + n - cut + 1, suffix) == 0)
+        name[n - cut] = '\0';
+    cli->args.arg[0] = name;
+    return CPN_OK;
+}
+
+/* The second argument is the port. */
+static cpn_rc
+read_port(cpn_target *t, const cpn_cli *cli, cpn_err *err)
+{
+    uint64_t port;
+
+    if (cli->args.args < 2)
+        return CPN_OK;
+    if (cpn_args_has(&cli->args, "resource-port"))
+        return cpn_fail(err, CPN_INVALID, "say the port once: by PORT or --resource-port");
+    if (!cpn_view_u64(cpn_view_str(cli->args.arg[1]), 65535, &port) || port == 0)
+        return cpn_fail(err, CPN_INVALID, "'%s' is not a port", cli->args.arg[1]);
+    t->port = (unsigned)port;
+    return CPN_OK;
+}
+
+/* The keys go where ssh looks, under the name that ssh was given, before it can ask. */
+static cpn_rc
+keep_keys(const cpn_cli *cli, const char *asked, const json_t *said, cpn_err *err)
+{
+    const char *path = cpn_args_get(&cli->args, "known-hosts");
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char folder[4096];
+    size_t n = slash ? (size_t)(slash - path) : 0;
+
+    if (!path)
+        return CPN_OK;
+    if (n == 0 || n >= sizeof(folder) || !asked)
+        return cpn_fail(err, CPN_INVALID, "--known-hosts: the path of a file, and a name");
+    memcpy(folder, path, n);
+    folder[n] = '\0';
+    if (json_array_size(json_object_get(said, "sshHostKeys")) == 0)
+        cpn_say("the gateway has no host key for %s, so ssh will refuse it; 'caponier vm hostkey "
+                "approve' shows its key and approves it",
+                asked);
+    return cpn_hostkeys_keep(folder, slash + 1, asked, json_object_get(said, "sshHostKeys"), err);
+}
+
+static cpn_rc
+relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
+{
+    json_auto_t *said = NULL;
+    cpn_api a = { 0 };
+    cpn_rc rc = cpn_api_open(&a, cli, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_target_resolve(&inlet->target, &a, &said, err);
+    if (rc == CPN_OK)
+        rc = keep_keys(cli, asked, said, err);
+    if (rc == CPN_OK)
+        rc = cpn_tunnel_stdio(&a, inlet, STDIN_FILENO, STDOUT_FILENO, err);
+    cpn_api_fini(&a);
+    return rc;
+}
+
+static cpn_rc
+connect_run(cpn_cli *cli, cpn_err *err)
+{
+    const char *asked = cli->args.args ? cli->args.arg[0] : NULL;
+    cpn_inlet inlet = CPN_INLET_NONE;
+    char name[CPN_ID_MAX + 1];
+    cpn_rc rc = cut_suffix(cli, name, sizeof(name), err);
+
+    if (rc == CPN_OK)
+        rc = cpn_target_read(&inlet.target, cli, err);
+    if (rc == CPN_OK)
+        rc = read_port(&inlet.target, cli, err);
+    return rc == CPN_OK ? relay(cli, &inlet, asked, err) : rc;
+}
+
+const cpn_cmd cpn_cmd_connect = {
+    .name = "connect",
+    .brief = "Join standard input and output to a private machine's port",
+    .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE,
+    .opts = opts,
+    .args = "[TARGET] [PORT]",
+    .args_help = "the machine, by short name, resource id or address, and its port (22)",
+    .max_args = 2,
+    .examples =
+        (const cpn_example[]){
+            { "ssh -o ProxyCommand='caponier connect %h %p' -o HostKeyAlias=web1 USER@web1",
+              "ssh to web1 without a local port; 'caponier ssh-config' makes that permanent" },
+            { "caponier connect db1 2222", "another port" },
+            { 0 } },
+    .run = connect_run,
+};

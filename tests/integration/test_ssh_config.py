@@ -1,0 +1,158 @@
+"""After `caponier ssh-config` the user's own programs reach machines by name, host keys checked."""
+import os
+import pathlib
+import socket
+import subprocess
+
+import pytest
+
+from conftest import inventory, started
+from lab import net
+from lab.gateway import eventually
+
+SUFFIX = "localhost"  # the host of the gateway's URL
+pytestmark = pytest.mark.skipif(not net.ROOT, reason="the lab's guest account needs root")
+
+
+@pytest.fixture(scope="module")
+def keyed(network, folder, sshd):
+    """A gateway that knows web1's host key, and a wrong one for db1, which is the same sshd."""
+    g = started(network, folder / "keyed", sessions_per_user=1000, tickets_per_minute=60000)
+    machines = inventory()["machines"]
+    machines[0]["host_keys"] = [sshd.public_host_key()]
+    machines[1]["host_keys"] = []
+    g.apply(inventory(machines=machines))
+    yield g
+    g.close()
+
+
+@pytest.fixture
+def config(keyed, sshd, tmp_path):
+    """A user's own ssh configuration with the stanza in front."""
+    path = tmp_path / "config"
+    path.write_text(f"User guest\nIdentityFile {sshd.key}\nIdentitiesOnly yes\nLogLevel ERROR\nConnectTimeout 20\n")
+    keyed.admin.ok("ssh-config", "--file", path, "web1")
+    return path
+
+
+def run(user, *argv, **kw):
+    return subprocess.run([str(a) for a in argv], env=user.env, capture_output=True, text=True, timeout=60, **kw)
+
+
+def test_the_stanza_is_idempotent_and_removable(keyed, tmp_path):
+    admin, path = keyed.admin, tmp_path / "config"
+    before = "User ada\n\nHost other\n    Port 2222"  # no newline at the end
+    path.write_text(before)
+    path.chmod(0o640)
+    admin.ok("ssh-config", "--file", path)
+    once = path.read_text()
+    admin.ok("ssh-config", "--file", path)
+    assert path.read_text() == once and once.endswith(before) and path.stat().st_mode & 0o777 == 0o640
+    admin.ok("ssh-config", "--file", path, "--suffix", "lab", "web1")
+    assert path.read_text().count("# >>> caponier") == 2
+    assert run(admin, "ssh", "-F", path, "-G", "x.lab").stdout.count("stricthostkeychecking true") == 1
+    assert "user ada" in run(admin, "ssh", "-F", path, "-G", "other").stdout
+    assert "caponier" not in run(admin, "ssh", "-F", path, "-G", "other").stdout
+    admin.ok("ssh-config", "--file", path, "--remove", "--suffix", "lab")
+    assert path.read_text() == once
+    admin.ok("ssh-config", "--file", path, "--remove")
+    assert path.read_text() == before
+    assert admin.run("ssh-config", "--file", path, "--remove").code == 4
+    assert once == admin.ok("ssh-config", "--print").out + before
+
+
+def test_a_new_file_a_link_and_files_that_are_not_touched(keyed, tmp_path):
+    admin = keyed.admin
+    admin.ok("ssh-config")  # HOME has no .ssh yet
+    made = admin.dir / ".ssh/config"
+    assert made.stat().st_mode & 0o777 == 0o600 and made.parent.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "real").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    admin.ok("ssh-config", "--file", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and "Host *." in (tmp_path / "real").read_text()
+    for mode, text in ((0o666, ""), (0o600, "# >>> caponier localhost: begun\nHost x\n")):
+        bad = tmp_path / "bad"
+        bad.write_text(text)
+        bad.chmod(mode)
+        r = admin.run("ssh-config", "--file", bad)
+        assert r.code == 2 and str(bad) in r.err and bad.read_text() == text
+    os.mkfifo(tmp_path / "fifo")
+    assert admin.run("ssh-config", "--file", tmp_path / "fifo").code == 2
+
+
+@pytest.mark.parametrize("args", [["--suffix", "a b"], ["--suffix", "x\nHost *"], ["--suffix", "-x"], ["--suffix", "$(id)"], ["--suffix", ""],
+                                  ["web1", "-oProxyCommand"], ["--", "-x"], ["*"], ["!web1"], ["web 1"], ["--file", "relative"], ["--print", "--remove"]])
+def test_what_cannot_stand_in_a_configuration(keyed, tmp_path, args):
+    r = keyed.admin.run("ssh-config", *(["--file", tmp_path / "c"] if "--file" not in args else []), *args)
+    assert r.code == 2 and not (tmp_path / "c").exists(), r
+
+
+def test_ssh_scp_sftp_rsync_and_git(keyed, sshd, config, tmp_path):
+    admin, host = keyed.admin, f"web1.{SUFFIX}"
+    r = run(admin, "ssh", "-F", config, host, "echo $0; exit 9")
+    assert r.returncode == 9 and "bash" in r.stdout, r.stderr
+    assert run(admin, "ssh", "-F", config, "web1", "hostname").returncode == 0
+    assert run(admin, "ssh", "-F", config, "WEB1." + SUFFIX, "true").returncode == 0
+    block = os.urandom(1 << 20)
+    (tmp_path / "up").write_bytes(block)
+    assert run(admin, "scp", "-qF", config, tmp_path / "up", f"{host}:up").returncode == 0
+    assert (sshd.home / "up").read_bytes() == block
+    r = run(admin, "sftp", "-qF", config, "-b", "-", host, input=f"get up {tmp_path}/down\n")
+    assert r.returncode == 0 and (tmp_path / "down").read_bytes() == block, r.stderr
+    r = run(admin, "rsync", "-e", f"ssh -F {config}", tmp_path / "up", f"{host}:up2")
+    assert r.returncode == 0 and (sshd.home / "up2").read_bytes() == block, r.stderr
+    repo = sshd.home / "repo.git"
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.test", "-c", "safe.directory=*"]
+    run(admin, "git", "init", "-q", "--bare", repo, check=True)
+    run(admin, "git", *author, "init", "-q", tmp_path / "work", check=True)
+    run(admin, "git", "-C", tmp_path / "work", *author, "commit", "-q", "--allow-empty", "-m", "first", check=True)
+    run(admin, "git", "-C", tmp_path / "work", *author, "push", "-q", repo, "HEAD:refs/heads/master", check=True)
+    subprocess.run(["chown", "-R", "1077:1077", repo], check=True)
+    r = run(admin, "git", "-c", f"core.sshCommand=ssh -F {config}", "clone", "-q", f"{host}:repo.git", tmp_path / "clone")
+    assert r.returncode == 0, r.stderr
+    assert run(admin, "git", "-C", tmp_path / "clone", "log", "--format=%s").stdout == "first\n"
+
+
+def test_the_way_of_vs_code(keyed, sshd, config, tmp_path):
+    """One ssh -T with -D and a control socket, several channels over it, no terminal anywhere."""
+    admin, host, control = keyed.admin, f"web1.{SUFFIX}", tmp_path / "ctl"
+    port = net.free_port()
+    master = subprocess.Popen(["ssh", "-F", str(config), "-T", "-D", str(port), "-o", "ControlMaster=yes", "-o", f"ControlPath={control}", host, "cat"],
+                              env=admin.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        eventually(control.exists, what="the control socket")
+        for i in range(5):
+            r = run(admin, "ssh", "-F", config, "-o", f"ControlPath={control}", host, f"echo {i}")
+            assert r.stdout == f"{i}\n", r.stderr
+        master.stdin.write(b"line\n")
+        master.stdin.flush()
+        assert master.stdout.readline() == b"line\n"
+        with socket.create_connection(("127.0.0.1", port), 20) as s:  # SOCKS5 to the machine's own sshd
+            s.sendall(b"\5\1\0")
+            assert s.recv(2) == b"\5\0"
+            s.sendall(b"\5\1\0\1" + socket.inet_aton("10.77.1.4") + b"\0\x16")
+            assert s.recv(10)[:2] == b"\5\0" and s.recv(4) == b"SSH-"
+        sessions = [r for r in admin.json("session", "list")["value"] if r["targetHostName"] == "web1"]
+        assert len(sessions) == 1
+    finally:
+        master.stdin.close()
+        assert master.wait(20) == 0
+        master.stdout.close()
+        master.stderr.close()
+
+
+def test_a_machine_without_a_key_and_with_another_one_is_refused(keyed, config, sshd):
+    admin = keyed.admin
+    r = run(admin, "ssh", "-F", config, f"scripted.{SUFFIX}", "true")
+    assert r.returncode == 255 and "no host key for scripted" in r.stderr
+    folder = admin.dir / "config/caponier/known_hosts.d"
+    assert (folder / f"scripted.{SUFFIX}").read_text() == ""
+    # what was there before does not help: the gateway's word is written first
+    kept = folder / f"web1.{SUFFIX}"
+    kept.write_text("")
+    kept.chmod(0o600)
+    assert run(admin, "ssh", "-F", config, f"web1.{SUFFIX}", "true").returncode == 0
+    assert sshd.public_host_key() in kept.read_text()
+    for name in (f"nowhere.{SUFFIX}", f"%.{SUFFIX}", f"..%2f.{SUFFIX}"):
+        assert run(admin, "ssh", "-F", config, name, "true").returncode == 255
+    assert pathlib.Path(folder).stat().st_mode & 0o777 == 0o700
