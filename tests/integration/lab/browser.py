@@ -10,10 +10,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-# It resolves nothing but localhost, so that what its vendor built in reaches nobody.
+# It resolves nothing but the gateway's names, so that what its vendor built in reaches nobody.
 SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost", "--window-size=1000,800"]
+            "--host-resolver-rules=MAP bastion.example.org 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost", "--window-size=1000,800"]
 
 
 def spki_pin(certificate):

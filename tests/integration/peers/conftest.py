@@ -10,6 +10,12 @@ from lab.gateway import ADMIN, ADMIN_PASSWORD, Gateway
 OTHER = "99999999-2222-3333-4444-555555555555"
 
 
+def lab(**over):
+    """The shared gateway's inventory: the lab, and a second subscription."""
+    return inventory(**{"subscriptions": [{"id": SUBSCRIPTION, "name": "Lab"}, {"id": OTHER, "name": "Über uns"}],
+                        "groups": [{"name": "lab", "subscription": "Lab"}], **over})
+
+
 @pytest.fixture(scope="session")
 def outside(network):
     ns = Outside(inside=network.gateway)
@@ -22,8 +28,7 @@ def gateway(network, folder, outside):
     g = Gateway(network, folder / "gateway", outside=outside, sessions_per_user=1000,
                 penalty_wrong_secret="0s").start()  # one address tries for everybody here
     g.enrol()
-    g.apply(inventory(subscriptions=[{"id": SUBSCRIPTION, "name": "Lab"}, {"id": OTHER, "name": "Über uns"}],
-                      groups=[{"name": "lab", "subscription": "Lab"}]))
+    g.apply(lab())
     yield g
     g.close()
 

@@ -3,9 +3,9 @@ import subprocess
 
 import pytest
 
-from conftest import inventory
 from lab import net
 from lab.sshd import Sshd
+from peers.conftest import lab
 
 HOSTS = 10
 pytestmark = pytest.mark.skipif(not net.ROOT, reason="the lab's guest account needs root")
@@ -18,9 +18,9 @@ def hosts(network, gateway, folder):
     s = Sshd(network.machines, folder / "ansible", "0.0.0.0", 2222)
     machines = [{"name": f"host{i}", "group": "lab", "network": "hub", "address": a, "host_keys": [s.public_host_key()]}
                 for i, a in enumerate(addresses)]
-    gateway.apply(inventory(machines=inventory()["machines"] + machines))
+    gateway.apply(lab(machines=lab()["machines"] + machines))
     yield s
-    gateway.apply(inventory())
+    gateway.apply(lab())
     s.close()
 
 

@@ -1,11 +1,13 @@
 """Debian's azure-cli finds the gateway and signs in, every way it can."""
 import json
+import re
 
 import pytest
 
 from conftest import SUBSCRIPTION
 from lab.az import Azure, Outside
-from lab.gateway import ADMIN, Gateway
+from lab.browser import Browser
+from lab.gateway import ADMIN, Gateway, eventually
 from peers.conftest import OTHER
 
 
@@ -29,6 +31,14 @@ def test_cloud_by_explicit_endpoints(gateway, folder):
     cloud = az.json("cloud", "show")
     assert cloud["name"] == "lab" and cloud["isActive"]
     assert cloud["endpoints"]["resourceManager"] == url and cloud["endpoints"]["activeDirectory"] == url + "/adfs"
+
+
+def test_cloud_by_discovery(gateway, folder):
+    az, url = Azure(gateway, folder / "az-discovered"), gateway.url
+    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url)
+    found = az.json("cloud", "show", "-n", "lab")["endpoints"]
+    assert found["activeDirectory"] == url + "/adfs"
+    assert found["activeDirectoryResourceId"].rstrip("/") == url and found["activeDirectoryGraphResourceId"].rstrip("/") == url
 
 
 def test_password(root):
@@ -89,6 +99,87 @@ def test_nobody_without_a_role_finds_a_subscription(gateway, cli):
     assert "No subscriptions found for nobody@example.test" in r.err, r
     assert cli("nobody").run("login", "-u", "nobody@example.test", "-p", gateway.users["nobody@example.test"].password,
                              "--allow-no-subscriptions").code == 0
+
+
+@pytest.fixture
+def browser(gateway, outside):
+    b = Browser(outside, gateway.state / "tls.pem")
+    yield b
+    b.close()
+
+
+def prove(browser, ada):
+    """Ada signs in on the page that is open; it said who asks and from where, and says it again."""
+    for _ in range(2):
+        assert "127.0.0.1" in browser.text and "Azure CLI" in browser.text, browser.text
+        if "Let this program" in browser.text:
+            break
+        browser.fill(username="ada@example.test", password=ada.password).press("Sign in")
+    assert "ada@example.test" in browser.text, browser.text
+
+
+def typed_code(waiting, browser):
+    """The page that az names, with the code that az shows typed into it."""
+    line = waiting.stderr.readline()
+    found = re.search(r"(https://\S+) and enter the code (\S+) to", line)
+    assert found, line
+    browser.open(found[1]).fill(user_code=found[2]).press("Next")
+
+
+def test_device_code(cli, ada, browser):
+    az = cli("device")
+    waiting = az.start("login", "--use-device-code", "-o", "json")
+    typed_code(waiting, browser)
+    prove(browser, ada)
+    assert waiting.poll() is None  # nothing is given before Approve
+    browser.press("Approve")
+    assert "You have signed in" in browser.text
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert json.loads(out)[0]["user"]["name"] == "ada@example.test"
+    assert az.json("account", "show")["id"] == SUBSCRIPTION
+
+
+def test_device_code_denied(cli, ada, browser):
+    waiting = cli("denied").start("login", "--use-device-code")
+    typed_code(waiting, browser)
+    prove(browser, ada)
+    browser.press("Deny")
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1 and "ERROR: " in err and "Traceback" not in err, err
+
+
+def test_browser_on_the_same_machine(gateway, folder, ada, browser):
+    """Plain az login: az opens the page and waits on a loopback port for the answer."""
+    opener = folder / "opener"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {folder}/opened.part && mv {folder}/opened.part {folder}/opened\n')
+    opener.chmod(0o755)
+    az = Azure(gateway, folder / "az-browser", BROWSER=str(opener)).register()
+    waiting = az.start("login", "-o", "json")
+    browser.open(eventually(lambda: (folder / "opened").exists() and (folder / "opened").read_text().strip(), 30, "az opens a page"))
+    prove(browser, ada)
+    browser.press("Approve")
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert json.loads(out)[0]["user"]["name"] == "ada@example.test"
+
+
+def test_managed_identity(gateway, folder, builder):
+    """A machine's own identity: a service principal's, from the endpoint that MSI_ENDPOINT names."""
+    endpoint = gateway.url.replace("https://", f"https://{builder['appId']}:{builder['secret']}@") + "/adfs/oauth2/msi"
+    az = Azure(gateway, folder / "az-machine", MSI_ENDPOINT=endpoint).register()
+    signed, = az.json("login", "--identity")
+    assert signed["id"] == SUBSCRIPTION and signed["user"]["type"] == "servicePrincipal"
+    assert az.get(f"/subscriptions/{SUBSCRIPTION}")["displayName"] == "Lab"
+
+
+def test_cloud_by_metadata_url(gateway, folder, ada):
+    """Nothing registered: az reads its list of clouds from the gateway."""
+    az = Azure(gateway, folder / "az-list", SSL_CERT_FILE=str(gateway.ca),
+               ARM_CLOUD_METADATA_URL=gateway.url + "/metadata/endpoints?api-version=2019-05-01")
+    az.login("ada@example.test", ada.password)
+    assert az.json("cloud", "show")["endpoints"]["microsoftGraphResourceId"].rstrip("/") == gateway.url
+    assert az.json("account", "show")["id"] == SUBSCRIPTION
 
 
 def expire(az):
