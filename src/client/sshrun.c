@@ -1,0 +1,328 @@
+/* Runs the user's ssh or scp through the gateway. */
+#include "client/sshrun.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/privfile.h"
+#include "client/sshconfig.h"
+#include "codec/digest.h"
+
+#define PATH_BYTES 4096
+#define LINE_MAX_BYTES 8192
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+
+/* ---- arguments ---- */
+
+cpn_rc
+cpn_sshrun_add(cpn_sshrun *r, cpn_err *err, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    int n;
+
+    if (r->n == CPN_SSHRUN_ARGS)
+        return cpn_fail(err, CPN_LIMIT, "more than %d arguments", CPN_SSHRUN_ARGS);
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return cpn_fail(err, CPN_E_NOMEM, "arguments");
+    r->argv[r->n++] = text;
+    return CPN_OK;
+}
+
+void
+cpn_sshrun_fini(cpn_sshrun *r)
+{
+    for (unsigned i = 0; i < r->n; i++)
+        free(r->argv[i]);
+    *r = (cpn_sshrun){ 0 };
+}
+
+/* As a word that neither ssh nor a shell takes for anything else. */
+static void
+alias_of(const cpn_target *t, char *out, size_t size)
+{
+    size_t n = 0;
+
+    if (!isalnum((unsigned char)t->label[0]))
+        out[n++] = 'm';
+    for (const char *p = t->label; *p && n + 1 < size; p++)
+        out[n++] = isalnum((unsigned char)*p) || *p == '.' || *p == '-' ? *p : '_';
+    out[n] = '\0';
+}
+
+static cpn_rc
+put_word(cpn_buf *b, const char *option, const char *text, cpn_err *err)
+{
+    cpn_rc rc;
+
+    if (!text || !text[0])
+        return CPN_OK;
+    if (!cpn_ssh_text_ok(text))
+        return cpn_fail(err, CPN_INVALID, "'%s' cannot stand in an option of ssh", text);
+    rc = cpn_buf_printf(b, " %s'", option);
+    if (rc == CPN_OK)
+        rc = cpn_ssh_put_percent(b, text);
+    if (rc == CPN_OK)
+        rc = cpn_buf_append(b, CPN_VIEW_LIT("'"));
+    return rc == CPN_OK ? CPN_OK : cpn_fail(err, CPN_INVALID, "the ProxyCommand is too long");
+}
+
+/* This program's connect, with everything resolved. */
+static cpn_rc
+add_proxy(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
+{
+    cpn_buf b = { .max = PATH_BYTES * 4 };
+    const char *ca = cpn_args_get(&a->cli->args, "ca");
+    char self[PATH_BYTES], real[PATH_BYTES];
+    cpn_rc rc = cpn_ssh_self(self, sizeof(self), err);
+
+    if (rc == CPN_OK && ca && !realpath(ca, real)) /* PATH_MAX is 4096 */
+        rc = cpn_fail(err, CPN_INVALID, "--ca: there is no %s", ca);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "", self, err);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "connect --gateway=", a->origin, err);
+    if (rc == CPN_OK && ca)
+        rc = put_word(&b, "--ca=", real, err);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "--name=", t->bastion, err);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "--target-resource-id=", t->resource, err);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "--target-ip-address=", t->address, err);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "-oProxyCommand=%.*s --resource-port=%u",
+                            CPN_VIEW_ARG(cpn_buf_view(&b)), t->port);
+    cpn_buf_fini(&b);
+    return rc;
+}
+
+cpn_rc
+cpn_sshrun_begin(cpn_sshrun *r, const char *program, const cpn_api *a, const cpn_target *t,
+                 cpn_err *err)
+{
+    static const char *const fixed[] = { "-oStrictHostKeyChecking=yes",
+                                         "-oGlobalKnownHostsFile=/dev/null", "-oCheckHostIP=no",
+                                         "-oUpdateHostKeys=no", "-oVerifyHostKeyDNS=no" };
+    cpn_rc rc = cpn_hostkeys_folder(r->folder, sizeof(r->folder), err);
+
+    alias_of(t, r->alias, sizeof(r->alias));
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "%s", program);
+    if (rc == CPN_OK)
+        rc = add_proxy(r, a, t, err);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
+    for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
+        rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
+    return rc;
+}
+
+/* ---- host keys ---- */
+
+static cpn_rc
+add_known_hosts(cpn_sshrun *r, const char *file, cpn_err *err)
+{
+    cpn_buf b = { .max = PATH_BYTES * 2 };
+    cpn_rc rc;
+
+    if (!cpn_ssh_text_ok(r->folder))
+        return cpn_fail(err, CPN_INVALID, "'%s' cannot stand in an option of ssh", r->folder);
+    rc = cpn_ssh_put_percent(&b, r->folder);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "-oUserKnownHostsFile=\"%.*s/%s\"",
+                            CPN_VIEW_ARG(cpn_buf_view(&b)), file);
+    cpn_buf_fini(&b);
+    return rc;
+}
+
+/* A file of its own for each machine of each gateway: names may be shared. */
+static void
+file_of(const cpn_api *a, const cpn_target *t, const char *use, char out[96])
+{
+    char hex[CPN_SHA256_HEX_SIZE], text[CPN_URL_ORIGIN_SIZE + CPN_ID_MAX + 80];
+
+    snprintf(text, sizeof(text), "%s\n%s\n%s", a->origin, t->resource, t->address);
+    cpn_sha256_hex(cpn_view_str(text), hex);
+    snprintf(out, 96, "%s-%.32s", use, hex);
+}
+
+/* No key is approved: name the one it shows. */
+static cpn_rc
+refuse_unknown(const cpn_api *a, const cpn_target *t, cpn_err *err)
+{
+    char line[CPN_HOSTKEY_MAX];
+    cpn_hostkey k;
+    cpn_rc rc = cpn_sshrun_scan(a, t, line, sizeof(line), err);
+
+    if (rc == CPN_OK)
+        rc = cpn_hostkey_parse(&k, cpn_view_str(line), err);
+    if (rc != CPN_OK)
+        return cpn_ctx(err, rc, "the gateway has no host key of %s", t->label);
+    return cpn_fail(err, CPN_DENIED,
+                    "the gateway has no host key of %s, which shows %.*s %s; if that is right: "
+                    "caponier vm hostkey approve %s --fingerprint %s",
+                    t->label, CPN_VIEW_ARG(k.type), k.print, t->label, k.print);
+}
+
+cpn_rc
+cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, const json_t *said,
+                      cpn_err *err)
+{
+    const json_t *keys = json_object_get(said, "sshHostKeys");
+    char file[96];
+    cpn_rc rc;
+
+    if (t->address[0] && !json_object_get(said, "targetResourceId"))
+        return CPN_OK; /* no machine of the gateway's: the user's own known_hosts decides */
+    if (json_array_size(keys) == 0)
+        return refuse_unknown(a, t, err);
+    file_of(a, t, "ssh", file);
+    rc = cpn_hostkeys_keep(r->folder, file, r->alias, keys, err);
+    return rc == CPN_OK ? add_known_hosts(r, file, err) : rc;
+}
+
+/* ---- running ---- */
+
+/* In the absolute folders of PATH. */
+static cpn_rc
+find_program(const char *name, char out[PATH_BYTES], cpn_err *err)
+{
+    const char *path = getenv("PATH");
+    cpn_view rest = cpn_view_str(path && path[0] ? path : DEFAULT_PATH);
+    cpn_view folder;
+    bool more = true;
+
+    while (more) {
+        more = cpn_view_cut(rest, ':', &folder, &rest);
+        if (folder.n == 0 || folder.p[0] != '/')
+            continue;
+        if (snprintf(out, PATH_BYTES, "%.*s/%s", CPN_VIEW_ARG(folder), name) < PATH_BYTES &&
+            access(out, X_OK) == 0)
+            return CPN_OK;
+    }
+    return cpn_fail(err, CPN_E_SYS, "there is no %s in PATH; Debian has it in openssh-client",
+                    name);
+}
+
+cpn_rc
+cpn_sshrun_exec(cpn_sshrun *r, cpn_err *err)
+{
+    char program[PATH_BYTES];
+    cpn_rc rc = find_program(r->argv[0], program, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    r->argv[r->n] = NULL;
+    signal(SIGPIPE, SIG_DFL); /* ignored ones stay so across exec */
+    fflush(NULL);
+    execv(program, r->argv);
+    return cpn_fail(err, CPN_E_SYS, "%s: %s", program, strerror(errno));
+}
+
+static cpn_rc
+run_and_wait(cpn_sshrun *r, cpn_err *err)
+{
+    cpn_err lost = { 0 };
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return cpn_fail(err, CPN_E_SYS, "fork: %s", strerror(errno));
+    if (pid == 0) {
+        (void)!freopen("/dev/null", "r", stdin);
+        (void)!freopen("/dev/null", "w", stdout);
+        if (cpn_sshrun_exec(r, &lost) != CPN_OK)
+            _exit(127);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return cpn_fail(err, CPN_E_SYS, "waitpid: %s", strerror(errno));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return cpn_fail(err, CPN_E_SYS, "ssh cannot be run");
+    return CPN_OK;
+}
+
+/* The first line of what ssh wrote: "ALIAS TYPE BASE64". */
+static cpn_rc
+read_scan(int dirfd, const char *file, const char *alias, char *out, size_t size, cpn_err *err)
+{
+    cpn_buf b = { .max = LINE_MAX_BYTES };
+    cpn_view line, rest, name, key;
+    cpn_hostkey k;
+    cpn_rc rc = cpn_privfile_read(dirfd, file, &b, err);
+
+    if (rc == CPN_OK) {
+        cpn_view_cut(cpn_buf_view(&b), '\n', &line, &rest);
+        if (!cpn_view_cut(line, ' ', &name, &key) || !cpn_view_is(name, alias) ||
+            cpn_hostkey_parse(&k, key, NULL) != CPN_OK || !cpn_view_copy(key, out, size))
+            rc = cpn_fail(err, CPN_UNAVAILABLE, "it shows no host key that can be approved");
+    }
+    cpn_buf_fini(&b);
+    return rc;
+}
+
+static cpn_rc
+scan_with(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, const char *file, cpn_err *err)
+{
+    static const char *const fixed[] = { "-Fnone",
+                                         "-oStrictHostKeyChecking=no",
+                                         "-oGlobalKnownHostsFile=/dev/null",
+                                         "-oHashKnownHosts=no",
+                                         "-oUpdateHostKeys=no",
+                                         "-oCheckHostIP=no",
+                                         "-oBatchMode=yes",
+                                         "-oPreferredAuthentications=none",
+                                         "-oPubkeyAuthentication=no",
+                                         "-oLogLevel=QUIET",
+                                         "-oConnectTimeout=20",
+                                         "-lcaponier-host-key" };
+    cpn_rc rc = cpn_sshrun_add(r, err, "ssh");
+
+    if (rc == CPN_OK)
+        rc = add_proxy(r, a, t, err);
+    if (rc == CPN_OK)
+        rc = add_known_hosts(r, file, err);
+    for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
+        rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "%s", r->alias);
+    return rc == CPN_OK ? run_and_wait(r, err) : rc;
+}
+
+cpn_rc
+cpn_sshrun_scan(const cpn_api *a, const cpn_target *t, char *out, size_t size, cpn_err *err)
+{
+    cpn_sshrun r = { 0 };
+    char file[96], use[32];
+    CPN_AUTO(cpn_auto_fd) int dirfd = -1;
+    cpn_rc rc = cpn_hostkeys_folder(r.folder, sizeof(r.folder), err);
+
+    snprintf(use, sizeof(use), "scan%d", (int)getpid());
+    file_of(a, t, use, file);
+    alias_of(t, r.alias, sizeof(r.alias));
+    if (rc == CPN_OK)
+        rc = cpn_privdir_open(r.folder, true, &dirfd, err);
+    if (rc == CPN_OK)
+        rc = cpn_privfile_write(dirfd, file, (cpn_view){ 0 }, err);
+    if (rc == CPN_OK)
+        rc = scan_with(&r, a, t, file, err);
+    if (rc == CPN_OK)
+        rc = read_scan(dirfd, file, r.alias, out, size, err);
+    if (dirfd >= 0)
+        (void)unlinkat(dirfd, file, 0);
+    cpn_sshrun_fini(&r);
+    return rc;
+}

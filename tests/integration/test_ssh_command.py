@@ -1,0 +1,127 @@
+"""caponier ssh and scp: the user's own programs by name, and no machine that is not who the gateway says."""
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import VM, inventory, started
+from lab import net
+from lab.gateway import SANITIZED
+from lab.sshd import PASSWORD, Sshd
+from test_sessions import audit
+
+pytestmark = pytest.mark.skipif(not net.ROOT, reason="the lab's guest account needs root")
+
+
+@pytest.fixture(scope="module")
+def impostor(network, folder):
+    """Another sshd where db1 should be, with a host key of its own."""
+    s = Sshd(network.machines, folder / "impostor", "10.77.2.4")
+    yield s
+    s.close()
+
+
+@pytest.fixture(scope="module")
+def keyed(network, folder, sshd, impostor):
+    g = started(network, folder / "keyed-ssh", sessions_per_user=1000, tickets_per_minute=60000)
+    machines = inventory()["machines"]
+    for m in machines:
+        m["host_keys"] = {"web1": [sshd.public_host_key()], "db1": [sshd.public_host_key()]}.get(m["name"], [])
+    g.apply(inventory(machines=machines))
+    yield g
+    g.close()
+
+
+def opts(sshd):
+    return ["--auth-type", "ssh-key", "--ssh-key", sshd.key]
+
+
+def test_the_remote_status_by_name_id_and_address(keyed, sshd):
+    admin = keyed.admin
+    for target in (["guest@web1"], ["guest@10.77.1.4"], ["-u", "guest", VM + "web1"]):
+        r = admin.run("ssh", *opts(sshd), *target, "--", "echo out; echo err >&2; exit 42")
+        assert r.code == 42 and r.out == "out\n" and r.err == "err\n", r
+    r = admin.run("ssh", *opts(sshd), "-u", "guest", "--target-resource-id", VM + "web1", "--", "exit 3")
+    assert r.code == 3, r
+    assert admin.run("ssh", *opts(sshd), "guest@web1", "--", "kill -9 $$").code == 255  # as ssh has it
+
+
+def test_password_and_nothing_else(keyed, sshd):
+    argv = ["sshpass", "-p", PASSWORD, *keyed.admin.argv("ssh", "--auth-type", "password", "guest@web1", "--", "echo $((6*7))")]
+    r = subprocess.run(argv, env=keyed.admin.env, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and r.stdout == "42\n", r.stderr
+
+
+def test_scp_both_ways(keyed, sshd, tmp_path):
+    admin = keyed.admin
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a file").write_bytes(os.urandom(300000))
+    assert admin.run("scp", "-r", "-i", sshd.key, tmp_path / "d", "guest@web1:up").code == 0
+    assert admin.run("scp", "-i", sshd.key, "guest@web1:up/a file", tmp_path / "back").code == 0
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "d/a file").read_bytes()
+    for args in (["a", "b"], ["web1:a", "db1:b"], [":a", "b"], ["web1:a"], ["-ox@web1:a", "b"]):
+        assert admin.run("scp", *args).code == 255, args
+
+
+def test_another_machine_in_its_place_is_refused_every_time(keyed, impostor):
+    admin, times = keyed.admin, 10 if SANITIZED else 100
+
+    def attempt(i):
+        extra = (["-oStrictHostKeyChecking=no"], ["-oUserKnownHostsFile=/dev/null"], [])[i % 3]
+        r = admin.run("ssh", *opts(impostor), "guest@db1", "--", *extra, "echo inside")
+        return r.code == 255 and "inside" not in r.out and "IDENTIFICATION HAS CHANGED" in r.err or r
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(attempt, range(times))) == {True}
+    assert b"Accepted" not in (impostor.dir / "sshd.log").read_bytes()
+
+
+def test_an_unknown_key_is_named_and_approved(keyed, sshd, network, folder):
+    admin = keyed.admin
+    ada = keyed.user("ada@example.test")
+    new = Sshd(network.machines, folder / "scripted-sshd", "10.77.1.5")
+    try:
+        printed = subprocess.run(["ssh-keygen", "-lf", new.dir / "host_key.pub"], capture_output=True, text=True, check=True).stdout.split()[1]
+        r = admin.run("ssh", *opts(new), "guest@scripted", "--", "true")
+        assert r.code == 255 and printed in r.err and f"caponier vm hostkey approve scripted --fingerprint {printed}" in r.err, r
+        r = admin.run("vm", "hostkey", "approve", "scripted")  # nobody to ask
+        assert r.code == 2 and printed in r.err and "--fingerprint" in r.err
+        r = admin.run("vm", "hostkey", "approve", "scripted", "--fingerprint", "SHA256:" + "A" * 43)
+        assert r.code == 3 and "nothing was approved" in r.err
+        keyed.admin.ok("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope", VM.split("/providers/")[0])
+        r = ada.run("vm", "hostkey", "approve", "scripted", "--fingerprint", printed)
+        assert r.code == 3, r
+        assert admin.run("ssh", *opts(new), "guest@scripted", "--", "true").code == 255
+        for _ in range(2):
+            assert new.public_host_key() in str(admin.json("vm", "hostkey", "approve", "scripted", "--fingerprint", printed))
+        assert admin.run("ssh", *opts(new), "guest@scripted", "--", "echo in").out == "in\n"
+        assert admin.json("vm", "show", "scripted")["sshHostKeys"] == [" ".join(new.public_host_key().split())]
+        events = [x for x in audit(admin) if "machine.host_key" in x.values()]
+        assert any(new.public_host_key() in str(x) for x in events), events
+    finally:
+        new.close()
+    assert not list((admin.dir / "config/caponier/known_hosts.d").glob("scan*"))
+
+
+def test_only_the_ssh_of_an_absolute_path_runs(keyed, sshd, tmp_path):
+    bad = tmp_path / "ssh"
+    bad.write_text("#!/bin/sh\necho poisoned\n")
+    bad.chmod(0o755)
+    env = {**keyed.admin.env, "PATH": ".::relative:/usr/bin:/bin"}
+    r = subprocess.run(keyed.admin.argv("ssh", *opts(sshd), "guest@web1", "--", "echo real"), env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert r.stdout == "real\n", r.stderr
+
+
+@pytest.mark.parametrize("args", [["-oProxyCommand=touch x@web1"], ["--", "-oProxyCommand=touch x"], ["nowhere"], ["a b@web1"], ["-u", "-x", "web1"], ["web1\n"],
+                                  ["--auth-type", "none", "web1"], ["--ssh-key", "k", "--auth-type", "password", "web1"], ["a@web1", "-u", "b"], []])
+def test_ours_is_255(keyed, args, tmp_path):
+    r = subprocess.run(keyed.admin.argv("ssh", *args), env=keyed.admin.env, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert r.returncode == 255 and r.stderr and not list(tmp_path.iterdir()), r
+
+
+def test_nothing_of_it_stays_but_public_keys(keyed):
+    folder = keyed.admin.dir / "config/caponier/known_hosts.d"
+    for f in pathlib.Path(folder).iterdir():
+        assert f.stat().st_mode & 0o777 == 0o600 and "PRIVATE" not in f.read_text()
