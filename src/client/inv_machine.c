@@ -275,14 +275,15 @@ read_switch(inv *i, const cpn_yaml_node *entry, const char *key, bool def, json_
 static cpn_rc
 read_sku(inv *i, const cpn_yaml_node *entry, json_t *body)
 {
-    static const char *const words[] = { "Basic", "Standard", "Premium", "Developer", NULL };
+    static const char *const words[] = { "Basic",     "Standard",     "Premium",
+                                         "Developer", "QuickConnect", NULL };
     const cpn_yaml_node *sku = cpn_yaml_get(entry, "sku");
     const cpn_yaml_node *units = cpn_yaml_get(entry, "scale_units");
     const char *word = "Standard";
     uint64_t n = 2;
 
-    if ((sku &&
-         read_word(i, sku, words, "Basic, Standard, Premium or Developer", &word) != CPN_OK) ||
+    if ((sku && read_word(i, sku, words, "Basic, Standard, Premium, Developer or QuickConnect",
+                          &word) != CPN_OK) ||
         (units && cpn_yaml_uint(units, 2, 50, &n, i->e) != CPN_OK))
         return CPN_INVALID;
     json_object_set_new(body, "sku", json_string(word));

@@ -6,13 +6,12 @@
 #include "base/log.h"
 #include "codec/digest.h"
 #include "control/azdoor.h"
+#include "control/azwant.h"
 #include "control/cut.h"
 #include "control/penalties.h"
 #include "control/reply.h"
 #include "control/trail.h"
 #include "control/usage.h"
-
-#define HOST_TYPE "bh-hostConnect"
 
 /* One POST on its way: the ticket is being written. */
 typedef struct issuing {
@@ -25,95 +24,17 @@ typedef struct issuing {
 
 /* ---- the form ---- */
 
-/* The address of ".../Microsoft.Network/bh-hostConnect/{ip}", which "hostname" must repeat. */
-static cpn_rc
-address_read(cpn_call *call, const cpn_resource_id *id, cpn_want *want, cpn_err *err)
-{
-    cpn_view host = cpn_form_get(&call->form, "hostname");
-    cpn_addr in_id, in_host;
-
-    if (cpn_addr_parse(&in_id, id->name, err) != CPN_OK)
-        return cpn_fail(err, CPN_INVALID, "resourceId: expected a numeric address at its end");
-    if (host.p && (cpn_addr_parse(&in_host, host, err) != CPN_OK || !cpn_addr_eq(&in_id, &in_host)))
-        return cpn_fail(err, CPN_INVALID, "hostname: expected the address of resourceId");
-    cpn_addr_text(&in_id, want->target_ip);
-    return CPN_OK;
-}
-
-/* bh-hostConnect ids end in an address, which the rules for names may not allow (IPv6). */
-static bool
-host_connect(cpn_view text, cpn_resource_id *id)
-{
-    static const char infix[] = "/providers/Microsoft.Network/" HOST_TYPE "/";
-    const char *p = (const char *)text.p, *at;
-    char copy[CPN_ID_MAX + 1];
-    cpn_err err = { 0 };
-
-    if (!cpn_view_copy(text, copy, sizeof(copy)) || !(at = strcasestr(copy, infix)))
-        return false;
-    if (cpn_resource_id_parse(id, (cpn_view){ text.p, (size_t)(at - copy) }, &err) != CPN_OK)
-        return false;
-    id->name = cpn_view_str(p + (at - copy) + sizeof(infix) - 1);
-    id->name.n = text.n - (size_t)(at - copy) - (sizeof(infix) - 1);
-    return id->group.n > 0;
-}
-
-/* The form into a want, the bastion still open; *hint: the group that an address's id names. */
 static cpn_rc
 form_read(cpn_call *call, cpn_want *want, cpn_resource_id *hint, bool *hinted, cpn_err *err)
 {
-    cpn_view id = cpn_form_get(&call->form, "resourceId");
-    cpn_view protocol = cpn_form_get(&call->form, "protocol");
     uint64_t port;
 
-    memset(want, 0, sizeof(*want));
-    *hinted = false;
-    if (!cpn_view_is(protocol, "tcptunnel"))
+    if (!cpn_view_is(cpn_form_get(&call->form, "protocol"), "tcptunnel"))
         return cpn_fail(err, CPN_INVALID, "protocol: expected tcptunnel");
     if (!cpn_view_u64(cpn_form_get(&call->form, "workloadHostPort"), 65535, &port) || port == 0)
         return cpn_fail(err, CPN_INVALID, "workloadHostPort: expected a port from 1 to 65535");
-    want->port = (uint16_t)port;
-    if (host_connect(id, hint)) {
-        *hinted = true;
-        return address_read(call, hint, want, err);
-    }
-    if (cpn_resource_id_parse(hint, id, err) != CPN_OK || hint->name.n == 0 ||
-        !cpn_view_copy(id, want->target_id, sizeof(want->target_id)))
-        return cpn_fail(err, CPN_INVALID, "resourceId: expected a machine's resource id");
-    return CPN_OK;
-}
-
-/* The aztoken is the bearer of this door. False: answered. */
-static bool
-az_identify(cpn_call *call)
-{
-    cpn_control *c = call->c;
-    cpn_view token = cpn_form_get(&call->form, "aztoken");
-    cpn_reason why = CPN_WHY_TOKEN_INVALID;
-    cpn_err err = { 0 };
-    cpn_rc rc = CPN_UNAUTHENTICATED;
-
-    if (token.n)
-        rc = cpn_identity_verify(c->identity, token, cpn_wall_s(), &call->claims, &why, &err);
-    call->signed_in = rc == CPN_OK;
-    if (rc < 0) {
-        cpn_reply_rc(call, rc, NULL, &err);
-        return false;
-    }
-    if (rc != CPN_OK) {
-        unsigned wait = cpn_penalty_token(c->penalties, &call->peer, why, call->route->path);
-
-        if (wait)
-            cpn_reply_wait(call, wait);
-        else
-            cpn_reply_reason(call, why);
-        return false;
-    }
-    if (!cpn_call_who(call)) {
-        cpn_reply_reason(call, CPN_WHY_PRINCIPAL_DISABLED);
-        return false;
-    }
-    return true;
+    return cpn_az_want(want, cpn_form_get(&call->form, "resourceId"),
+                       cpn_form_get(&call->form, "hostname"), (uint16_t)port, hint, hinted, err);
 }
 
 /* ---- the answer ---- */
@@ -273,7 +194,7 @@ tokens_post(cpn_call *call)
     cpn_err err = { 0 };
     bool hinted;
 
-    if (!az_identify(call))
+    if (!cpn_az_identify(call, cpn_form_get(&call->form, "aztoken")))
         return;
     a.who = cpn_call_who(call);
     if (cpn_usage_rate(c->sessions->usage, a.who->object_id, (unsigned)c->set.tickets_per_minute,

@@ -42,7 +42,7 @@ bastion_properties(const cpn_control *c, const char *id, const json_t *body)
                   "enableShareableLink", 0, "enableKerberos", 0, "enableSessionRecording", 0,
                   "enablePrivateOnlyBastion", 0, "ipConfigurations", ip_configurations(id, body));
 
-    if (b->sku == CPN_SKU_DEVELOPER)
+    if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
         json_object_set_new(p, "virtualNetwork",
                             json_pack("{s:O}", "id", json_object_get(body, "virtualNetwork")));
     if (json_object_get(body, "protocols"))
@@ -171,7 +171,8 @@ top_read(json_t *body, const json_t *asked, cpn_arm_wrong *w)
 static bool
 sku_read(json_t *body, cpn_arm_wrong *w)
 {
-    static const char *const skus[] = { "Basic", "Standard", "Premium", "Developer" };
+    static const char *const skus[] = { "Basic", "Standard", "Premium", "Developer",
+                                        "QuickConnect" };
     const char *asked = cpn_json_string(body, "sku");
 
     for (size_t i = 0; i < CPN_COUNT(skus); i++) {
@@ -180,9 +181,9 @@ sku_read(json_t *body, cpn_arm_wrong *w)
             return true;
         }
     }
-    return cpn_arm_wrong_set(w, 400, "InvalidParameter",
-                             "sku.name: '%s' is none of Basic, Standard, Premium, Developer.",
-                             asked);
+    return cpn_arm_wrong_set(
+        w, 400, "InvalidParameter",
+        "sku.name: '%s' is none of Basic, Standard, Premium, Developer, QuickConnect.", asked);
 }
 
 static bool
@@ -264,7 +265,8 @@ configuration_read(json_t *body, const json_t *one, char subnet[CPN_ID_MAX + 1],
 static bool
 place_read(json_t *body, const json_t *p, char subnet[CPN_ID_MAX + 1], cpn_arm_wrong *w)
 {
-    bool developer = strcmp(cpn_json_string(body, "sku"), "Developer") == 0;
+    bool developer = strcmp(cpn_json_string(body, "sku"), "Developer") == 0 ||
+                     strcmp(cpn_json_string(body, "sku"), "QuickConnect") == 0;
     json_t *list = NULL;
     const char *network;
     size_t n, tail = strlen(SUBNET);

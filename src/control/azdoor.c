@@ -152,9 +152,12 @@ weigh(void *owner, const char *id, const json_t *body)
     (void)body;
     if (!b || !b->network)
         return true;
-    rank = distance(ch, b) * 4 + (in_group(ch, b) ? 0 : 16);
+    rank = distance(ch, b) * 4;
     rank += b->enable_tunneling ? 0 : 2;
     rank += b->enable_ip_connect || ch->network ? 0 : 1;
+    if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
+        rank = distance(ch, b) == 0 ? 6 : 15; /* where there is no other */
+    rank += in_group(ch, b) ? 0 : 16;
     if (rank < ch->best_rank) { /* in id order: the first of equals stays */
         ch->best_rank = rank;
         ch->best = b->id;

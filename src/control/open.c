@@ -49,6 +49,7 @@ cpn_want_facts(const cpn_want *want, const cpn_principal *who)
                         .target_id = cpn_view_str(want->target_id),
                         .target_ip = cpn_view_str(want->target_ip),
                         .port = want->port,
+                        .azure_door = want->azure,
                         .now_s = cpn_wall_s() };
 }
 

@@ -20,6 +20,7 @@ typedef struct cpn_want {
     char target_id[CPN_ID_MAX + 1];
     char target_ip[CPN_ADDR_TEXT];
     uint16_t port;
+    bool azure; /* asked through the Azure door */
 } cpn_want;
 
 /* Where the session's row stands. */
@@ -90,7 +91,7 @@ struct cpn_session {
     uint64_t idle_since_ms;   /* Azure door: no stream since */
     uint64_t ticket_until_ms; /* the last one issued is good until then */
     unsigned tickets;         /* issued and not used; those that ran out count on */
-    uint64_t up, down;      /* of streams that have ended */
+    uint64_t up, down;        /* of streams that have ended */
     cpn_stream *streams;
     unsigned streams_n;
     bool has_auth;

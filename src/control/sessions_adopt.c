@@ -25,6 +25,7 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
 
     s->id = *id;
     s->door = strcmp(cpn_json_string(row, "door"), "azure") == 0 ? CPN_DOOR_AZURE : CPN_DOOR_OWN;
+    s->want.azure = s->door == CPN_DOOR_AZURE;
     copy_text(s->want.bastion, sizeof(s->want.bastion), row, "bastion");
     copy_text(s->want.target_id, sizeof(s->want.target_id), row, "wantedId");
     copy_text(s->want.target_ip, sizeof(s->want.target_ip), row, "wantedIp");

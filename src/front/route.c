@@ -6,6 +6,7 @@
 #include "codec/wsupgrade.h"
 
 #define WEBTUNNEL "/webtunnelv2/"
+#define OMNI "/omni/webtunnel/" /* the way of the SKUs Developer and QuickConnect */
 
 #define MSI "/adfs/oauth2/msi"
 
@@ -170,7 +171,8 @@ tunnel_route(const cpn_http_head *head, cpn_route *out)
 static void
 webtunnel_route(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out)
 {
-    cpn_view ticket = cpn_view_skip(head->path, sizeof(WEBTUNNEL) - 1);
+    bool omni = cpn_view_starts(head->path, OMNI);
+    cpn_view ticket = cpn_view_skip(head->path, omni ? sizeof(OMNI) - 1 : sizeof(WEBTUNNEL) - 1);
 
     if (!facts->az_clients || !ticket_is_plain(ticket)) {
         refuse(out, 404, "there is nothing here");
@@ -234,7 +236,7 @@ origin_ok(const cpn_http_head *head, const cpn_route_facts *facts, const cpn_rou
 void
 cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out)
 {
-    bool webtunnel = cpn_view_starts(head->path, WEBTUNNEL);
+    bool webtunnel = cpn_view_starts(head->path, WEBTUNNEL) || cpn_view_starts(head->path, OMNI);
 
     *out = (cpn_route){ .azure = webtunnel || cpn_view_starts(head->path, "/api/") };
     if (facts->admin) {

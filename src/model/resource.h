@@ -55,7 +55,8 @@ typedef enum cpn_sku {
     CPN_SKU_BASIC,
     CPN_SKU_STANDARD,
     CPN_SKU_PREMIUM,
-    CPN_SKU_DEVELOPER
+    CPN_SKU_DEVELOPER,
+    CPN_SKU_QUICKCONNECT
 } cpn_sku;
 
 typedef struct cpn_bastion {

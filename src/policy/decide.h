@@ -27,6 +27,10 @@ typedef struct cpn_facts {
     /* The request is for an SSH certificate: one of the Virtual Machine login roles on the machine
      * is needed besides. */
     bool ssh_certificate;
+    /* The request came through the Azure door, whose clients know bastions of the SKUs Developer
+     * and QuickConnect. Those serve machines of their own network alone, ports 22 and 3389, one
+     * session at a time, and have no switch for native clients. */
+    bool azure_door;
 } cpn_facts;
 
 #define CPN_MISSING_MAX 12

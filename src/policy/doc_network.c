@@ -79,14 +79,16 @@ read_sku(cpn_doc *d, const cpn_shape *s, const json_t *v)
     static const char *const names[] = { [CPN_SKU_BASIC] = "Basic",
                                          [CPN_SKU_STANDARD] = "Standard",
                                          [CPN_SKU_PREMIUM] = "Premium",
-                                         [CPN_SKU_DEVELOPER] = "Developer" };
+                                         [CPN_SKU_DEVELOPER] = "Developer",
+                                         [CPN_SKU_QUICKCONNECT] = "QuickConnect" };
 
-    for (cpn_sku k = CPN_SKU_BASIC; k <= CPN_SKU_DEVELOPER; k++)
+    for (cpn_sku k = CPN_SKU_BASIC; k <= CPN_SKU_QUICKCONNECT; k++)
         if (strcmp(names[k], json_string_value(v)) == 0) {
             d->as.bastion.sku = k;
             return CPN_OK;
         }
-    return cpn_shape_bad(s, "body.sku", v, "one of Basic, Standard, Premium, Developer");
+    return cpn_shape_bad(s, "body.sku", v,
+                         "one of Basic, Standard, Premium, Developer, QuickConnect");
 }
 
 /* ["any"], or both of ssh and rdp: one alone would promise a check that is not made. */

@@ -16,7 +16,7 @@ import pytest
 import requests
 import websocket
 
-from conftest import GROUP_ID, SUBSCRIPTION, VM
+from conftest import GROUP_ID, SUBSCRIPTION, VM, inventory
 from lab.gateway import eventually
 from test_seed_steps import read_all
 
@@ -517,6 +517,84 @@ def test_delete_takes_no_bearer_and_minds_none(az):
     assert r.status_code == 204
     r = requests.delete(f"{az.base}/api/tokens/{t['authToken']}", verify=az.ca, timeout=20, headers={"Authorization": "Bearer expired"})
     assert r.status_code in (204, 404)
+
+
+# ---- rdpfile, connection, omni ----
+
+def rdpfile(az, resource=VM + "scripted", more="", token=None):
+    url = f"{az.base}/api/rdpfile?resourceId={resource}&format=rdp&rdpport=3389&enablerdsaad=False{more}"
+    return requests.get(url, headers={"Authorization": f"Bearer {token or az.token}", "Accept": "*/*", "Content-Type": "application/json"},
+                        verify=az.ca, timeout=20)
+
+
+def test_rdpfile_is_a_file_for_the_near_end_of_a_tunnel(az):
+    r = rdpfile(az)
+    assert r.status_code == 200, r.text
+    lines = r.text.split("\r\n")
+    assert lines.pop() == "" and all(re.fullmatch(r"[a-z ]+:[is]:[^\r\n]*", line) for line in lines)
+    got = {line.split(":", 2)[0]: line.split(":", 2)[2] for line in lines}
+    assert len(got) == len(lines)
+    assert got["full address"] == "127.0.0.1:53389" and got["gatewayusagemethod"] == "0" and got["gatewayhostname"] == ""
+    assert got["caponier machine"] == "scripted" and "tunnel" in got["caponier note"]
+    assert "127.0.0.1:40000" in rdpfile(az, more="&localport=40000").text
+    assert VM not in r.text
+
+
+@pytest.mark.parametrize("resource,more,status", [
+    (VM + "scripted", "&localport=0", 400), (VM + "scripted", "&localport=1%0d%0afull", 400), (VM + "scripted%0d%0ax:s:y", "", 400),
+    ("", "", 400), ("x", "", 400), (VM + "ghost%0a", "", 400), (VM + "scripted", "&localport=65536", 400)])
+def test_rdpfile_refusals(az, resource, more, status):
+    r = rdpfile(az, resource, more)
+    assert r.status_code == status and r.json()["message"]
+
+
+def test_rdpfile_says_no_in_a_message(gateway, az):
+    assert rdpfile(az, token="garbage").status_code == 401
+    r = requests.get(f"{az.base}/api/rdpfile?resourceId={VM}scripted&format=rdp&rdpport=3389&enablerdsaad=True",
+                     headers={"Authorization": f"Bearer {az.token}"}, verify=az.ca, timeout=20)
+    assert r.status_code == 400 and "--auth-type password" in r.json()["message"]
+    eve = gateway.user("eve@example.test")
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=az.ca, data={
+        "grant_type": "password", "username": "eve@example.test", "password": eve.password, "client_id": "x", "scope": "openid"})
+    r = rdpfile(az, token=r.json()["access_token"])
+    assert r.status_code == 403 and "Reader" in r.json()["message"]
+
+
+@pytest.mark.parametrize("sku", ["Developer", "QuickConnect"])
+def test_small_skus_by_their_own_way(own_gateway, network, sku):
+    """/api/connection, /api/tokens there, /omni/webtunnel: one session at a time, 22 and 3389, the bastion's own network."""
+    inv = inventory()
+    inv["bastions"] = [{"name": "door", "group": "lab", "network": "hub", "sku": sku}]
+    own_gateway.apply(inv)
+    r = requests.post(f"{own_gateway.url}/adfs/oauth2/token", verify=str(own_gateway.ca), data={
+        "grant_type": "password", "username": "root@example.test", "password": "a long first password 1", "client_id": "x", "scope": "openid"})
+    az = AzureClient(own_gateway, r.json()["access_token"])
+    asked = {"resourceId": VM + "scripted", "bastionResourceId": GROUP_ID + "/providers/Microsoft.Network/bastionHosts/door",
+             "vmPort": 22, "azToken": az.token, "connectionType": "nativeclient"}
+    for change in ({"azToken": "x"}, {"azToken": None}, {"vmPort": "22x"}, {"vmPort": 0}, {"resourceId": "x"}, {"connectionType": "web"}):
+        r = requests.post(f"{az.base}/api/connection", json={**asked, **change}, verify=az.ca, timeout=20)
+        assert r.status_code in (400, 401) and r.json()["message"], change
+    for port in (22, "22"):
+        r = requests.post(f"{az.base}/api/connection", json={**asked, "vmPort": port}, verify=az.ca, timeout=20)
+        assert (r.status_code, r.text) == (200, f"localhost:{own_gateway.port}")
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    try:
+        ws = az.ws(az.tokens(), "/omni/webtunnel/")
+        c, _ = s.accept()
+        ws.send_binary(b"SSH-2.0-az\r\n")
+        assert c.recv(100) == b"SSH-2.0-az\r\n"
+        az.last_token = None
+        says = {"Caponier-Client": "1"}
+        assert az.post(headers=says).json()["reason"] == "limit_bastion"  # one at a time
+        ws.close()
+        c.close()
+        assert "port" in az.post(port=2222, headers=says).json()["message"]
+        assert "network" in az.post(VM + "db1", headers=says).json()["message"]
+        own = own_gateway.admin.run("tunnel", "--name", "door", "--resource-group", "lab", "--target-resource-id", VM + "scripted", "--port", "0")
+        assert own.code == 3 and "SKU" in own.err
+    finally:
+        s.close()
 
 
 def test_tickets_are_rate_limited(own_gateway):

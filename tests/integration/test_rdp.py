@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+import requests
 
 from conftest import VM
 from lab.gateway import PATIENCE, eventually
@@ -79,6 +80,25 @@ def freerdp(display, port, *args, **kw):
 def test_auth_only(ada, xrdp, display):
     with ada.tunnel("--name", "door", "scripted", "--resource-port", 3389) as t:
         p = freerdp(display, t.port, "+auth-only", "/sec:tls")
+        out, _ = p.communicate(timeout=60)
+        assert p.returncode == 0, out
+
+
+def test_the_gateways_rdp_file_opens_through_a_tunnel(gateway, ada, xrdp, display, folder):
+    """What az saves of /api/rdpfile, line by line, is a file that FreeRDP reads and that leads to the tunnel."""
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": "ada@example.test", "password": ada.password, "client_id": "x", "scope": "openid"})
+    with ada.tunnel("--name", "door", "scripted", "--resource-port", 3389) as t:
+        r = requests.get(f"{gateway.url}/api/rdpfile?resourceId={VM}scripted&format=rdp&rdpport=3389&enablerdsaad=False&localport={t.port}",
+                         headers={"Authorization": f"Bearer {r.json()['access_token']}"}, verify=str(gateway.ca), timeout=20)
+        assert r.status_code == 200, r.text
+        f = folder / "conn.rdp"
+        with open(f, "w") as out:
+            for line in r.text.splitlines():
+                out.write(line + "\n")
+        p = subprocess.Popen(["xfreerdp", str(f), "/u:guest", f"/p:{PASSWORD}", "/cert:ignore", "/log-level:WARN", "+auth-only", "/sec:tls"],
+                             env={**os.environ, "DISPLAY": display, "HOME": "/tmp"}, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         out, _ = p.communicate(timeout=60)
         assert p.returncode == 0, out
 

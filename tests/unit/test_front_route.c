@@ -77,6 +77,10 @@ static const struct {
     { "tunnel without bearer", 401, "GET /v1/tunnel HTTP/1.1\r\n" HOST UP SUB "\r\n" },
     { "tunnel with a body", 400,
       "GET /v1/tunnel HTTP/1.1\r\n" HOST UP SUB AUTH "Content-Length: 1\r\n\r\n" },
+    { "no ticket of the other way", 404, "GET /omni/webtunnel/ HTTP/1.1\r\n" HOST UP "\r\n" },
+    { "the other way with a path", 404, "GET /omni/webtunnel/a/b HTTP/1.1\r\n" HOST UP "\r\n" },
+    { "the other way from a page", 403,
+      "GET /omni/webtunnel/abc HTTP/1.1\r\n" HOST UP "Origin: https://evil.example\r\n\r\n" },
     { "no ticket", 404, "GET /webtunnelv2/ HTTP/1.1\r\n" HOST UP "\r\n" },
     { "a ticket with a path", 404, "GET /webtunnelv2/a/b HTTP/1.1\r\n" HOST UP "\r\n" },
     { "an encoded ticket", 404, "GET /webtunnelv2/a%41 HTTP/1.1\r\n" HOST UP "\r\n" },
@@ -183,6 +187,13 @@ each_door_is_found(void **state)
           true, false, &r);
     assert_int_equal(r.kind, CPN_ROUTE_WEBTUNNEL);
     assert_true(cpn_view_is(r.ticket, "a_-9") && cpn_view_is(r.node, "n1") && r.azure);
+    route("GET /omni/webtunnel/a_-9?a=b HTTP/1.1\r\n" HOST UP
+          "Origin: http://gate.test:8443\r\n\r\n",
+          true, false, &r);
+    assert_int_equal(r.kind, CPN_ROUTE_WEBTUNNEL);
+    assert_true(cpn_view_is(r.ticket, "a_-9") && r.azure);
+    route("GET /omni/webtunnel/a_-9 HTTP/1.1\r\n" HOST UP "\r\n", false, false, &r);
+    assert_int_equal(r.status, 404);
     route("GET /webtunnelv2/a_-9 HTTP/1.1\r\n" HOST UP "\r\n", false, false, &r);
     assert_int_equal(r.status, 404);
     route("POST /api/tokens HTTP/1.1\r\nHost: GATE.test:8443\r\nContent-Length: 65536\r\n"

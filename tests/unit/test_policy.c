@@ -25,6 +25,7 @@ typedef struct cpn_row {
     unsigned ssh, rdp, mine, mine_max;
     int64_t now_s;
     bool tell_all;
+    bool azure, certificate;
 } cpn_row;
 
 #define NO_PORT 100000u
@@ -68,6 +69,35 @@ static const cpn_row rows[] = {
     /* the bastion */
     { "Basic", WEB, "bastion_sku", .target = "$web1", .bastion_keys = "{'sku':'Basic'}" },
     { "Developer", WEB, "bastion_sku", .target = "$web1", .bastion_keys = "{'sku':'Developer'}" },
+    { "Developer by the Azure door", WEB, "", .target = "$web1", .azure = true,
+      .bastion_keys = "{'sku':'Developer','enableTunneling':false}" },
+    { "QuickConnect by the Azure door", WEB, "", .target = "$web1", .azure = true,
+      .bastion_keys = "{'sku':'QuickConnect','enableTunneling':false}" },
+    { "QuickConnect by our own", WEB, "bastion_sku; native_client_off", .target = "$web1",
+      .bastion_keys = "{'sku':'QuickConnect','enableTunneling':false}" },
+    { "Basic by the Azure door", WEB, "bastion_sku", .target = "$web1", .azure = true,
+      .bastion_keys = "{'sku':'Basic'}" },
+    { "Developer: a second session", WEB, "limit_bastion", .target = "$web1", .azure = true,
+      .rdp = 1, .bastion_keys = "{'sku':'Developer'}" },
+    { "Developer: another port", WEB, "port_not_allowed", .target = "$web1", .azure = true,
+      .port = 2222, .bastion_keys = "{'sku':'Developer'}" },
+    { "Developer: a peered network", "Reader@$lab", "not_peered", .target = "$app1", .azure = true,
+      .bastion_keys = "{'sku':'Developer'}" },
+    { "Developer: by address", "Reader@$lab", "ip_connect_off", .ip = "10.0.1.4", .azure = true,
+      .bastion_keys = "{'sku':'Developer'}" },
+
+    /* certificates */
+    { "a certificate without a login role", WEB, "role_missing Virtual Machine User Login $web1",
+      .target = "$web1", .certificate = true },
+    { "a certificate without anything", "",
+      "role_missing Reader $front; role_missing Reader $web1; "
+      "role_missing Virtual Machine User Login $web1",
+      .target = "$web1", .certificate = true },
+    { "a certificate with it", WEB " Virtual_Machine_User_Login@$web1", "", .target = "$web1",
+      .certificate = true },
+    { "an administrator's certificate", WEB " Virtual_Machine_Administrator_Login@$lab", "",
+      .target = "$web1", .certificate = true },
+
     { "native clients off", WEB, "native_client_off", .target = "$web1",
       .bastion_keys = "{'enableTunneling':false}" },
     { "Basic, off and a wrong port", WEB, "bastion_sku; native_client_off; port_not_allowed",
@@ -391,6 +421,8 @@ decide_row(const cpn_row *row, const cpn_snapshot *s, cpn_verdict *v)
     f.user_sessions = row->mine;
     f.user_sessions_max = row->mine_max;
     f.tell_all = row->tell_all;
+    f.azure_door = row->azure;
+    f.ssh_certificate = row->certificate;
     rc = cpn_decide(s, &f, v);
     assert_int_equal(rc, v->allowed ? CPN_OK : CPN_DENIED);
     assert_int_equal(v->why == CPN_WHY_NONE, v->allowed);

@@ -107,7 +107,7 @@ static const cpn_refusal shapes[] = {
     /* bastions */
     { "bastionHost", "$front", "{'virtualNetwork':'$hub'}", "body.sku: found nothing" },
     { "bastionHost", "$front", "{'virtualNetwork':'$hub','sku':'standard'}",
-      "one of Basic, Standard, Premium, Developer" },
+      "one of Basic, Standard, Premium, Developer, QuickConnect" },
     { "bastionHost", "$front", "{'virtualNetwork':'$hub','sku':'Standard','scaleUnits':1}",
       "body.scaleUnits: found the number 1, expected an integer from 2 to 50" },
     { "bastionHost", "$front", "{'virtualNetwork':'$hub','sku':'Standard','scaleUnits':51}",
