@@ -17,7 +17,7 @@ import requests
 import websocket
 
 from conftest import GROUP_ID, SUBSCRIPTION, VM, inventory
-from lab.gateway import eventually
+from lab.gateway import eventually, every_record
 from test_seed_steps import read_all
 
 
@@ -364,7 +364,7 @@ def test_sigterm_sends_no_delete_and_is_reaped_all_the_same(gateway, az, admin, 
     assert read_all(s) == b""
     s.close()
     eventually(lambda: not fresh & {x["sessionId"] for x in sessions(admin)}, 5, what="the session is reaped")
-    ends = eventually(lambda: [r for r in admin.json("audit", "list")["value"] if r["operationName"] == "session.end"
+    ends = eventually(lambda: [r for r in every_record(admin) if r["operationName"] == "session.end"
                                and r.get("tunnelId") in fresh], what="its end record")
     assert len(ends) == 1
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from conftest import GROUP_ID, VM
-from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually
+from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually, every_record
 from lab.net import ROOT
 from lab.ssh import OPTIONS
 from lab.sshd import Sshd, keygen
@@ -140,7 +140,7 @@ def sign_in(network, sshd, key, user="guest", command="id -un"):
 
 
 def records(people, serial):
-    return [r for r in people.admin.json("audit", "list")["value"] if r.get("certificateSerial") == serial]
+    return [r for r in every_record(people.admin) if r.get("certificateSerial") == serial]
 
 
 # ---- refusals ----

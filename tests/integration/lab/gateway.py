@@ -223,6 +223,14 @@ class Gateway:
             assert word not in self.log_text(), self.log_text()[-8000:]
 
 
+def every_record(admin):
+    """The whole audit, page by page."""
+    after = 0
+    while value := admin.json("audit", "list", "--after", str(after), "--limit", "1000")["value"]:
+        yield from value
+        after = value[-1]["seq"]
+
+
 def eventually(check, seconds=10, what="condition"):
     """Poll until check() is true; its value is returned. Bounded, for what other programs do."""
     deadline = time.monotonic() + seconds * PATIENCE
