@@ -28,16 +28,15 @@ static bool
 host_connect(cpn_view text, cpn_resource_id *id)
 {
     static const char infix[] = "/providers/Microsoft.Network/" HOST_TYPE "/";
-    const char *p = (const char *)text.p, *at;
     char copy[CPN_ID_MAX + 1];
+    const char *at;
     cpn_err err = { 0 };
 
     if (!cpn_view_copy(text, copy, sizeof(copy)) || !(at = strcasestr(copy, infix)))
         return false;
     if (cpn_resource_id_parse(id, (cpn_view){ text.p, (size_t)(at - copy) }, &err) != CPN_OK)
         return false;
-    id->name = cpn_view_str(p + (at - copy) + sizeof(infix) - 1);
-    id->name.n = text.n - (size_t)(at - copy) - (sizeof(infix) - 1);
+    id->name = cpn_view_skip(text, (size_t)(at - copy) + sizeof(infix) - 1);
     return id->group.n > 0;
 }
 
