@@ -46,7 +46,12 @@ cpn_rc cpn_api_list(cpn_api *a, const char *target, json_t **answer, cpn_err *er
 cpn_rc cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t **answer,
                          cpn_err *err) CPN_MUST_CHECK;
 
-/* POST a form to the token endpoint and keep what comes back in a->ctx; form is wiped. */
+/* POST a form to an OAuth endpoint; form is wiped. *answer as in cpn_api_call, of any JSON type.
+ * CPN_UNAUTHENTICATED: refused; CPN_AGAIN: authorization_pending, without a sentence; CPN_LIMIT:
+ * slow_down; CPN_NOT_FOUND: there is no such endpoint. */
+cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer,
+                     cpn_err *err) CPN_MUST_CHECK;
+/* The same at the token endpoint; keeps what comes back in a->ctx. */
 cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
 /* Renew the access token when less than CPN_TOKEN_SPARE_S is left, or always. */
 cpn_rc cpn_api_renew(cpn_api *a, bool always, cpn_err *err) CPN_MUST_CHECK;

@@ -29,18 +29,22 @@ keep_tokens(cpn_api *a, const json_t *answer, cpn_err *err)
     return CPN_OK;
 }
 
+/* What a refusal of an OAuth endpoint means; RFC 8628 3.5 for the two that are none. */
 static cpn_rc
-oauth_refused(const cpn_httpc_reply *reply, cpn_err *err)
+oauth_refused(int status, const json_t *got, cpn_err *err)
 {
-    json_auto_t *got = json_loadb((const char *)reply->body.p, reply->body.n, 0, NULL);
     const char *why = json_string_value(json_object_get(got, "error_description"));
     const char *word = json_string_value(json_object_get(got, "error"));
 
-    if (reply->status >= 500)
+    if (word && strcmp(word, "authorization_pending") == 0)
+        return CPN_AGAIN;
+    if (status >= 500)
         return cpn_fail(err, CPN_UNAVAILABLE, "the gateway cannot sign anybody in now (status %d)",
-                        reply->status);
-    if (reply->status == 429)
+                        status);
+    if (status == 429 || (word && strcmp(word, "slow_down") == 0))
         return cpn_fail(err, CPN_LIMIT, "%s", why ? why : "too many attempts; wait a little");
+    if (status == 404)
+        return cpn_fail(err, CPN_NOT_FOUND, "the gateway does not offer this");
     return cpn_fail(err, CPN_UNAUTHENTICATED, "sign-in refused: %s",
                     why    ? why
                     : word ? word
@@ -48,28 +52,36 @@ oauth_refused(const cpn_httpc_reply *reply, cpn_err *err)
 }
 
 cpn_rc
-cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
+cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_err *err)
 {
     cpn_httpc_req req = { .gateway = &a->url,
                           .ctx = a->tls,
                           .method = "POST",
-                          .target = TOKEN_PATH,
+                          .target = path,
                           .content_type = "application/x-www-form-urlencoded",
                           .body = cpn_buf_view(form) };
     cpn_httpc_reply reply = { 0 };
-    json_t *got = NULL;
+    json_auto_t *got = NULL;
     cpn_rc rc = cpn_httpc_call(&req, &reply, err);
 
     cpn_buf_fini(form);
-    if (rc == CPN_OK && reply.status != 200)
-        rc = oauth_refused(&reply, err);
-    if (rc == CPN_OK) {
+    if (rc == CPN_OK && reply.body.n > 0)
         got = json_loadb((const char *)reply.body.p, reply.body.n, 0, NULL);
-        rc = keep_tokens(a, got, err);
-    }
-    json_decref(got);
+    if (rc == CPN_OK && reply.status != 200)
+        rc = oauth_refused(reply.status, got, err);
+    if (rc == CPN_OK && answer)
+        *answer = cpn_steal(&got);
     cpn_httpc_reply_fini(&reply);
     return rc;
+}
+
+cpn_rc
+cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
+{
+    json_auto_t *got = NULL;
+    cpn_rc rc = cpn_api_oauth(a, TOKEN_PATH, form, &got, err);
+
+    return rc == CPN_OK ? keep_tokens(a, got, err) : rc;
 }
 
 static cpn_rc

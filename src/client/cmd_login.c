@@ -1,5 +1,6 @@
 /* caponier login: sign in, or enrol as the first administrator. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "client/login.h"
 #include "client/out.h"
@@ -10,8 +11,9 @@ static const cpn_opt opts[] = {
     { .name = "username",
       .letter = 'u',
       .arg = "NAME",
-      .def = "asked for",
-      .help = "the sign-in name, or a service principal's application id" },
+      .help = "sign in with a password, by this name; or a service principal's application id" },
+    { .name = "use-device-code",
+      .help = "show a code that a browser on any machine can approve, instead of opening one" },
     { .name = "service-principal", .help = "sign in as a service principal" },
     { .name = "enrol", .help = "become the first administrator, with the gateway's one-time code" },
     { .name = "code-file",
@@ -56,26 +58,58 @@ get_name(const cpn_cli *cli, char out[CPN_USER_NAME_SIZE], cpn_err *err)
     return CPN_OK;
 }
 
+/* Here, or where none can be opened by a code. */
+static cpn_rc
+by_browser(cpn_api *a, cpn_err *err)
+{
+    cpn_rc rc;
+
+    if (!isatty(STDIN_FILENO))
+        return cpn_fail(err, CPN_INVALID,
+                        "standard input is not a terminal, so no browser is opened; use "
+                        "--use-device-code, or --username with --password-stdin or "
+                        "--password-file");
+    rc = cpn_login_browser(a, err);
+    if (rc != CPN_NOT_FOUND)
+        return rc;
+    cpn_say("%s; signing in with a code instead", err->msg);
+    err->msg[0] = '\0';
+    return cpn_login_device(a, err);
+}
+
+static cpn_rc
+by_secret(cpn_api *a, bool first, bool service, cpn_err *err)
+{
+    CPN_AUTO(cpn_secret_wipe) cpn_secret password = { 0 };
+    char name[CPN_USER_NAME_SIZE];
+    cpn_rc rc = get_name(a->cli, name, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_login_password(a->cli, service ? "secret" : "password", first, &password, err);
+    if (rc == CPN_OK && first)
+        rc = enrol(a, name, &password, err);
+    return rc == CPN_OK ? cpn_login_grant(a, name, service, &password, err) : rc;
+}
+
 static cpn_rc
 login(cpn_api *a, cpn_err *err)
 {
-    CPN_AUTO(cpn_secret_wipe) cpn_secret password = { 0 };
     const cpn_args *args = &a->cli->args;
     bool first = cpn_args_has(args, "enrol");
     bool service = cpn_args_has(args, "service-principal");
-    char name[CPN_USER_NAME_SIZE];
-    cpn_rc rc;
+    bool secret = first || service || cpn_args_has(args, "username") ||
+                  cpn_args_has(args, "password-stdin") || cpn_args_has(args, "password-file");
 
     if (first && service)
         return cpn_fail(err, CPN_INVALID, "--enrol and --service-principal exclude each other");
-    if ((rc = get_name(a->cli, name, err)) != CPN_OK)
-        return rc;
-    if ((rc = cpn_login_password(a->cli, service ? "secret" : "password", first, &password, err)) !=
-        CPN_OK)
-        return rc;
-    if (first && (rc = enrol(a, name, &password, err)) != CPN_OK)
-        return rc;
-    return cpn_login_grant(a, name, service, &password, err);
+    if (secret && cpn_args_has(args, "use-device-code"))
+        return cpn_fail(err, CPN_INVALID,
+                        "--use-device-code is for people without a password here; it excludes "
+                        "--username, --password-stdin, --password-file, --service-principal and "
+                        "--enrol");
+    if (secret)
+        return by_secret(a, first, service, err);
+    return cpn_args_has(args, "use-device-code") ? cpn_login_device(a, err) : by_browser(a, err);
 }
 
 static cpn_rc
@@ -107,7 +141,9 @@ const cpn_cmd cpn_cmd_login = {
     .examples =
         (const cpn_example[]){
             { "caponier login --gateway https://bastion.example.test",
-              "asks for name and password" },
+              "opens a browser, or shows a code where there is none" },
+            { "caponier login --use-device-code", "approve the code in a browser anywhere" },
+            { "caponier login --username ada@example.test", "asks for the password" },
             { "caponier login --enrol", "the first administrator: asks for the one-time code too" },
             { "caponier login --service-principal --username APPID --password-file secret",
               "from a script" },

@@ -184,6 +184,8 @@ begin(const char *dir, bool make, int *fd, json_t **all, cpn_err *err)
         rc = load(*fd, all, err);
     if (rc == CPN_NOT_FOUND && make && *fd >= 0) {
         *all = json_pack("{s:i, s:[]}", "version", 1, "contexts");
+        if (err)
+            err->msg[0] = '\0';
         rc = CPN_OK;
     }
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;

@@ -1,4 +1,4 @@
-/* Signs in: password in, tokens kept. */
+/* What every sign-in does, and the one by password or secret. */
 #include "client/login.h"
 
 #include <stdio.h>
@@ -8,8 +8,6 @@
 #include "client/prompt.h"
 #include "client/rows.h"
 #include "codec/form.h"
-
-#define CLIENT_ID "caponier"
 
 cpn_rc
 cpn_login_password(const cpn_cli *cli, const char *what, bool is_new, cpn_secret *out, cpn_err *err)
@@ -34,27 +32,33 @@ cpn_login_password(const cpn_cli *cli, const char *what, bool is_new, cpn_secret
     return rc;
 }
 
-static cpn_rc
-make_form(const cpn_api *a, const char *name, bool service, const cpn_secret *password,
-          cpn_buf *form)
+cpn_rc
+cpn_login_scope(const cpn_api *a, bool service, cpn_buf *form)
 {
     cpn_buf scope = { .max = 512 };
     cpn_rc rc =
         cpn_buf_printf(&scope, "%s/.default%s", a->origin, service ? "" : " offline_access");
 
     if (rc == CPN_OK)
-        rc = cpn_form_put(form, "grant_type",
-                          cpn_view_str(service ? "client_credentials" : "password"));
+        rc = cpn_form_put(form, "scope", cpn_buf_view(&scope));
+    cpn_buf_fini(&scope);
+    return rc;
+}
+
+static cpn_rc
+make_form(const cpn_api *a, const char *name, bool service, const cpn_secret *password,
+          cpn_buf *form)
+{
+    cpn_rc rc =
+        cpn_form_put(form, "grant_type", cpn_view_str(service ? "client_credentials" : "password"));
+
     if (rc == CPN_OK)
-        rc = cpn_form_put(form, "client_id", cpn_view_str(service ? name : CLIENT_ID));
+        rc = cpn_form_put(form, "client_id", cpn_view_str(service ? name : CPN_LOGIN_CLIENT));
     if (rc == CPN_OK && !service)
         rc = cpn_form_put(form, "username", cpn_view_str(name));
     if (rc == CPN_OK)
         rc = cpn_form_put(form, service ? "client_secret" : "password", cpn_secret_view(password));
-    if (rc == CPN_OK)
-        rc = cpn_form_put(form, "scope", cpn_buf_view(&scope));
-    cpn_buf_fini(&scope);
-    return rc;
+    return rc == CPN_OK ? cpn_login_scope(a, service, form) : rc;
 }
 
 /* The path as it stays right when the next command starts elsewhere. */
@@ -108,22 +112,12 @@ choose_subscription(cpn_api *a)
         a->ctx.subscription = cpn_xstrdup(id);
 }
 
-cpn_rc
-cpn_login_grant(cpn_api *a, const char *name, bool service, const cpn_secret *password,
-                cpn_err *err)
+/* The tokens are there. */
+static cpn_rc
+keep(cpn_api *a, cpn_err *err)
 {
-    cpn_buf form = { .max = 4 * CPN_SECRET_MAX };
-    cpn_rc rc = make_form(a, name, service, password, &form);
+    cpn_rc rc = keep_ca(a, err);
 
-    if (rc != CPN_OK) {
-        cpn_buf_fini(&form);
-        return cpn_fail(err, CPN_INVALID, "the name or the password is too long");
-    }
-    /* What an earlier sign-in left must not be mixed with this one. */
-    cpn_secret_wipe(&a->ctx.refresh_token);
-    rc = cpn_api_token(a, &form, err);
-    if (rc == CPN_OK)
-        rc = keep_ca(a, err);
     if (rc == CPN_OK)
         rc = keep_identity(a, err);
     if (rc != CPN_OK)
@@ -134,4 +128,28 @@ cpn_login_grant(cpn_api *a, const char *name, bool service, const cpn_secret *pa
     if (!a->dir[0])
         return cpn_contexts_dir(a->dir, sizeof(a->dir), err);
     return cpn_contexts_put(a->dir, &a->ctx, true, err);
+}
+
+cpn_rc
+cpn_login_redeem(cpn_api *a, cpn_buf *form, cpn_err *err)
+{
+    cpn_rc rc;
+
+    /* What an earlier sign-in left must not be mixed with this one. */
+    cpn_secret_wipe(&a->ctx.refresh_token);
+    rc = cpn_api_token(a, form, err);
+    return rc == CPN_OK ? keep(a, err) : rc;
+}
+
+cpn_rc
+cpn_login_grant(cpn_api *a, const char *name, bool service, const cpn_secret *password,
+                cpn_err *err)
+{
+    cpn_buf form = { .max = 4 * CPN_SECRET_MAX };
+
+    if (make_form(a, name, service, password, &form) != CPN_OK) {
+        cpn_buf_fini(&form);
+        return cpn_fail(err, CPN_INVALID, "the name or the password is too long");
+    }
+    return cpn_login_redeem(a, &form, err);
 }

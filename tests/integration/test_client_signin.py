@@ -1,0 +1,206 @@
+"""How the client signs people in: by a code, by a browser of their own, and what it keeps of that."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import textwrap
+import time
+
+import pytest
+
+from lab.gateway import ADMIN, ADMIN_PASSWORD, PATIENCE, User
+from lab.terminal import OnTerminal
+from test_signin_flows import Web, hidden, person
+
+HERE = pathlib.Path(__file__).parent
+
+# What opens instead of a browser: it drives the pages as a person would, and plays one trick on the way.
+BROWSER = textwrap.dedent('''\
+    #!/usr/bin/python3 -B
+    import json, os, socket, sys, time
+    sys.stderr = open(os.environ["LAB_SEEN"] + ".err", "w", buffering=1)
+    sys.path.insert(0, os.environ["LAB"])
+    from urllib.parse import parse_qs, urlsplit
+    import requests
+    from test_signin_flows import Web, hidden
+
+    class Gateway:
+        ca, url = os.environ["LAB_CA"], os.environ["LAB_URL"]
+
+    trick, page, web = os.environ["LAB_TRICK"], sys.argv[1], Web(Gateway)
+    ask = parse_qs(urlsplit(page).query)
+    home, state = ask["redirect_uri"][0], ask["state"][0]
+    address = ("127.0.0.1", urlsplit(home).port)
+    local = requests.Session()
+    local.trust_env = False
+    seen = {"argv": sys.argv[1:], "stdin": os.readlink("/proc/self/fd/0"), "statuses": []}
+
+    def call(path="/", method="GET", headers=None, **query):
+        r = local.request(method, home.rstrip("/") + path, params=query, headers=headers or {}, timeout=10)
+        seen["statuses"].append(r.status_code)
+        return r
+
+    if trick == "fail":
+        sys.exit(3)
+    if trick == "squat":  # same user: wrong guesses, other pages, silence
+        call(state="wrong", code="abc"), call(state=state), call("/favicon.ico", state=state, code="abc")
+        call(state=state, code="abc", headers={"Host": "evil.example"}), call(method="POST", state=state, code="abc")
+        silent = [socket.create_connection(address) for _ in range(12)]
+    if trick == "other-user" and os.fork() == 0:
+        os.setgid(65534), os.setuid(65534)
+        s = socket.create_connection(address)
+        try:
+            s.sendall(f"GET /?state={state}&code=abc HTTP/1.1\\r\\nHost: 127.0.0.1:{address[1]}\\r\\n\\r\\n".encode())
+            got = s.recv(100)
+        except ConnectionError:
+            got = b""
+        os._exit(len(got))
+    if trick == "other-user":
+        seen["other"] = os.waitstatus_to_exitcode(os.wait()[1])
+    asked = web.get(page, timeout=30)
+    consent = web.fill("/signin/password", flow=hidden(asked), username=os.environ["LAB_USER"], password=os.environ["LAB_PASSWORD"])
+    back = web.fill("/signin/decide", flow=hidden(consent), decision="deny" if trick == "deny" else "approve")
+    where = back.headers["Location"]
+    r = local.get(where, timeout=10)
+    seen["answer"], seen["headers"], seen["text"] = r.status_code, dict(r.headers), r.text
+    try:
+        local.get(where, timeout=10)
+        seen["second"] = "answered"
+    except requests.ConnectionError:
+        seen["second"] = "refused"
+    with open(os.environ["LAB_SEEN"] + ".new", "w") as f:
+        json.dump(seen, f)
+    os.rename(f.name, os.environ["LAB_SEEN"])
+    ''')
+
+
+@pytest.fixture
+def person_of(gateway, tmp_path):
+    """Makes the client of somebody who never signed in; its browser signs in as `name`."""
+    def make(name=ADMIN, password=ADMIN_PASSWORD, folder="person"):
+        u = User(gateway, tmp_path / folder)
+        program = u.dir / "the browser"  # a space: no shell reads it
+        program.write_text(BROWSER)
+        program.chmod(0o700)
+        u.env.update(BROWSER=f"no-such-browser:{program}", LAB=str(HERE), LAB_CA=str(gateway.ca), LAB_URL=gateway.url,
+                     LAB_USER=name, LAB_PASSWORD=password, LAB_SEEN=str(u.dir / "seen.json"), LAB_TRICK="")
+        return u
+    return make
+
+
+def seen(user, timeout=20 * PATIENCE):
+    end = time.monotonic() + timeout
+    path = pathlib.Path(user.env["LAB_SEEN"])
+    while not path.exists():
+        assert time.monotonic() < end, "the browser did not finish"
+        time.sleep(0.05)
+    return json.loads(path.read_text())
+
+
+def browse(user, *args, **env):
+    t = OnTerminal(user, "login", "--ca", user.gateway.ca, *args, **env)
+    try:
+        code = t.end(20 * PATIENCE)
+    except subprocess.TimeoutExpired:
+        e = pathlib.Path(user.env["LAB_SEEN"] + ".err")
+        pytest.fail(t.err + (e.read_text() if e.exists() else " (no browser ran)"))
+    return code, t
+
+
+def approve(gateway, line, decision="approve"):
+    page, code = re.search(r"open (\S+) in a browser on any machine and enter the code (\S+)", line).groups()
+    assert page == gateway.url + "/device"
+    web = Web(gateway)
+    web.show("/device", user_code=code)
+    asked = web.fill("/device", user_code=code)
+    assert "caponier" in asked.text
+    consent = person(web, hidden(asked))
+    assert web.fill("/signin/decide", flow=hidden(consent), decision=decision).status_code == 200
+
+
+# ---- refusals ----
+
+@pytest.mark.parametrize("args", [[], ["--use-device-code", "--username", "x"], ["--use-device-code", "--service-principal"],
+                                  ["--use-device-code", "--enrol"], ["--use-device-code", "--password-stdin"]])
+def test_no_terminal_no_browser_and_one_way_at_a_time(person_of, args):
+    u = person_of()
+    r = u.run("login", "--ca", u.gateway.ca, *args)
+    assert r.code == 2 and "--use-device-code" in r.err, r
+    assert not pathlib.Path(u.env["LAB_SEEN"]).exists()
+
+
+def test_somebody_says_no_in_the_browser(person_of):
+    u = person_of()
+    code, t = browse(u, LAB_TRICK="deny")
+    assert code == 5 and "sign-in refused" in t.err, t.err
+    assert not (u.dir / "config/caponier/contexts.json").exists()
+
+
+def test_somebody_says_no_to_the_code(person_of):
+    u = person_of()
+    t = OnTerminal(u, "login", "--use-device-code", "--ca", u.gateway.ca)
+    approve(u.gateway, t.said("enter the code"), "deny")
+    assert t.end() == 5 and "said no" in t.err, t.err
+
+
+def test_callers_without_the_state_are_refused_and_it_goes_on(person_of):
+    u = person_of()
+    code, t = browse(u, LAB_TRICK="squat")
+    assert code == 0, t.err
+    assert seen(u)["statuses"] == [400, 400, 404, 400, 405] and seen(u)["answer"] == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_another_users_program_is_refused_and_it_goes_on(person_of):
+    u = person_of()
+    code, t = browse(u, LAB_TRICK="other-user")
+    assert code == 0, t.err
+    assert seen(u)["other"] == 0 and "another user" in t.err
+
+
+# ---- what works ----
+
+def test_a_browser_signs_in(person_of):
+    u = person_of()
+    code, t = browse(u, "-o", "json")
+    assert code == 0, t.err
+    assert json.loads(t.out)["user"] == ADMIN
+    s = seen(u)
+    assert len(s["argv"]) == 1 and s["stdin"] == "/dev/null"
+    assert s["argv"][0].startswith(u.gateway.url + "/adfs/oauth2/authorize?") and "code_challenge_method=S256" in s["argv"][0]
+    assert s["answer"] == 200 and s["headers"]["Referrer-Policy"] == "no-referrer" and "close this window" in s["text"]
+    assert s["second"] == "refused"
+    assert u.json("account", "show")["name"] == ADMIN
+    kept = u.dir / "config/caponier/contexts.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert json.loads(kept.read_text())["contexts"][0]["refreshToken"]
+
+
+def test_a_code_signs_in_without_a_terminal(person_of):
+    u = person_of()
+    argv = u.argv("login", "--use-device-code", "--ca", u.gateway.ca, "-o", "json")
+    with subprocess.Popen(argv, env=u.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        approve(u.gateway, p.stderr.readline())
+        out, err = p.communicate(timeout=30 * PATIENCE)
+    assert p.returncode == 0 and not err, err
+    assert json.loads(out)["user"] == ADMIN
+
+
+@pytest.mark.parametrize("why,env", [("no xdg-open", {"BROWSER": "", "DISPLAY": ":7", "PATH": "/nonexistent"}),
+                                     ("no display", {"BROWSER": "no-such-thing"}), ("it fails", {"LAB_TRICK": "fail"})])
+def test_where_no_browser_opens_a_code_is_shown(person_of, why, env):
+    u = person_of()
+    t = OnTerminal(u, "login", "--ca", u.gateway.ca, **env)
+    approve(u.gateway, t.said("enter the code"))
+    assert t.end() == 0, t.err
+    assert "with a code instead" in t.err
+
+
+def test_programs_of_the_current_folder_are_not_run(person_of):
+    u = person_of()
+    (u.dir / "xdg-open").write_text(f"#!/bin/sh\ntouch {u.dir}/ran\n")
+    (u.dir / "xdg-open").chmod(0o755)
+    t = OnTerminal(u, "login", "--ca", u.gateway.ca, BROWSER="./xdg-open", DISPLAY=":7", PATH=f":.:{u.dir.name}", PWD=str(u.dir))
+    approve(u.gateway, t.said("enter the code"))
+    assert t.end() == 0 and not (u.dir / "ran").exists()
