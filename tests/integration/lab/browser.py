@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -75,9 +76,8 @@ class Browser:
 
 
 def _is_gone(element):
-    from selenium.common.exceptions import StaleElementReferenceException
     try:
         element.is_enabled()
         return False
-    except StaleElementReferenceException:
+    except WebDriverException:  # stale, or of no document in the moment of the change
         return True
