@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "codec/wsupgrade.h"
+#include "net/proxy.h"
 
 #define TIMEOUT_MS 30000
 #define RESPONSE_MAX 1048576u
@@ -298,15 +299,26 @@ on_dialed(void *owner, CPN_TAKES cpn_tls *t, const cpn_err *err)
     cpn_buf_fini(&h->request);
 }
 
+/* Connect, by the proxy that the environment names. */
+static cpn_rc
+start_dial(cpn_httpc *h, const cpn_httpc_req *req, unsigned timeout, cpn_err *err)
+{
+    CPN_AUTO(cpn_proxy_wipe) cpn_proxy proxy = { 0 };
+    cpn_dial_to to = { .host = req->gateway->host,
+                       .port = req->gateway->port,
+                       .ctx = req->ctx,
+                       .timeout_ms = CPN_MIN(timeout, 15000u),
+                       .proxy = &proxy };
+    cpn_rc rc = cpn_proxy_choose(&proxy, to.host, to.port, err);
+
+    return rc == CPN_OK ? cpn_dial_start(&h->dial, h->loop, &to, on_dialed, h, err) : rc;
+}
+
 cpn_rc
 cpn_httpc_start(cpn_httpc **out, cpn_loop *loop, const cpn_httpc_req *req, cpn_httpc_done *done,
                 void *owner, cpn_err *err)
 {
     unsigned timeout = req->timeout_ms ? req->timeout_ms : TIMEOUT_MS;
-    cpn_dial_to to = { .host = req->gateway->host,
-                       .port = req->gateway->port,
-                       .ctx = req->ctx,
-                       .timeout_ms = CPN_MIN(timeout, 15000u) };
     cpn_httpc *h = cpn_xcalloc(1, sizeof(*h));
     cpn_rc rc;
 
@@ -321,7 +333,7 @@ cpn_httpc_start(cpn_httpc **out, cpn_loop *loop, const cpn_httpc_req *req, cpn_h
     uv_timer_init(cpn_loop_uv(loop), &h->deadline);
     h->deadline.data = h;
     if ((rc = put_request(h, req, err)) != CPN_OK ||
-        (rc = cpn_dial_start(&h->dial, loop, &to, on_dialed, h, err)) != CPN_OK) {
+        (rc = start_dial(h, req, timeout, err)) != CPN_OK) {
         put_away(h);
         return rc;
     }

@@ -1,7 +1,8 @@
 /* net/httpc.h -- one HTTPS request of our client to our gateway, or a WebSocket upgrade.
  *
- * One connection a request. The response is bounded; bodies by Content-Length or until the end of
- * the connection (then the end must be close_notify). No redirects, no compression, no cookies. */
+ * One connection a request, through the proxy that the environment names (net/proxy.h). The
+ * response is bounded; bodies by Content-Length or until the end of the connection (then the end
+ * must be close_notify). No redirects, no compression, no cookies. */
 #ifndef CPN_NET_HTTPC_H
 #define CPN_NET_HTTPC_H
 

@@ -242,6 +242,8 @@ set_up_ssl(cpn_tls *t, const cpn_tls_opts *opts, cpn_err *err)
         return CPN_OK;
     }
     SSL_set_connect_state(t->ssl);
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER, cpn_tls_verify);
     if ((rc = expect_name(t->ssl, opts->server_name, err)) < 0)
         return rc;
     return CPN_OK;

@@ -89,6 +89,10 @@ void cpn_tls_shutdown(cpn_tls *t);
 uint64_t cpn_tls_idle_ms(const cpn_tls *t); /* since the peer's last bytes */
 int cpn_tls_fd(const cpn_tls *t);           /* borrowed: getpeername, getsockopt */
 const char *cpn_tls_version(const cpn_tls *t);
+/* Who issued the peer's certificate: "CN=Example CA,O=Example", printable ASCII, cut where it is
+ * longer. False: the peer showed none. */
+#define CPN_TLS_ISSUER_SIZE 192
+bool cpn_tls_issuer(const cpn_tls *t, char out[CPN_TLS_ISSUER_SIZE]);
 /* RFC 9266 tls-exporter; false before the handshake is done. */
 bool cpn_tls_exporter(const cpn_tls *t, uint8_t out[32]);
 

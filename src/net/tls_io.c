@@ -131,7 +131,6 @@ static bool
 only_waiting(cpn_tls *t, int ret, const char *doing)
 {
     int kind = SSL_get_error(t->ssl, ret);
-    long trust = SSL_get_verify_result(t->ssl);
     char why[128];
 
     if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
@@ -141,10 +140,6 @@ only_waiting(cpn_tls *t, int ret, const char *doing)
     } else if (t->tcp_eof && (!t->in || t->in->n == 0)) {
         ERR_clear_error();
         cpn_tls_ending(t, CPN_TLS_END_TRUNCATED, "the connection ended during the %s", doing);
-    } else if (!t->ready && !t->ctx->server && trust != X509_V_OK) {
-        ERR_clear_error();
-        cpn_tls_ending(t, CPN_TLS_END_FAILED, "its certificate is not trusted: %s",
-                       X509_verify_cert_error_string(trust));
     } else {
         cpn_tls_ending(t, CPN_TLS_END_FAILED, "TLS %s: %s", doing, cpn_tls_why(why, sizeof(why)));
     }

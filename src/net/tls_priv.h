@@ -66,6 +66,10 @@ void cpn_tls_ending(cpn_tls *t, cpn_tls_end why, const char *fmt, ...) CPN_PRINT
 /* The newest OpenSSL reason in words; empties the error queue. */
 const char *cpn_tls_why(char *out, size_t size);
 
+/* tls_peer.c */
+/* OpenSSL's verify callback: tells who issued what is not trusted. */
+int cpn_tls_verify(int good, X509_STORE_CTX *store);
+
 /* tls_io.c */
 BIO *cpn_tls_bio_new(cpn_tls *t);
 /* Handshake and decryption with what is in t->in, then delivery. */
