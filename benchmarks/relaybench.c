@@ -1,9 +1,10 @@
 /* One stream through client and gateway in processes of their own: CPU seconds a GiB of each, and
  * with strace the number of system calls.
  *
- *     relaybench up|down MIB [raw|held]     held: the gateway stops itself before it starts
- *     relaybench idle SESSIONS         memory of an idle session (a carrier with one stream)
- *     strace -f -ff -e trace=desc,network -o /tmp/rb relaybench down 1024; then count by pid
+ *     relaybench up|down MIB [raw] [held]   held: the gateway stops itself before it starts, and
+ * its sockets have room for 4 MiB to pile up relaybench idle SESSIONS         memory of an idle
+ * session (a carrier with one stream) strace -f -ff -e trace=desc,network -o /tmp/rb relaybench
+ * down 1024; then count by pid
  *
  * generator =TCP=> client =TLS+WebSocket=> gateway =TCP=> sink, or the other way round. */
 #include <arpa/inet.h>
@@ -292,11 +293,29 @@ cpu_of(pid_t pid)
            (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 }
 
+static bool
+has_word(int argc, char **argv, const char *word)
+{
+    for (int i = 3; i < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* What a stopped gateway leaves unread stays in the kernel. */
+static void
+make_room(int fd)
+{
+    int room = 4 << 20;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+}
+
 int
 main(int argc, char **argv)
 {
-    bool up = argc > 1 && strcmp(argv[1], "up") == 0, raw = argc > 3 && strcmp(argv[3], "raw") == 0,
-         held = argc > 3 && strcmp(argv[3], "held") == 0;
+    bool up = argc > 1 && strcmp(argv[1], "up") == 0, raw = has_word(argc, argv, "raw"),
+         held = has_word(argc, argv, "held");
     uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024, start, ns;
     int app[2], wire[2], target[2];
     pid_t gateway, client, source;
@@ -313,8 +332,11 @@ main(int argc, char **argv)
     if ((gateway = fork()) == 0) {
         uv_loop_fork(&nt.uv);
         close(app[0]), close(app[1]), close(wire[0]), close(target[0]);
-        if (held)
+        if (held) {
+            make_room(wire[1]);
+            make_room(target[1]);
             raise(SIGSTOP);
+        }
         run_role(&nt, wire[1], target[1], true, raw);
         _exit(0);
     }
