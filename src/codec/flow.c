@@ -92,26 +92,35 @@ cpn_flow_delivered(cpn_flow *f, uint64_t n)
     f->delivered += CPN_MIN(n, f->received - f->delivered);
 }
 
-static void
-window_adapt(cpn_flow *f, bool room)
+/* Half a window went by; was the window what limited it? */
+static bool
+window_limits(const cpn_flow *f, const cpn_flow_pace *pace)
 {
-    if (!room) {
+    return f->window < CPN_FLOW_WINDOW_NEAR ||
+           (pace->rtt_ms > 0 && pace->now_ms - f->grew_ms < 2 * (uint64_t)pace->rtt_ms);
+}
+
+static void
+window_adapt(cpn_flow *f, const cpn_flow_pace *pace)
+{
+    if (!pace->room)
         f->window = CPN_FLOW_WINDOW_MIN;
-        f->grew_at = f->delivered;
-    } else if (f->window < f->window_max && f->delivered - f->grew_at >= f->window / 2) {
+    else if (f->window >= f->window_max || f->delivered - f->grew_at < f->window / 2)
+        return;
+    else if (window_limits(f, pace))
         f->window = CPN_MIN(f->window * 2, f->window_max);
-        f->grew_at = f->delivered;
-    }
+    f->grew_at = f->delivered;
+    f->grew_ms = pace->now_ms;
 }
 
 bool
-cpn_flow_grant(cpn_flow *f, bool room, uint64_t *credit)
+cpn_flow_grant(cpn_flow *f, const cpn_flow_pace *pace, uint64_t *credit)
 {
     uint64_t limit;
 
     if (f->fin_received)
         return false;
-    window_adapt(f, room);
+    window_adapt(f, pace);
     if (f->window > CPN_TUNNEL_OFFSET_MAX - f->delivered)
         return false;
     limit = f->delivered + f->window;

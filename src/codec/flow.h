@@ -20,7 +20,9 @@
 #include "codec/tunnel.h"
 
 #define CPN_FLOW_WINDOW_MIN 65536u
-#define CPN_FLOW_WINDOW_MAX 1048576u /* default of the max parameter */
+#define CPN_FLOW_WINDOW_NEAR 1048576u /* enough for a gateway that is near; bursts are kept small  \
+                                       */
+#define CPN_FLOW_WINDOW_MAX 16777216u /* default of the max parameter: 1 Gbit/s at 100 ms */
 
 typedef struct cpn_flow {
     /* Sending: acked <= sent <= send_limit (but for OPEN's first bytes). */
@@ -33,6 +35,7 @@ typedef struct cpn_flow {
     uint64_t delivered;
     uint64_t ack_told; /* the last ACK we sent */
     uint64_t grew_at;  /* delivered when the window last changed */
+    uint64_t grew_ms;  /* the clock then */
     uint64_t window;
     uint64_t window_max;
     bool fin_sent;
@@ -62,11 +65,19 @@ cpn_rc cpn_flow_on_ack(cpn_flow *f, uint64_t offset, cpn_err *err) CPN_MUST_CHEC
 
 /* n more bytes were written to the destination socket; at most received - delivered. */
 void cpn_flow_delivered(cpn_flow *f, uint64_t n);
+/* What the window goes by. */
+typedef struct cpn_flow_pace {
+    bool room;       /* the caller has memory for more */
+    uint64_t now_ms; /* a monotonic clock */
+    int rtt_ms;      /* round trip of the carrier; 0 or less: near, or unknown */
+} cpn_flow_pace;
+
 /* Is a CREDIT due (a quarter of the window can be granted)? Then *credit is its value and
- * recv_limit has moved. room: the caller has memory for more: the window doubles, up to its
- * maximum, each time half of it was delivered; without room it falls back to the minimum for what
- * is granted from now on. Never after FIN was received. */
-bool cpn_flow_grant(cpn_flow *f, bool room, uint64_t *credit);
+ * recv_limit has moved. The window doubles each time half of it was delivered: up to
+ * CPN_FLOW_WINDOW_NEAR always, from there to its maximum only if that took less than two round
+ * trips, since then the window, not the path, is what limits. Without room it falls back to the
+ * minimum for what is granted from now on. Never after FIN was received. */
+bool cpn_flow_grant(cpn_flow *f, const cpn_flow_pace *pace, uint64_t *credit);
 /* Is an ACK due (a quarter of the window, or everything after FIN)? Then *ack is its value. */
 bool cpn_flow_ack(cpn_flow *f, uint64_t *ack);
 /* Both directions have ended and everything received was delivered. */

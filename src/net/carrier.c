@@ -399,7 +399,8 @@ static const cpn_tls_events tls_events = {
     .on_end = on_tls_end,
 };
 
-/* Every ping_ms. Any byte of the peer resets the misses: what it is busy sending may delay a pong.
+/* At the start, so that the round trip is known before bulk gets in its way; then every ping_ms.
+ * Any byte of the peer resets the misses: what it is busy sending may delay a pong.
  */
 static void
 on_tick(uv_timer_t *timer)
@@ -468,7 +469,7 @@ cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
     c->reap.fn = carrier_reap;
     uv_timer_init(cpn_loop_uv(loop), &c->timer);
     c->timer.data = c;
-    uv_timer_start(&c->timer, on_tick, c->opts.ping_ms, c->opts.ping_ms);
+    uv_timer_start(&c->timer, on_tick, 0, c->opts.ping_ms);
     cpn_wslink_init(&c->ws, loop, t, opts->role);
     cpn_tls_set_owner(t, &tls_events, c);
     *out = c;

@@ -125,6 +125,9 @@ void
 cpn_stream_delivered(cpn_stream *s, size_t n)
 {
     cpn_carrier *c = s->carrier;
+    cpn_flow_pace pace = { .room = !cpn_pool_tight(cpn_loop_pool(c->loop)),
+                           .now_ms = cpn_loop_now_ms(c->loop),
+                           .rtt_ms = c->rtt_ms };
     uint64_t value;
 
     if (s->state == CPN_STREAM_OVER)
@@ -133,7 +136,7 @@ cpn_stream_delivered(cpn_stream *s, size_t n)
         cpn_flow_delivered(&s->flow, n);
     if (s->state != CPN_STREAM_LIVE)
         return;
-    if (cpn_flow_grant(&s->flow, !cpn_pool_tight(cpn_loop_pool(c->loop)), &value))
+    if (cpn_flow_grant(&s->flow, &pace, &value))
         cpn_carrier_control(c, CPN_TUNNEL_CREDIT, s->id, value, (cpn_view){ 0 });
     if (cpn_flow_ack(&s->flow, &value))
         cpn_carrier_control(c, CPN_TUNNEL_ACK, s->id, value, (cpn_view){ 0 });

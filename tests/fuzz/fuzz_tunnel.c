@@ -27,6 +27,7 @@ static void
 flow_event(cpn_flow *f, unsigned event, uint64_t n)
 {
     uint64_t told = 0, before = f->recv_limit;
+    cpn_flow_pace pace;
     cpn_rc rc = CPN_OK;
 
     switch (event % 10) {
@@ -50,7 +51,8 @@ flow_event(cpn_flow *f, unsigned event, uint64_t n)
         break;
     case 6:
     case 7:
-        if (cpn_flow_grant(f, event % 10 == 6, &told) && (told <= before || f->fin_received))
+        pace = (cpn_flow_pace){ event % 10 == 6, n, (int)(n >> 16) };
+        if (cpn_flow_grant(f, &pace, &told) && (told <= before || f->fin_received))
             abort();
         break;
     case 8:

@@ -169,7 +169,7 @@ every_byte_arrives_both_ways(void **state)
 {
     (void)state;
     assert_true(ferry_all(64u << 20, 8u << 20) <=
-                8 * (CPN_FLOW_WINDOW_MAX + CPN_BLOCK_SMALL) + 4 * CPN_BLOCK_LARGE);
+                8 * (CPN_FLOW_WINDOW_NEAR + CPN_BLOCK_SMALL) + 4 * CPN_BLOCK_LARGE);
 }
 
 /* At the cap windows stay small and reads shrink, but everything still arrives. */
@@ -312,7 +312,7 @@ a_stopped_reader_stops_its_writer(void **state)
         nettest_turns(&f.nt, 1);
     }
     /* At most one window is under way, beside what the kernel's three sockets hold. */
-    assert_true(f.nt.quota.used <= CPN_FLOW_WINDOW_MAX + CPN_BLOCK_LARGE);
+    assert_true(f.nt.quota.used <= CPN_FLOW_WINDOW_NEAR + CPN_BLOCK_LARGE);
     assert_true(sent < 4u << 20);
     assert_int_equal(write(q->app, "ping", 4), 4);
     nettest_turns(&f.nt, 10);

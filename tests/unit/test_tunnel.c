@@ -204,6 +204,48 @@ sending_follows_credit(void **state)
     assert_int_equal(cpn_flow_may_send(&f, 10), 0);
 }
 
+static const cpn_flow_pace near = { .room = true, .rtt_ms = -1 };
+static const cpn_flow_pace tight = { .room = false, .rtt_ms = -1 };
+
+/* n more bytes came in and were written at this time. */
+static void
+pass(cpn_flow *f, uint64_t n, uint64_t now_ms, int rtt_ms)
+{
+    cpn_flow_pace pace = { .room = true, .now_ms = now_ms, .rtt_ms = rtt_ms };
+    uint64_t credit;
+
+    assert_int_equal(cpn_flow_on_data(f, f->received, n, NULL), CPN_OK);
+    cpn_flow_delivered(f, n);
+    (void)cpn_flow_grant(f, &pace, &credit);
+}
+
+/* Beyond what a near gateway needs, a window grows only while it is what limits. */
+static void
+a_far_gateway_gets_a_larger_window(void **state)
+{
+    cpn_flow f;
+    uint64_t now = 0;
+
+    (void)state;
+    cpn_flow_init(&f, CPN_FLOW_WINDOW_MAX);
+    while (f.window < CPN_FLOW_WINDOW_NEAR)
+        pass(&f, f.window / 2, now, -1);
+    pass(&f, f.window, ++now, -1); /* unknown: it stays */
+    pass(&f, f.window, ++now, 0);  /* near: it stays */
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR);
+    pass(&f, f.window / 2, now += 200, 100); /* slow: the path is what limits */
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR);
+    pass(&f, f.window / 2 - 1, now += 150, 100);
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR);
+    pass(&f, 1, now += 49, 100);
+    assert_int_equal(f.window, 2 * CPN_FLOW_WINDOW_NEAR);
+    while (f.window < CPN_FLOW_WINDOW_MAX)
+        pass(&f, f.window / 2, now += 100, 100);
+    pass(&f, f.window / 2, now += 100, 100);
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_MAX);
+    assert_true(f.recv_limit - f.delivered <= CPN_FLOW_WINDOW_MAX);
+}
+
 static void
 credit_is_due_by_quarters_and_grows(void **state)
 {
@@ -213,23 +255,23 @@ credit_is_due_by_quarters_and_grows(void **state)
     (void)state;
     cpn_flow_init(&f, 131072);
     assert_int_equal(cpn_flow_on_data(&f, 0, 40000, NULL), CPN_OK);
-    assert_false(cpn_flow_grant(&f, true, &credit)); /* received is not delivered */
+    assert_false(cpn_flow_grant(&f, &near, &credit)); /* received is not delivered */
     cpn_flow_delivered(&f, 16383);
-    assert_false(cpn_flow_grant(&f, true, &credit));
+    assert_false(cpn_flow_grant(&f, &near, &credit));
     assert_false(cpn_flow_ack(&f, &ack));
     cpn_flow_delivered(&f, 1);
-    assert_true(cpn_flow_grant(&f, true, &credit));
+    assert_true(cpn_flow_grant(&f, &near, &credit));
     assert_int_equal(credit, 16384 + 65536);
     assert_true(cpn_flow_ack(&f, &ack));
     assert_int_equal(ack, 16384);
-    assert_false(cpn_flow_grant(&f, true, &credit));
+    assert_false(cpn_flow_grant(&f, &near, &credit));
     cpn_flow_delivered(&f, 16384);
-    assert_true(cpn_flow_grant(&f, true, &credit)); /* half the window went by: doubled */
+    assert_true(cpn_flow_grant(&f, &near, &credit)); /* half the window went by: doubled */
     assert_int_equal(credit, 32768 + 131072);
     assert_int_equal(f.window, 131072);
     cpn_flow_delivered(&f, UINT64_MAX); /* no more than what was received */
     assert_int_equal(f.delivered, 40000);
-    assert_false(cpn_flow_grant(&f, false, &credit)); /* no room: nothing new, nothing withdrawn */
+    assert_false(cpn_flow_grant(&f, &tight, &credit)); /* no room: nothing new, nothing withdrawn */
     assert_int_equal(f.window, 65536);
     assert_int_equal(f.recv_limit, 32768 + 131072);
 }
@@ -250,7 +292,7 @@ the_rest_is_acknowledged_at_fin(void **state)
     assert_true(cpn_flow_ack(&f, &ack));
     assert_int_equal(ack, 3);
     assert_false(cpn_flow_ack(&f, &ack));
-    assert_false(cpn_flow_grant(&f, true, &credit));
+    assert_false(cpn_flow_grant(&f, &near, &credit));
     assert_false(cpn_flow_done(&f));
     cpn_flow_sent_fin(&f);
     assert_true(cpn_flow_done(&f));
@@ -267,6 +309,7 @@ main(void)
         cmocka_unit_test(a_stream_refuses_what_was_not_granted),
         cmocka_unit_test(sending_follows_credit),
         cmocka_unit_test(credit_is_due_by_quarters_and_grows),
+        cmocka_unit_test(a_far_gateway_gets_a_larger_window),
         cmocka_unit_test(the_rest_is_acknowledged_at_fin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
