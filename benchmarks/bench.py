@@ -11,6 +11,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import azdoor  # noqa: E402
 import measures  # noqa: E402
 import svg  # noqa: E402
 from chains import BUILD, GATEWAY_CPU, Caponier, CaponierCarriers, CaponierFronts, net, pin  # noqa: E402
@@ -98,6 +99,8 @@ def judge(done, report, goals):
         least, most = held[min(held)], held[max(held)]
         for what in ("gateway KiB", "set-up us"):
             goals.most(f"{what}, {max(held)} sessions / {min(held)}", most[what] / least[what], 1.1)
+    if "az door" in report:
+        azdoor.judge(report["az door"], report["handshake us"], goals)
     if "start" in report:
         goals.most("client start to listening, ms", report["start"]["client"]["median"], 10)
 
@@ -158,7 +161,8 @@ def tail(args, chains, report, folder, target):
     report["limit"] = measures.limit_cpu(target, 1.0)
     report["handshake us"] = measures.handshake_us()
     report["system calls a MiB"] = {way: min(measures.system_calls(way) for _ in range(3)) for way in ("down", "up")}
-    for what in ("start", "limit", "handshake us", "system calls a MiB"):
+    report["az door"] = azdoor.measure(ours, 1.0 if args.quick else 3.0)
+    for what in ("start", "limit", "handshake us", "system calls a MiB", "az door"):
         print(f"{what}: {report[what]}")
 
 

@@ -1,0 +1,97 @@
+"""The Azure door: what a set-up, fifty at once, and bulk through a client in Python cost the gateway, all roles together."""
+import concurrent.futures
+import pathlib
+import subprocess
+import time
+
+import requests
+
+from azclient import AzClient
+from chains import CLIENT_CPU, cpu_seconds, net, pin
+from lab.gateway import ADMIN, ADMIN_PASSWORD
+from measures import LOAD, run
+
+MACHINE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/target"
+TLS_EACH = 3  # POST, upgrade, DELETE: requests keeps no connection
+
+
+def client_of(chain):
+    r = requests.post(f"{chain.gw.url}/adfs/oauth2/token", verify=str(chain.gw.ca), timeout=30, data={
+        "grant_type": "password", "username": ADMIN, "password": ADMIN_PASSWORD, "client_id": "bench", "scope": "openid"})
+    r.raise_for_status()
+    return AzClient(chain.gw.url, chain.gw.ca, r.json()["access_token"], MACHINE, chain.target)
+
+
+def echoed(ws):
+    """The target answers: the tunnel is whole."""
+    ws.send_binary(b"E" + b"x" * 64)
+    assert ws.recv()
+
+
+def setups(chain, n=100):
+    """CPU of the gateway a set-up, one after the other, each with a session of its own and its DELETE."""
+    client = client_of(chain)
+
+    def one():
+        auth, ws = client.dial(shared=False)
+        echoed(ws)
+        ws.close()
+        client.delete(auth)
+    for _ in range(5):
+        one()
+    before = cpu_seconds(chain.gateway_pids())
+    for _ in range(n):
+        one()
+    return {"gateway us": (cpu_seconds(chain.gateway_pids()) - before) / n * 1e6}
+
+
+def at_once(chain, n=50):
+    """n threads of one client at the same moment; until each has its first bytes back."""
+    client = client_of(chain)
+    before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
+
+    def one(_):
+        auth, ws = client.dial()
+        echoed(ws)
+        return auth, ws
+    with concurrent.futures.ThreadPoolExecutor(n) as pool:
+        held = list(pool.map(one, range(n)))
+    out = {"gateway s": cpu_seconds(chain.gateway_pids()) - before, "wall s": time.monotonic() - began, "served": len(held)}
+    for auth in {auth for auth, _ in held}:
+        client.delete(auth)
+    for _, ws in held:
+        ws.close()
+    return out
+
+
+def bulk(chain, seconds):
+    """{way: CPU of the gateway / wall} while a client in Python is the bottleneck."""
+    client, port, out = client_of(chain), net.free_port(), {}
+    p = subprocess.Popen(["/usr/bin/python3", "-B", str(pathlib.Path(__file__).with_name("azclient.py")), str(port), client.base, client.ca,
+                          MACHINE, str(chain.target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        p.stdin.write(client.token + "\n")
+        p.stdin.flush()
+        if p.stdout.readline() != "ready\n":
+            raise RuntimeError("azclient.py does not listen")
+        pin([p.pid], CLIENT_CPU)
+        for way in ("down", "up"):
+            before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
+            took, _ = run([LOAD, way, 1, port, seconds])
+            wall = time.monotonic() - began
+            out[way] = {"MiB/s": took / 2**20 / seconds, "CPU/wall": (cpu_seconds(chain.gateway_pids()) - before) / wall}
+    finally:
+        p.kill()
+        p.wait()
+    return out
+
+
+def measure(chain, seconds):
+    return {"set-up": setups(chain), "fifty at once": at_once(chain), "bulk": bulk(chain, seconds)}
+
+
+def judge(cells, handshake_us, goals):
+    goals.most("az door: gateway CPU of a set-up / its three TLS handshakes", cells["set-up"]["gateway us"] / (TLS_EACH * handshake_us), 1.6)
+    goals.most("az door: gateway CPU s, fifty connections at once", cells["fifty at once"]["gateway s"], 1.0)
+    for way in ("down", "up"):
+        goals.most(f"az door: gateway CPU / wall, {way} through the Python client", cells["bulk"][way]["CPU/wall"], 0.5)
