@@ -92,3 +92,13 @@ cpn_utf8_cut(const char *text, size_t max)
         n--;
     return n;
 }
+
+void
+cpn_utf8_mend(char *text)
+{
+    if (cpn_is_utf8(cpn_view_str(text)))
+        return;
+    for (; *text; text++)
+        if ((uint8_t)*text >= 0x80)
+            *text = '?';
+}

@@ -36,5 +36,8 @@ bool cpn_is_utf8(cpn_view v);
 /* The length of well-formed UTF-8 text when cut to at most max bytes without parting a character.
  */
 size_t cpn_utf8_cut(const char *text, size_t max);
+/* Text that quotes what somebody sent may have been cut through a character: when it is not UTF-8,
+ * every byte that is not ASCII becomes '?'. */
+void cpn_utf8_mend(char *text);
 
 #endif

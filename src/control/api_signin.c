@@ -29,6 +29,7 @@ device_enter(cpn_call *call)
     uint8_t browser[32];
     cpn_flow *flow = NULL;
     unsigned wait = cpn_penalty_wait(c->penalties, &call->peer, NULL);
+    cpn_rc rc;
 
     if (wait) {
         cpn_reply_wait(call, wait);
@@ -43,7 +44,8 @@ device_enter(cpn_call *call)
         cpn_signin_code_page(call, 400, "", "A code has eight letters, like BCDF-GHJK.");
         return;
     }
-    if (cpn_flow_claim(c->signin->flows, code, browser, cpn_mono_ms(), &flow) != CPN_OK) {
+    rc = cpn_flow_claim(c->signin->flows, code, browser, cpn_mono_ms(), &flow);
+    if (rc == CPN_NOT_FOUND) {
         cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
         c->count.penalties++;
         cpn_call_note(call, "reason", "wrong_code");
@@ -51,6 +53,7 @@ device_enter(cpn_call *call)
                              "There is no such code, or it is over, or another browser has it.");
         return;
     }
+    call->audited = rc == CPN_EXISTS; /* who types a code a thousand times makes one record */
     cpn_signin_note(call, flow);
     cpn_signin_person_page(call, flow, 200, NULL);
 }

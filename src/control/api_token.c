@@ -76,6 +76,20 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
     cpn_reply_json(call, status, json_deep_copy(body));
 }
 
+/* Whose secret the form tries. Beside a refresh token or a code the client id is a program's, which
+ * many people share: its penalty would keep all of them out. */
+static cpn_view
+tried_name(const cpn_form *form)
+{
+    cpn_view grant = cpn_form_get(form, "grant_type");
+
+    if (cpn_view_is(grant, "password"))
+        return cpn_form_get(form, "username");
+    if (cpn_view_is(grant, "client_credentials"))
+        return cpn_form_get(form, "client_id");
+    return (cpn_view){ NULL, 0 };
+}
+
 static void
 issue(cpn_call *call, const cpn_form *form)
 {
@@ -90,13 +104,10 @@ issue(cpn_call *call, const cpn_form *form)
                         .certify = c->ssh_ca ? cpn_sshcert_certify : NULL,
                         .owner = c,
                         .flows = cpn_signin_flows(c) };
-    cpn_view name = cpn_form_get(form, "username");
     char text[257];
     unsigned wait;
 
-    if (!name.p)
-        name = cpn_form_get(form, "client_id");
-    (void)cpn_view_copy(name, text, sizeof(text));
+    (void)cpn_view_copy(tried_name(form), text, sizeof(text));
     wait = cpn_penalty_wait(c->penalties, &call->peer, text[0] ? text : NULL);
     if (wait) {
         cpn_reply_wait(call, wait);

@@ -196,26 +196,14 @@ error_body(const cpn_call *call, int status, const char *word, const char *sente
     }
 }
 
-/* A sentence that quotes what somebody sent may have been cut through a character. */
-static char *
-sentence_text(const char *sentence)
-{
-    char *text = cpn_xstrdup(sentence);
-
-    if (!cpn_is_utf8(cpn_view_str(text)))
-        for (char *p = text; *p; p++)
-            if ((uint8_t)*p >= 0x80)
-                *p = '?';
-    return text;
-}
-
 static void
 error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t *more)
 {
-    CPN_AUTO(cpn_auto_mem) char *sentence = sentence_text(said);
+    CPN_AUTO(cpn_auto_mem) char *sentence = cpn_xstrdup(said);
     json_t *body;
     char *text;
 
+    cpn_utf8_mend(sentence);
     if (call->route && call->route->errors == CPN_ERRORS_PAGE) {
         json_decref(more);
         cpn_call_note(call, "reason", word);

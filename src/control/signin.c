@@ -6,6 +6,7 @@
 #include "codec/b64url.h"
 #include "codec/chars.h"
 #include "codec/digest.h"
+#include "control/accounts.h"
 #include "control/reply.h"
 #include "control/signin_core.h"
 
@@ -135,7 +136,8 @@ cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_i
         cpn_signin_refused(call, flow, 403, "you have no account here, or it is disabled");
         return;
     }
-    cpn_flow_proved(flow, who->object_id, who->name);
+    cpn_flow_proved(flow, who->object_id, who->name,
+                    cpn_account_phc(call->c->snapshot, who->object_id));
     cpn_signin_note(call, flow);
     cpn_signin_consent_page(call, flow);
 }

@@ -55,11 +55,12 @@ cpn_sshcert_close(cpn_control *c)
 /* ---- words ---- */
 
 static void
-refuse(cpn_oauth_certified *certified, void *call, cpn_rc rc, const char *sentence,
+refuse(cpn_oauth_certified *certified, void *call, cpn_rc rc, char *sentence,
        CPN_TAKES json_t *notes)
 {
     cpn_oauth_cert said = { .rc = rc, .sentence = sentence, .notes = notes };
 
+    cpn_utf8_mend(sentence);
     json_object_set_new(notes, "message", json_string(sentence));
     certified(call, &said);
     json_decref(notes);

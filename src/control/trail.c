@@ -8,6 +8,7 @@
 #include "audit/record.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/chars.h"
 
 struct cpn_trail {
     cpn_merge *refusals;    /* of connect requests, by user */
@@ -95,7 +96,7 @@ noted_put(json_t *record, const json_t *noted)
 
         if (text && text[0] && !json_object_get(record, name))
             json_object_set_new(record, name,
-                                json_stringn(text, strnlen(text, CPN_RECORD_TEXT_MAX)));
+                                json_stringn(text, cpn_utf8_cut(text, CPN_RECORD_TEXT_MAX)));
     }
 }
 

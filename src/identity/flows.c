@@ -234,11 +234,11 @@ cpn_flow_claim(cpn_flows *f, const char *user_code, const uint8_t browser[32], u
             return CPN_NOT_FOUND;
         if (flow->state == CPN_FLOW_CLAIMED && !same_bytes(flow->browser, browser))
             return CPN_NOT_FOUND;
-        if (flow->state == CPN_FLOW_WAITING) {
-            memcpy(flow->browser, browser, 32);
-            advance(flow, CPN_FLOW_CLAIMED);
-        }
         *out = flow;
+        if (flow->state == CPN_FLOW_CLAIMED)
+            return CPN_EXISTS;
+        memcpy(flow->browser, browser, 32);
+        advance(flow, CPN_FLOW_CLAIMED);
         return CPN_OK;
     }
     return CPN_NOT_FOUND;
@@ -261,13 +261,23 @@ cpn_flow_find(cpn_flows *f, cpn_view id, const uint8_t browser[32], cpn_flow_sta
 }
 
 void
-cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name)
+cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name, const char *credential)
 {
     if (!cpn_view_copy(cpn_view_str(object_id), flow->object_id, sizeof(flow->object_id)))
         abort(); /* object ids are GUIDs */
     if (!cpn_view_copy(cpn_view_str(name), flow->name, sizeof(flow->name)))
         memcpy(flow->name, flow->object_id, sizeof(flow->object_id));
+    cpn_sha256(cpn_view_str(credential), flow->credential);
     advance(flow, CPN_FLOW_PROVED);
+}
+
+bool
+cpn_flow_holds(const cpn_flow *flow, const char *credential)
+{
+    uint8_t hash[32];
+
+    cpn_sha256(cpn_view_str(credential), hash);
+    return same_bytes(hash, flow->credential);
 }
 
 void

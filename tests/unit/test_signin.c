@@ -481,6 +481,44 @@ bad_secrets_are_refused_alike(void **state)
     json_decref(s.body);
 }
 
+/* A device code that ada approved; the form that asks for its tokens. */
+static void
+approve(char form[256])
+{
+    static const uint8_t browser[32] = { 1 };
+    cpn_flow_ask a = { .device = true, .client_id = AZ, .scope = "offline_access" };
+    char code[CPN_FLOW_SECRET], none[CPN_FLOW_SECRET];
+    cpn_flow *flow;
+
+    assert_int_equal(cpn_flow_device(flows, &a, cpn_mono_ms(), code, &flow), CPN_OK);
+    assert_int_equal(cpn_flow_claim(flows, flow->user_code, browser, cpn_mono_ms(), &flow), CPN_OK);
+    cpn_flow_proved(flow, ADA, ada.name, ada_phc);
+    cpn_flow_decide(flow, true, cpn_mono_ms(), none);
+    snprintf(form, 256, "grant_type=device_code&client_id=" AZ "&device_code=%s", code);
+}
+
+static void
+a_new_password_ends_what_the_old_one_approved(void **state)
+{
+    char form[256], kept[sizeof(ada_phc)];
+    said s = { 0 };
+
+    (void)state;
+    memcpy(kept, ada_phc, sizeof(kept));
+    approve(form);
+    snprintf(ada_phc, sizeof(ada_phc), "%s", ci_phc);
+    ask(form, &s);
+    memcpy(ada_phc, kept, sizeof(kept));
+    assert_int_equal(s.status, 400);
+    assert_string_equal(member(&s, "error"), "invalid_grant");
+    assert_string_equal(s.reason, "credential_changed");
+    approve(form);
+    ask(form, &s);
+    assert_int_equal(s.status, 200);
+    assert_string_not_equal(member(&s, "refresh_token"), "");
+    json_decref(s.body);
+}
+
 static void
 grants_give_tokens(void **state)
 {
@@ -616,6 +654,7 @@ main(void)
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
         cmocka_unit_test(waiting_checks_have_an_end),
+        cmocka_unit_test(a_new_password_ends_what_the_old_one_approved),
         cmocka_unit_test(grants_give_tokens),
         cmocka_unit_test(unsafe_key_files_are_refused),
     };

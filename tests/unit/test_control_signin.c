@@ -1,0 +1,101 @@
+/* Sign-in over control's routes: whom penalties keep out, and what leaves a record. */
+#include "control_fixture.h"
+
+#include "control/penalties.h"
+#include "control/signin.h"
+
+#define AZ "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+#define TOKEN "/adfs/oauth2/token"
+#define COOKIE "cookie: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
+
+static int
+token(const char *form)
+{
+    return ask_as(NULL, "POST", TOKEN, NULL, form, NULL);
+}
+
+/* ---- penalties ---- */
+
+/* Wrong secrets, from elsewhere, until that name has to wait. */
+static void
+penalise(const char *name)
+{
+    for (unsigned i = 0; i < 100; i++)
+        cpn_penalty_name(st.c->penalties, name);
+}
+
+static void
+a_program_is_nobody_to_keep_out(void **state)
+{
+    (void)state;
+    penalise(AZ);
+    assert_int_equal(token("grant_type=client_credentials&client_id=" AZ "&client_secret=x"), 429);
+    assert_int_equal(token("grant_type=refresh_token&client_id=" AZ), 400);
+    assert_int_equal(token("grant_type=device_code&client_id=" AZ), 400);
+    assert_int_equal(token("grant_type=authorization_code&client_id=" AZ), 400);
+    assert_int_equal(token("grant_type=password&client_id=" AZ "&username=bob"), 400);
+}
+
+static void
+another_field_does_not_hide_whose_secret_is_tried(void **state)
+{
+    (void)state;
+    penalise("service");
+    penalise("ada@example.test");
+    assert_int_equal(token("grant_type=client_credentials&client_id=service&client_secret=x"
+                           "&username=nobody"),
+                     429);
+    assert_int_equal(token("grant_type=password&client_id=x&username=ADA%40example.test"
+                           "&password=x"),
+                     429);
+}
+
+/* ---- records ---- */
+
+static void
+a_code_that_is_typed_again_leaves_one_record(void **state)
+{
+    char form[64];
+    json_t *answer = NULL, *records;
+
+    (void)state;
+    assert_int_equal(
+        ask_as(NULL, "POST", "/adfs/oauth2/devicecode", NULL, "client_id=" AZ, &answer), 200);
+    snprintf(form, sizeof(form), "user_code=%s", cpn_json_string(answer, "user_code"));
+    for (unsigned i = 0; i < 5; i++) {
+        cpn_msg m = { .type = CPN_MSG_REQUEST,
+                      .REQUEST = {
+                          .conn = ++st.conn,
+                          .method = CPN_VIEW_LIT("POST"),
+                          .path = CPN_VIEW_LIT("/device"),
+                          .content_type = CPN_VIEW_LIT("application/x-www-form-urlencoded"),
+                          .headers = CPN_VIEW_LIT(COOKIE),
+                          .length = strlen(form),
+                      } };
+
+        say(&st.front, &m, -1);
+        m = (cpn_msg){ .type = CPN_MSG_BODY,
+                       .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(form) } };
+        say(&st.front, &m, -1);
+        assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 200);
+    }
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("login.code");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+    json_decref(answer);
+}
+
+#define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_STAGE(a_program_is_nobody_to_keep_out),
+        ON_STAGE(another_field_does_not_hide_whose_secret_is_tried),
+        ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
