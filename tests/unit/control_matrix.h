@@ -77,6 +77,7 @@ static const struct {
     { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE },        /* no CA is set */
     { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" }, /* its token is in the form */
     { "DELETE", "/api/tokens/x", NULL, NULL, NOWHERE },
+    { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* its token is in the body */
     { "GET", "/metrics", NULL, NULL, NOWHERE },
     { "GET", "/healthz", NULL, NULL, NOWHERE },
     { "GET", "/readyz", NULL, NULL, NOWHERE },
@@ -100,6 +101,9 @@ static const struct {
     { "POST", "/v1/apply", "dryRun=true", "{'documents':[]}", CHANGES },
     { "POST", "/v1/users", NULL, "{}", OWNS },
     { "POST", "/v1/service-principals", NULL, "{}", OWNS },
+    { "POST", "/v1/host-keys", NULL, "{'scope':'$web1'}", CHANGES },
+    { "POST", "/v1/host-keys", NULL, "{}", CHANGES },
+    { "GET", "/api/rdpfile", "resourceId=" WEB1_ID, NULL, READS },
     { "POST", "/v1/role-assignments", NULL, "{'scope':'/'}", OWNS },
     { "POST", "/v1/role-assignments", NULL, "{'scope':'$front'}", OWNS },
     { "POST", "/v1/role-assignments", NULL, "{}", OWNS },
