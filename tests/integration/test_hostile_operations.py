@@ -197,13 +197,16 @@ def test_failing_logins_by_the_thousand(own_gateway):
         for i in range(n // 6):
             attempt(f"127.5.{number}.1", i)
     threads = [threading.Thread(target=attacker, args=(k,)) for k in range(6)]
+    began = time.monotonic()
     for th in threads:
         th.start()
     for th in threads:
         th.join()
-    assert set(codes) <= {400, 429} and codes[429] > n * 0.9, codes
+    # A source may try three times, then once every 5 s, however slow the machine is; 5 s of records are two.
+    spans = (time.monotonic() - began) / 5 + 2
+    assert set(codes) <= {400, 429} and codes[400] <= 6 * (3 + spans), (codes, spans)
     r = own_gateway.admin.ok("session", "list")
     eventually(lambda: own_gateway.admin.run("audit", "verify").code == 0, what="the chain is whole")
     records = [x for x in audit(own_gateway.admin) if x.get("operationName") == "login.token" and x.get("status") in (400, 429)]
-    assert 0 < len(records) < 100 and len(audit(own_gateway.admin)) - before < 150, len(records)
+    assert 0 < len(records) <= 24 * spans and len(audit(own_gateway.admin)) - before < 24 * spans + 50, (len(records), spans)
     assert r.code == 0
