@@ -74,8 +74,11 @@ static const struct {
     { "GET", "/signin/callback", "state=x", NULL, OPEN },
     { "POST", "/signin/decide", NULL, "flow=x", OPEN },
     { "GET", "/metadata/endpoints", V, NULL, OPEN },
-    { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE },        /* no CA is set */
-    { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" }, /* its token is in the form */
+    { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE }, /* no CA is set */
+    { "POST", "/v1/host-keys", NULL, "{'scope':'" WEB1_ID "'}", CHANGES },
+    { "GET", "/api/rdpfile", NULL, NULL, SIGNED_IN },
+    { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* likewise */
+    { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" },    /* its token is in the form */
     { "DELETE", "/api/tokens/x", NULL, NULL, NOWHERE },
     { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* its token is in the body */
     { "GET", "/metrics", NULL, NULL, NOWHERE },
