@@ -21,10 +21,9 @@
 
 #define CPN_FLOW_WINDOW_MIN 65536u
 #define CPN_FLOW_WINDOW_NEAR 1048576u /* enough for a near gateway: bursts stay small */
-* /
 #define CPN_FLOW_WINDOW_MAX 16777216u /* default of the max parameter: 1 Gbit/s at 100 ms */
 
-    typedef struct cpn_flow {
+typedef struct cpn_flow {
     /* Sending: acked <= sent <= send_limit (but for OPEN's first bytes). */
     uint64_t sent;
     uint64_t send_limit;
