@@ -32,16 +32,16 @@ make_trust(cpn_api *a, const char *file_ca, cpn_err *err)
     return rc < 0 && trust.ca_file ? cpn_ctx(err, rc, "%s", trust.ca_file) : rc;
 }
 
-/* The stored sign-in of a gateway (NULL: the last one); none is no failure. */
+/* The stored sign-in of a gateway and an account (NULL: the current one); none is no failure. */
 static cpn_rc
-load_context(cpn_api *a, const char *gateway, cpn_err *err)
+load_context(cpn_api *a, const char *gateway, const char *account, cpn_err *err)
 {
     cpn_rc rc;
 
     cpn_context_fini(&a->ctx);
     if (!a->dir[0])
         return CPN_OK;
-    rc = cpn_contexts_get(a->dir, gateway, &a->ctx, err);
+    rc = cpn_contexts_get(a->dir, gateway, account, &a->ctx, err);
     if (rc == CPN_NOT_FOUND && err)
         err->msg[0] = '\0';
     return rc == CPN_NOT_FOUND ? CPN_OK : rc;
@@ -52,6 +52,7 @@ cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err)
 {
     const char *flag = cpn_args_get(&cli->args, "gateway");
     const char *env = getenv("CAPONIER_GATEWAY");
+    const char *account = cpn_args_get(&cli->args, "account");
     cpn_gateway_file file = { 0 };
     cpn_rc rc;
 
@@ -60,16 +61,30 @@ cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err)
         flag = env;
     if (cpn_contexts_dir(a->dir, sizeof(a->dir), NULL) != CPN_OK)
         a->dir[0] = '\0';
-    if (!flag && (rc = load_context(a, NULL, err)) != CPN_OK)
+    if (!flag && (rc = load_context(a, NULL, account, err)) != CPN_OK)
         return rc;
     if (!flag && !a->ctx.gateway && (rc = cpn_gateway_file_read(CPN_CLIENT_YAML, &file, err)) < 0)
         return rc;
     if ((rc = cpn_gateway_choose(flag, a->ctx.gateway, &file, &a->url, err)) != CPN_OK)
         return rc;
     cpn_url_origin(&a->url, a->origin);
-    if (!a->ctx.gateway && (rc = load_context(a, a->origin, err)) != CPN_OK)
+    if (!a->ctx.gateway && (rc = load_context(a, a->origin, account, err)) != CPN_OK)
         return rc;
     return make_trust(a, file.ca, err);
+}
+
+cpn_rc
+cpn_api_stored(cpn_api *a, cpn_cli *cli, const char *gateway, const char *account, cpn_err *err)
+{
+    cpn_rc rc;
+
+    a->cli = cli;
+    if ((rc = cpn_contexts_dir(a->dir, sizeof(a->dir), err)) != CPN_OK ||
+        (rc = cpn_contexts_get(a->dir, gateway, account, &a->ctx, err)) != CPN_OK ||
+        (rc = cpn_gateway_choose(a->ctx.gateway, NULL, NULL, &a->url, err)) != CPN_OK)
+        return rc;
+    cpn_url_origin(&a->url, a->origin);
+    return make_trust(a, "", err);
 }
 
 cpn_rc

@@ -21,13 +21,16 @@ typedef struct cpn_api {
     char dir[4096]; /* of the sign-ins; empty when the environment names none */
     cpn_url url;
     char origin[CPN_URL_ORIGIN_SIZE];
-    cpn_context ctx; /* ctx.gateway is NULL when nobody is signed in there */
+    cpn_context ctx; /* ctx.gateway is NULL when the account, or nobody, is signed in there */
     cpn_tls_ctx *tls;
 } cpn_api;
 
 /* Which gateway, and trust in it; the sign-in is loaded when there is one. No network yet.
  * CPN_INVALID: no gateway is named anywhere. Zero-initialise; release with cpn_api_fini. */
 cpn_rc cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
+/* The same for a stored sign-in, whatever options and environment say. CPN_NOT_FOUND. */
+cpn_rc cpn_api_stored(cpn_api *a, cpn_cli *cli, const char *gateway, const char *account,
+                      cpn_err *err) CPN_MUST_CHECK;
 void cpn_api_fini(cpn_api *a);
 /* The same, and an access token that is good for a while; a refresh token is used when needed.
  * CPN_UNAUTHENTICATED: sign in first. */
@@ -51,6 +54,9 @@ cpn_rc cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t 
  * slow_down; CPN_NOT_FOUND: there is no such endpoint. */
 cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer,
                      cpn_err *err) CPN_MUST_CHECK;
+/* Forget the sign-in, and tell the gateway, so that nobody can use a copy of its refresh token; a
+ * gateway that cannot be told costs a warning. CPN_UNAUTHENTICATED: there is none. */
+cpn_rc cpn_api_sign_out(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* The same at the token endpoint; keeps what comes back in a->ctx. */
 cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
 /* Renew the access token when less than CPN_TOKEN_SPARE_S is left, or always. */

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "client/printable.h"
 #include "client/privfile.h"
 #include "codec/form.h"
 #include "net/httpc.h"
 
 #define TOKEN_PATH "/adfs/oauth2/token"
+#define REVOKE_PATH "/adfs/oauth2/revoke"
+#define REVOKE_MS 5000 /* signing out must not wait for a gateway that is away */
 #define LOCK_NAME "renew.lock"
 
 static cpn_rc
@@ -58,6 +61,7 @@ cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_
                           .ctx = a->tls,
                           .method = "POST",
                           .target = path,
+                          .timeout_ms = strcmp(path, REVOKE_PATH) == 0 ? REVOKE_MS : 0,
                           .content_type = "application/x-www-form-urlencoded",
                           .body = cpn_buf_view(form) };
     cpn_httpc_reply reply = { 0 };
@@ -87,14 +91,29 @@ cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
 static cpn_rc
 sign_in_first(const cpn_api *a, cpn_err *err)
 {
-    return cpn_fail(err, CPN_UNAUTHENTICATED, "not signed in at %s; run 'caponier login'",
-                    a->origin);
+    const char *account = cpn_args_get(&a->cli->args, "account");
+
+    return cpn_fail(err, CPN_UNAUTHENTICATED, "%s%snot signed in at %s; run 'caponier login'",
+                    account ? account : "", account ? " is " : "", a->origin);
 }
 
 static bool
 fresh(const cpn_context *c)
 {
     return c->access_token.n > 0 && c->expires_s - cpn_wall_s() > CPN_TOKEN_SPARE_S;
+}
+
+/* What we hold is good even if it cannot be kept: this command goes on. */
+static cpn_rc
+keep_renewed(cpn_api *a, cpn_err *err)
+{
+    cpn_rc rc = cpn_contexts_put(a->dir, &a->ctx, false, err);
+
+    if (rc != CPN_OK && rc != CPN_NOT_FOUND)
+        cpn_say("the renewed sign-in cannot be kept, so the next command may ask for a new one: %s",
+                err->msg);
+    err->msg[0] = '\0';
+    return CPN_OK;
 }
 
 static cpn_rc
@@ -114,34 +133,78 @@ refresh(cpn_api *a, cpn_err *err)
     rc = cpn_api_token(a, &form, err);
     if (rc == CPN_UNAUTHENTICATED)
         return cpn_fail(err, rc, "the sign-in at %s has ended; run 'caponier login'", a->origin);
-    return rc == CPN_OK ? cpn_contexts_put(a->dir, &a->ctx, false, err) : rc;
+    return rc == CPN_OK ? keep_renewed(a, err) : rc;
 }
 
-/* Another process may renew at the same moment, and a refresh token works once: one at a time, and
- * what the other one got is as good. */
+/* One process at a time, since a refresh token works once; and what another one has got meanwhile
+ * is as good. *lock ends it when closed. CPN_NOT_FOUND: signed out meanwhile. */
 static cpn_rc
-renew_locked(cpn_api *a, bool always, cpn_err *err)
+lock_and_read(cpn_api *a, int *lock, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int dir = -1;
-    CPN_AUTO(cpn_auto_fd) int lock = -1;
     cpn_context now = { 0 };
-    bool changed;
     cpn_rc rc = cpn_privdir_open(a->dir, false, &dir, err);
 
     if (rc == CPN_OK)
-        rc = cpn_privfile_lock(dir, LOCK_NAME, &lock, err);
+        rc = cpn_privfile_lock(dir, LOCK_NAME, lock, err);
+    if (rc == CPN_OK)
+        rc = cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, err);
     if (rc != CPN_OK)
         return rc;
-    if (cpn_contexts_get(a->dir, a->origin, &now, NULL) == CPN_OK) {
-        changed =
-            !cpn_ct_eq(cpn_secret_view(&now.access_token), cpn_secret_view(&a->ctx.access_token));
-        cpn_context_fini(&a->ctx);
-        a->ctx = now;
-        explicit_bzero(&now, sizeof(now));
-        if (fresh(&a->ctx) && (changed || !always))
-            return CPN_OK;
-    }
+    cpn_context_fini(&a->ctx);
+    a->ctx = now;
+    explicit_bzero(&now, sizeof(now));
+    return CPN_OK;
+}
+
+static cpn_rc
+renew_locked(cpn_api *a, bool always, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int lock = -1;
+    CPN_AUTO(cpn_secret_wipe) cpn_secret before = a->ctx.access_token;
+    bool changed;
+    cpn_rc rc = lock_and_read(a, &lock, err);
+
+    if (rc != CPN_OK)
+        return rc == CPN_NOT_FOUND ? sign_in_first(a, err) : rc;
+    changed = !cpn_ct_eq(cpn_secret_view(&a->ctx.access_token), cpn_secret_view(&before));
+    if (fresh(&a->ctx) && (changed || !always))
+        return CPN_OK;
     return a->ctx.refresh_token.n ? refresh(a, err) : sign_in_first(a, err);
+}
+
+static cpn_rc
+tell_gateway(cpn_api *a, cpn_err *err)
+{
+    cpn_buf form = { .max = 4 * CPN_SECRET_MAX };
+    cpn_rc rc = cpn_form_put(&form, "token", cpn_secret_view(&a->ctx.refresh_token));
+
+    if (rc == CPN_OK)
+        rc = cpn_form_put(&form, "client_id", CPN_VIEW_LIT("caponier"));
+    if (rc == CPN_OK)
+        return cpn_api_oauth(a, REVOKE_PATH, &form, NULL, err);
+    cpn_buf_fini(&form);
+    return cpn_fail(err, CPN_E_NOMEM, "the request");
+}
+
+cpn_rc
+cpn_api_sign_out(cpn_api *a, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int lock = -1;
+    cpn_err why = { 0 };
+    cpn_rc rc;
+
+    if (!a->ctx.gateway)
+        return sign_in_first(a, err);
+    rc = lock_and_read(a, &lock, err);
+    if (rc == CPN_OK)
+        rc = cpn_contexts_forget(a->dir, a->origin, a->ctx.user, err);
+    if (rc == CPN_NOT_FOUND)
+        return sign_in_first(a, err);
+    if (rc == CPN_OK && a->ctx.refresh_token.n && tell_gateway(a, &why) != CPN_OK)
+        cpn_say("%s could not be told, so a copy of the sign-in would be good until it ends: %s",
+                a->origin, why.msg);
+    return rc;
 }
 
 cpn_rc

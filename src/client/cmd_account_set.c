@@ -1,4 +1,5 @@
-/* caponier account set: choose the subscription that names are looked up in. */
+/* caponier account set: choose whose sign-in is used, and the subscription that names are looked up
+ * in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,12 @@ static const cpn_opt opts[] = {
     { .name = "subscription",
       .letter = 's',
       .arg = "ID",
-      .help = "the subscription, by id or name; must be given" },
+      .help = "look names up in this subscription, by id or name" },
     { 0 },
 };
 
 static cpn_rc
-choose(cpn_api *a, const char *want, cpn_err *err)
+choose_subscription(cpn_api *a, const char *want, cpn_err *err)
 {
     json_auto_t *all = NULL;
     const json_t *rows, *row;
@@ -31,32 +32,42 @@ choose(cpn_api *a, const char *want, cpn_err *err)
                         want);
     free(a->ctx.subscription);
     a->ctx.subscription = cpn_xstrdup(json_string_value(json_object_get(row, "subscriptionId")));
-    return cpn_contexts_put(a->dir, &a->ctx, false, err);
+    return CPN_OK;
 }
 
 static cpn_rc
 account_set_run(cpn_cli *cli, cpn_err *err)
 {
     const char *want = cpn_args_get(&cli->args, "subscription");
+    bool other = cpn_args_has(&cli->args, "gateway") || cpn_args_has(&cli->args, "account");
     cpn_api a = { 0 };
     cpn_rc rc;
 
-    if (!want || !want[0])
-        return cpn_fail(err, CPN_INVALID, "--subscription must be given");
-    rc = cpn_api_open(&a, cli, err);
+    if ((!want && !other) || (want && !want[0]))
+        return cpn_fail(err, CPN_INVALID,
+                        "one of --subscription, --account and --gateway must be "
+                        "given");
+    rc = want ? cpn_api_open(&a, cli, err) : cpn_api_init(&a, cli, err);
+    if (rc == CPN_OK && !a.ctx.gateway)
+        rc = cpn_fail(err, CPN_UNAUTHENTICATED,
+                      "there is no such sign-in; 'caponier account list --all' shows them");
+    if (rc == CPN_OK && want)
+        rc = choose_subscription(&a, want, err);
     if (rc == CPN_OK)
-        rc = choose(&a, want, err);
+        rc = cpn_contexts_put(a.dir, &a.ctx, other, err);
     cpn_api_fini(&a);
     return rc;
 }
 
 const cpn_cmd cpn_cmd_account_set = {
     .name = "account set",
-    .brief = "Choose the subscription that names are looked up in",
+    .brief = "Choose whose sign-in is used, and the subscription that names are looked up in",
     .flags = CPN_CMD_CALLS,
     .opts = opts,
     .examples = (const cpn_example[]){ { "caponier account set --subscription \"Lab\"",
                                          "by name; the id does as well" },
+                                       { "caponier account set --account ada@example.test",
+                                         "commands without --account use this one" },
                                        { 0 } },
     .run = account_set_run,
 };

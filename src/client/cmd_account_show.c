@@ -13,13 +13,15 @@ account_show_run(cpn_cli *cli, cpn_err *err)
                                           { "Subscription", "subscription" },
                                           { 0 } };
     cpn_api a = { 0 };
-    json_auto_t *who = NULL;
+    json_auto_t *who = NULL, *all = NULL;
     cpn_rc rc = cpn_api_open(&a, cli, err);
 
     if (rc == CPN_OK)
         rc = cpn_api_call(&a, "GET", "/v1/whoami", NULL, &who, err);
     if (rc == CPN_OK) {
         json_object_set_new(who, "gateway", json_string(a.origin));
+        if (cpn_contexts_list(a.dir, &all, NULL) == CPN_OK)
+            json_object_set(who, "signedIn", all);
         if (a.ctx.subscription)
             json_object_set_new(who, "subscription", json_string(a.ctx.subscription));
         rc = cpn_out_object(cli, who, columns, err);

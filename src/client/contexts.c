@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "client/privfile.h"
 
@@ -15,6 +16,7 @@ cpn_context_fini(cpn_context *c)
     free(c->gateway);
     free(c->ca);
     free(c->user);
+    free(c->type);
     free(c->object_id);
     free(c->subscription);
     cpn_secret_wipe(&c->access_token);
@@ -62,24 +64,25 @@ load(int dirfd, json_t **out, cpn_err *err)
     return rc;
 }
 
+static bool
+is_text(const json_t *c, const char *key, const char *want)
+{
+    const char *s = json_string_value(json_object_get(c, key));
+
+    return !want || (s && strcasecmp(s, want) == 0);
+}
+
+/* The first of this gateway and account, each NULL for any; *at: its place. */
 static json_t *
-find(const json_t *all, const char *gateway, size_t *at)
+find(const json_t *all, const char *gateway, const char *user, size_t *at)
 {
     const json_t *list = json_object_get(all, "contexts");
-    json_t *c;
-    size_t i;
 
-    if (!gateway)
-        gateway = json_string_value(json_object_get(all, "current"));
-    json_array_foreach((json_t *)list, i, c)
-    {
-        const char *g = json_string_value(json_object_get(c, "gateway"));
+    for (*at = 0; *at < json_array_size(list); (*at)++) {
+        json_t *c = json_array_get(list, *at);
 
-        if (g && gateway && strcmp(g, gateway) == 0) {
-            if (at)
-                *at = i;
+        if (is_text(c, "gateway", gateway) && is_text(c, "user", user))
             return c;
-        }
     }
     return NULL;
 }
@@ -98,6 +101,7 @@ decode(const json_t *c, cpn_context *out, cpn_err *err)
     *out = (cpn_context){ .gateway = dup_text(c, "gateway"),
                           .ca = dup_text(c, "ca"),
                           .user = dup_text(c, "user"),
+                          .type = dup_text(c, "type"),
                           .object_id = dup_text(c, "objectId"),
                           .subscription = dup_text(c, "subscription"),
                           .expires_s = json_integer_value(json_object_get(c, "expiresOn")) };
@@ -111,18 +115,20 @@ decode(const json_t *c, cpn_context *out, cpn_err *err)
 }
 
 cpn_rc
-cpn_contexts_get(const char *dir, const char *gateway, cpn_context *out, cpn_err *err)
+cpn_contexts_get(const char *dir, const char *gateway, const char *user, cpn_context *out,
+                 cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int fd = -1;
     json_t *all = NULL;
     json_t *c;
+    size_t at;
     cpn_rc rc = cpn_privdir_open(dir, false, &fd, err);
 
     if (rc == CPN_OK)
         rc = load(fd, &all, err);
     if (rc != CPN_OK)
         return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
-    c = find(all, gateway, NULL);
+    c = find(all, gateway, user, &at);
     rc = c ? decode(c, out, err) : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
     json_decref(all);
     return rc;
@@ -150,6 +156,7 @@ encode(const cpn_context *c)
     set_text(o, "gateway", c->gateway);
     set_text(o, "ca", c->ca);
     set_text(o, "user", c->user);
+    set_text(o, "type", c->type);
     set_text(o, "objectId", c->object_id);
     set_text(o, "subscription", c->subscription);
     set_secret(o, "accessToken", &c->access_token);
@@ -191,27 +198,54 @@ begin(const char *dir, bool make, int *fd, json_t **all, cpn_err *err)
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
 }
 
+/* Into its place in the list. */
+static cpn_rc
+place(json_t *all, const cpn_context *c, bool current, cpn_err *err)
+{
+    json_t *list = json_object_get(all, "contexts");
+    size_t at;
+    bool there = find(all, c->gateway, c->user, &at) != NULL;
+
+    if (!there && !current)
+        return cpn_fail(err, CPN_NOT_FOUND, "signed out meanwhile");
+    if (!there && json_array_size(list) >= CPN_CONTEXTS_MAX)
+        return cpn_fail(err, CPN_LIMIT, "more than %d accounts; 'caponier logout' forgets one",
+                        CPN_CONTEXTS_MAX);
+    if (there)
+        json_array_remove(list, at);
+    json_array_insert_new(list, current ? 0 : at, encode(c));
+    return CPN_OK;
+}
+
 cpn_rc
 cpn_contexts_put(const char *dir, const cpn_context *c, bool current, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int fd = -1;
     json_t *all = NULL;
-    json_t *list;
+    cpn_rc rc = begin(dir, current, &fd, &all, err);
+
+    if (rc == CPN_OK)
+        rc = place(all, c, current, err);
+    if (rc == CPN_OK)
+        rc = save(fd, all, err);
+    json_decref(all);
+    return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
+}
+
+cpn_rc
+cpn_contexts_forget(const char *dir, const char *gateway, const char *user, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int fd = -1;
+    json_t *all = NULL;
     size_t at;
-    cpn_rc rc = begin(dir, true, &fd, &all, err);
+    cpn_rc rc = begin(dir, false, &fd, &all, err);
 
     if (rc != CPN_OK)
         return rc;
-    list = json_object_get(all, "contexts");
-    if (find(all, c->gateway, &at))
-        json_array_remove(list, at);
-    if (json_array_size(list) >= CPN_CONTEXTS_MAX) {
-        rc = cpn_fail(err, CPN_LIMIT, "more than %d gateways; 'caponier logout' forgets one",
-                      CPN_CONTEXTS_MAX);
+    if (!find(all, gateway, user, &at)) {
+        rc = cpn_fail(err, CPN_NOT_FOUND, "not signed in");
     } else {
-        json_array_append_new(list, encode(c));
-        if (current)
-            set_text(all, "current", c->gateway);
+        json_array_remove(json_object_get(all, "contexts"), at);
         rc = save(fd, all, err);
     }
     json_decref(all);
@@ -219,27 +253,33 @@ cpn_contexts_put(const char *dir, const cpn_context *c, bool current, cpn_err *e
 }
 
 cpn_rc
-cpn_contexts_forget(const char *dir, const char *gateway, cpn_err *err)
+cpn_contexts_list(const char *dir, json_t **out, cpn_err *err)
 {
+    static const char *const keys[] = { "gateway",  "user",         "type",
+                                        "objectId", "subscription", "expiresOn" };
     CPN_AUTO(cpn_auto_fd) int fd = -1;
-    json_t *all = NULL;
-    json_t *list;
-    size_t at;
-    cpn_rc rc = begin(dir, false, &fd, &all, err);
+    json_t *all = NULL, *rows, *c;
+    size_t i;
+    cpn_rc rc = cpn_privdir_open(dir, false, &fd, err);
 
-    if (rc != CPN_OK)
-        return rc;
-    list = json_object_get(all, "contexts");
-    if (!gateway)
-        rc = json_array_size(list) ? CPN_OK : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
-    else
-        rc = find(all, gateway, &at) ? CPN_OK : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
-    if (rc == CPN_OK && gateway)
-        json_array_remove(list, at);
-    else if (rc == CPN_OK)
-        json_array_clear(list);
     if (rc == CPN_OK)
-        rc = save(fd, all, err);
+        rc = load(fd, &all, err);
+    if (rc != CPN_OK && rc != CPN_NOT_FOUND)
+        return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
+    if (err)
+        err->msg[0] = '\0';
+    rows = json_array();
+    json_array_foreach(json_object_get(all, "contexts"), i, c)
+    {
+        json_t *row = json_object();
+
+        for (size_t k = 0; k < CPN_COUNT(keys); k++)
+            if (json_object_get(c, keys[k]))
+                json_object_set(row, keys[k], json_object_get(c, keys[k]));
+        json_object_set_new(row, "current", json_boolean(i == 0));
+        json_array_append_new(rows, row);
+    }
     json_decref(all);
-    return rc;
+    *out = rows;
+    return CPN_OK;
 }

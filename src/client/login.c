@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "client/prompt.h"
 #include "client/rows.h"
@@ -85,15 +86,26 @@ keep_identity(cpn_api *a, cpn_err *err)
     cpn_rc rc = cpn_api_call(a, "GET", "/v1/whoami", NULL, &who, err);
     const char *name = json_string_value(json_object_get(who, "name"));
     const char *id = json_string_value(json_object_get(who, "objectId"));
+    const char *type = json_string_value(json_object_get(who, "type"));
+    const char *account = cpn_args_get(&a->cli->args, "account");
 
     if (rc != CPN_OK)
         return rc;
     if (!name || !id)
         return cpn_fail(err, CPN_E_PROTO, "the gateway does not say who signed in");
+    if (account && strcasecmp(account, name) != 0)
+        return cpn_fail(err, CPN_DENIED, "it was %s who signed in, not %s; nothing is kept", name,
+                        account);
+    if (a->ctx.user && strcasecmp(a->ctx.user, name) != 0) { /* somebody else's choice */
+        free(a->ctx.subscription);
+        a->ctx.subscription = NULL;
+    }
     free(a->ctx.user);
     free(a->ctx.object_id);
+    free(a->ctx.type);
     a->ctx.user = cpn_xstrdup(name);
     a->ctx.object_id = cpn_xstrdup(id);
+    a->ctx.type = type ? cpn_xstrdup(type) : NULL;
     return CPN_OK;
 }
 

@@ -1,4 +1,4 @@
-/* The token endpoints: OAuth's under both authorities, and the managed identity's. */
+/* The token endpoints: OAuth's under both authorities, revocation, and the managed identity's. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -174,13 +174,46 @@ token_issue(cpn_call *call)
     explicit_bzero(plain, sizeof(plain));
 }
 
+static bool
+tenant_ok(cpn_call *call)
+{
+    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
+        return true;
+    cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
+    return false;
+}
+
 static void
 tenant_token_issue(cpn_call *call)
 {
-    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
+    if (tenant_ok(call))
         token_issue(call);
-    else
-        cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
+}
+
+/* ---- revocation ---- */
+
+static void
+revoked(void *owner, int status, const json_t *body, const cpn_oauth_outcome *o)
+{
+    cpn_call *call = owner;
+
+    /* Nothing ended: no event. */
+    call->audited = !o->ok;
+    cpn_call_note(call, "objectId", o->object_id);
+    cpn_reply_json(call, status, json_deep_copy(body));
+}
+
+static void
+token_revoke(cpn_call *call)
+{
+    cpn_oauth_revoke(call->c->identity, &call->form, revoked, call);
+}
+
+static void
+tenant_token_revoke(cpn_call *call)
+{
+    if (tenant_ok(call))
+        token_revoke(call);
 }
 
 /* ---- managed identity ---- */
@@ -223,6 +256,10 @@ const cpn_route cpn_routes_token[] = {
       "login.token", CPN_ERRORS_OAUTH, token_issue },
     { "POST", "/{tenant}/oauth2/v2.0/token", CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL,
       "login.token", CPN_ERRORS_OAUTH, tenant_token_issue },
+    { "POST", "/adfs/oauth2/revoke", CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL,
+      "logout", CPN_ERRORS_OAUTH, token_revoke },
+    { "POST", "/{tenant}/oauth2/v2.0/revoke", CPN_SCOPE_ANYONE, NULL, CPN_BODY_FORM, CPN_BODY_USUAL,
+      "logout", CPN_ERRORS_OAUTH, tenant_token_revoke },
     { "GET", MSI, CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0, "login.identity", CPN_ERRORS_OAUTH,
       identity_issue },
     { "GET", MSI "/", CPN_SCOPE_ANYONE, NULL, CPN_BODY_NONE, 0, "login.identity", CPN_ERRORS_OAUTH,

@@ -248,6 +248,7 @@ typedef struct endpoint {
 static const endpoint endpoints[] = {
     { "authorization_endpoint", "/oauth2/authorize", "/oauth2/v2.0/authorize" },
     { "token_endpoint", "/oauth2/token", "/oauth2/v2.0/token" },
+    { "revocation_endpoint", "/oauth2/revoke", "/oauth2/v2.0/revoke" },
     { "device_authorization_endpoint", "/oauth2/devicecode", "/oauth2/v2.0/devicecode" },
     { "jwks_uri", "/discovery/keys", "/discovery/v2.0/keys" },
 };

@@ -1,5 +1,5 @@
-/* identity/oauth.h -- the token endpoint without HTTP (RFC 6749 4.1.3, 4.3, 4.4, 5, 6; 7636; 8628):
- * a form in, a status and a JSON object out.
+/* identity/oauth.h -- the token and the revocation endpoint without HTTP (RFC 6749 4.1.3, 4.3, 4.4,
+ * 5, 6; 7636; 8628): a form in, a status and a JSON object out.
  *
  * Grants: password, client_credentials, refresh_token, and what a person approved in a browser:
  * authorization_code, device_code (also by its URN; the code as device_code or code). Any scope is
@@ -71,5 +71,9 @@ typedef void cpn_oauth_done(void *owner, int status, const json_t *body,
 
 /* The form is borrowed until this returns. done is called once, maybe before it returns. */
 void cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, void *owner);
+
+/* RFC 7009: token is a refresh token; it and all of its family end. 200 also for one that is not
+ * known or of another client (outcome->ok is false then); 400 for an access token; 503. */
+void cpn_oauth_revoke(cpn_identity *i, const cpn_form *form, cpn_oauth_done *done, void *owner);
 
 #endif

@@ -1,8 +1,10 @@
 """How the client signs people in: by a code, by a browser of their own, and what it keeps of that."""
+import fcntl
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import textwrap
 import time
@@ -204,3 +206,161 @@ def test_programs_of_the_current_folder_are_not_run(person_of):
     t = OnTerminal(u, "login", "--ca", u.gateway.ca, BROWSER="./xdg-open", DISPLAY=":7", PATH=f":.:{u.dir.name}", PWD=str(u.dir))
     approve(u.gateway, t.said("enter the code"))
     assert t.end() == 0 and not (u.dir / "ran").exists()
+
+
+# ---- what is kept ----
+
+def kept(user):
+    return user.dir / "config/caponier/contexts.json"
+
+
+def change(user, **members):
+    """Members of the first context, as another process may have left them."""
+    text = json.loads(kept(user).read_text())
+    text["contexts"][0].update(members)
+    kept(user).write_text(json.dumps(text))
+    return text["contexts"][0]
+
+
+@pytest.fixture
+def signed_in(person_of):
+    u = person_of()
+    u.login(ADMIN, ADMIN_PASSWORD)
+    return u
+
+
+def make_symlink(f):
+    f.rename(f.with_suffix(".real"))
+    f.symlink_to(f.with_suffix(".real"))
+
+
+def make_fifo(f):
+    f.unlink()
+    os.mkfifo(f, 0o600)
+
+
+def make_gibibyte(f):
+    os.truncate(f, 1 << 30)
+
+
+def make_truncated(f):
+    os.truncate(f, f.stat().st_size // 2)
+
+
+def make_folder_open(f):
+    f.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize("spoil,says", [
+    (make_symlink, "symbolic link"), (make_fifo, "regular file"), (make_gibibyte, "longer than"), (make_truncated, "not what caponier wrote"),
+    (lambda f: f.chmod(0o644), "0644"), (make_folder_open, "0755"),
+    pytest.param(lambda f: os.chown(f, 65534, 65534), "another user", marks=pytest.mark.skipif(os.geteuid() != 0, reason="chown"))])
+def test_a_file_that_others_touched_is_refused_at_once(signed_in, spoil, says):
+    spoil(kept(signed_in))
+    began = time.monotonic()
+    r = signed_in.run("account", "show")
+    assert r.code == 2 and says in r.err and not r.out, r
+    again = signed_in.run("login", "--username", ADMIN, "--password-stdin", "--ca", signed_in.gateway.ca, input=ADMIN_PASSWORD + "\n")
+    assert again.code == 2 and says in again.err, again  # refused, never mended
+    assert time.monotonic() - began < 5 * PATIENCE
+
+
+def test_a_stuck_lock_is_waited_for_and_then_named(signed_in):
+    lock = kept(signed_in).parent / "renew.lock"
+    with open(os.open(lock, os.O_CREAT | os.O_RDWR, 0o600), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        change(signed_in, expiresOn=int(time.time()) + 100)  # good still: the old one serves
+        assert signed_in.run("account", "show").code == 0
+        change(signed_in, expiresOn=0)
+        r = signed_in.run("account", "show")
+        assert r.code == 1 and "another caponier holds" in r.err, r
+    assert signed_in.run("account", "show").code == 0
+
+
+def test_a_full_disk_leaves_the_old_file(signed_in):
+    before = kept(signed_in).read_text()
+    (kept(signed_in).parent / ".contexts.json.new").mkdir()  # nothing can be written beside it
+    r = signed_in.run("account", "set", "--account", ADMIN)
+    assert r.code == 1 and r.err and kept(signed_in).read_text() == before
+
+
+def test_processes_that_share_a_file_renew_once(signed_in):
+    old = change(signed_in, expiresOn=0)
+    argv = signed_in.argv("account", "show", "-o", "json")
+    running = [subprocess.Popen(argv, env=signed_in.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for _ in range(6)]
+    done = [(p.communicate(timeout=30 * PATIENCE), p.returncode) for p in running]
+    assert all(code == 0 and not err for (_, err), code in done), done
+    new = json.loads(kept(signed_in).read_text())["contexts"][0]
+    assert new["refreshToken"] != old["refreshToken"] and new["accessToken"] != old["accessToken"]
+    change(signed_in, expiresOn=0)
+    assert signed_in.run("account", "show").code == 0  # the family lives
+
+
+def test_an_ended_sign_in_says_what_to_do(signed_in):
+    change(signed_in, expiresOn=0, refreshToken="A" * 43)
+    r = signed_in.run("vm", "list")
+    assert r.code == 5 and "run 'caponier login'" in r.err, r
+    change(signed_in, refreshToken="")
+    r = signed_in.run("vm", "list")
+    assert r.code == 5 and "run 'caponier login'" in r.err, r
+
+
+def test_logout_ends_copies_too(signed_in, tmp_path):
+    copy = User(signed_in.gateway, tmp_path / "thief")
+    shutil.copytree(signed_in.dir / "config", copy.dir / "config")
+    signed_in.ok("logout")
+    assert signed_in.run("account", "show").code == 5 and signed_in.run("logout").code == 5
+    assert "oken\"" not in kept(signed_in).read_text()
+    change(copy, expiresOn=0)
+    assert copy.run("account", "show").code == 5
+
+
+def test_logout_without_the_gateway_forgets_all_the_same(signed_in):
+    text = kept(signed_in).read_text().replace(signed_in.gateway.url, "https://localhost:1")
+    kept(signed_in).write_text(text)
+    signed_in.env["CAPONIER_GATEWAY"] = "https://localhost:1"
+    r = signed_in.run("logout")
+    assert r.code == 0 and "could not be told" in r.err, r
+    assert json.loads(kept(signed_in).read_text())["contexts"] == []
+
+
+def test_several_accounts_and_gateways(signed_in, own_gateway):
+    u, ada = signed_in, signed_in.gateway.user("ada@example.test")
+    del u.env["CAPONIER_GATEWAY"]
+    here, there = u.gateway.url, own_gateway.url
+    u.ok("login", "--gateway", here, "--username", "ada@example.test", "--password-stdin", "--ca", u.gateway.ca, input=ada.password + "\n")
+    u.ok("login", "--gateway", there, "--username", ADMIN, "--password-stdin", "--ca", own_gateway.ca, input=ADMIN_PASSWORD + "\n")
+
+    def who(*args):
+        shown = u.json("account", "show", *args)
+        assert len(shown["signedIn"]) == 3
+        return shown["gateway"], shown["name"]
+
+    assert who() == (there, ADMIN)
+    assert who("--gateway", here) == (here, "ada@example.test")
+    assert who("--account", "ADA@example.test") == (here, "ada@example.test")
+    assert who("--gateway", here, "--account", ADMIN) == (here, ADMIN)
+    assert [(r["gateway"], r["user"], r["current"]) for r in u.json("account", "list", "--all")] == [
+        (there, ADMIN, True), (here, "ada@example.test", False), (here, ADMIN, False)]
+    assert "oken" not in u.ok("account", "list", "--all", "-o", "json").out
+    r = u.run("account", "show", "--gateway", there, "--account", "ada@example.test")
+    assert r.code == 5 and "ada@example.test is not signed in" in r.err, r
+    assert u.run("account", "set").code == 2
+    assert u.run("account", "set", "--account", "eve").code in (2, 5)
+    u.ok("account", "set", "--account", "ada@example.test")
+    assert who() == (here, "ada@example.test")
+    r = u.ok("logout")
+    assert ADMIN in r.err and there in r.err
+    assert [r["user"] for r in u.json("account", "list", "--all")] == [ADMIN, ADMIN]
+    assert u.run("account", "clear", "--account", ADMIN).code == 2
+    u.ok("account", "clear")
+    assert u.json("account", "list", "--all") == [] and u.run("account", "show").code == 2
+
+
+def test_somebody_else_than_meant(signed_in):
+    ada = signed_in.gateway.user("ada@example.test")
+    before = kept(signed_in).read_text()
+    r = signed_in.run("login", "--account", ADMIN, "--username", "ada@example.test", "--password-stdin", "--ca", signed_in.gateway.ca,
+                      input=ada.password + "\n")
+    assert r.code == 3 and "nothing is kept" in r.err and kept(signed_in).read_text() == before

@@ -56,6 +56,7 @@ static const struct {
     { "GET", "/adfs/x/.well-known/openid-configuration", NULL, NULL, OPEN },
     { "GET", "/adfs/discovery/keys", NULL, NULL, OPEN },
     { "POST", "/adfs/oauth2/token", NULL, "grant_type=none", OPEN },
+    { "POST", "/adfs/oauth2/revoke", NULL, "client_id=x&token=y", OPEN },
     { "POST", "/adfs/oauth2/devicecode", NULL, "client_id=x", OPEN },
     { "GET", "/adfs/oauth2/authorize", NULL, NULL, OPEN },
     { "GET", "/adfs/oauth2/msi", NULL, NULL, "uuuuuuuuu" }, /* a secret in a field of the head */
@@ -66,6 +67,7 @@ static const struct {
     { "GET", "/common/discovery/v2.0/keys", NULL, NULL, OPEN },
     { "POST", "/common/oauth2/v2.0/token", NULL, "grant_type=none", OPEN },
     { "POST", "/common/oauth2/v2.0/devicecode", NULL, "client_id=x", OPEN },
+    { "POST", "/common/oauth2/v2.0/revoke", NULL, "client_id=x&token=y", OPEN },
     { "GET", "/common/oauth2/v2.0/authorize", NULL, NULL, OPEN },
     { "GET", "/device", NULL, NULL, OPEN },
     { "POST", "/device", NULL, "user_code=x", OPEN },

@@ -54,9 +54,9 @@ remove_home(void **state)
 }
 
 static void
-put_one(const char *gateway, const char *token)
+put_of(const char *gateway, const char *user, const char *token)
 {
-    cpn_context c = { .gateway = (char[64]){ 0 }, .expires_s = 12345 };
+    cpn_context c = { .gateway = (char[64]){ 0 }, .user = (char *)user, .expires_s = 12345 };
     cpn_err err = { 0 };
 
     snprintf(c.gateway, 64, "%s", gateway);
@@ -66,12 +66,18 @@ put_one(const char *gateway, const char *token)
 }
 
 static void
+put_one(const char *gateway, const char *token)
+{
+    put_of(gateway, NULL, token);
+}
+
+static void
 refused_now(const char *why, const char *says)
 {
     cpn_context c = { 0 };
     cpn_err err = { 0 };
 
-    if (cpn_contexts_get(dir, NULL, &c, &err) != CPN_E_CONF)
+    if (cpn_contexts_get(dir, NULL, NULL, &c, &err) != CPN_E_CONF)
         fail_msg("%s: taken", why);
     if (!strstr(err.msg, says))
         fail_msg("%s: '%s' does not say '%s'", why, err.msg, says);
@@ -83,8 +89,8 @@ nobody_is_signed_in_at_first(void **state)
     cpn_context c = { 0 };
 
     (void)state;
-    assert_int_equal(cpn_contexts_get(dir, NULL, &c, NULL), CPN_NOT_FOUND);
-    assert_int_equal(cpn_contexts_forget(dir, NULL, NULL), CPN_NOT_FOUND);
+    assert_int_equal(cpn_contexts_get(dir, NULL, NULL, &c, NULL), CPN_NOT_FOUND);
+    assert_int_equal(cpn_contexts_forget(dir, NULL, NULL, NULL), CPN_NOT_FOUND);
 }
 
 static void
@@ -101,15 +107,65 @@ what_is_put_comes_back(void **state)
     assert_int_equal(st.st_mode & 07777, 0600);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
-    assert_int_equal(cpn_contexts_get(dir, NULL, &c, NULL), CPN_OK);
+    assert_int_equal(cpn_contexts_get(dir, NULL, NULL, &c, NULL), CPN_OK);
     assert_string_equal(c.gateway, "https://a");
     assert_true(cpn_view_is(cpn_secret_view(&c.access_token), "token-a2"));
     assert_int_equal(c.expires_s, 12345);
     cpn_context_fini(&c);
-    assert_int_equal(cpn_contexts_get(dir, "https://b", &c, NULL), CPN_OK);
+    assert_int_equal(cpn_contexts_get(dir, "https://b", NULL, &c, NULL), CPN_OK);
     cpn_context_fini(&c);
-    assert_int_equal(cpn_contexts_forget(dir, "https://b", NULL), CPN_OK);
-    assert_int_equal(cpn_contexts_get(dir, "https://b", &c, NULL), CPN_NOT_FOUND);
+    assert_int_equal(cpn_contexts_forget(dir, "https://b", NULL, NULL), CPN_OK);
+    assert_int_equal(cpn_contexts_get(dir, "https://b", NULL, &c, NULL), CPN_NOT_FOUND);
+}
+
+static void
+is_current(const char *gateway, const char *user, const char *token)
+{
+    cpn_context c = { 0 };
+
+    assert_int_equal(cpn_contexts_get(dir, gateway, user, &c, NULL), CPN_OK);
+    if (!cpn_view_is(cpn_secret_view(&c.access_token), token))
+        fail_msg("%s %s: not %s", gateway ? gateway : "any", user ? user : "anybody", token);
+    cpn_context_fini(&c);
+}
+
+static void
+accounts_stand_side_by_side(void **state)
+{
+    cpn_context c = { .gateway = (char[]){ "https://a" }, .user = (char[]){ "eve" } };
+    json_t *rows = NULL;
+    char *text;
+
+    (void)state;
+    assert_int_equal(cpn_contexts_list(dir, &rows, NULL), CPN_OK);
+    assert_int_equal(json_array_size(rows), 0);
+    json_decref(rows);
+    put_of("https://a", "ada", "a-ada");
+    put_of("https://b", "ada", "b-ada");
+    put_of("https://a", "bob", "a-bob");
+    is_current(NULL, NULL, "a-bob");
+    is_current("https://a", NULL, "a-bob");
+    is_current("https://a", "ADA", "a-ada");
+    is_current(NULL, "ada", "b-ada");
+    is_current("https://b", NULL, "b-ada");
+    assert_int_equal(cpn_contexts_get(dir, "https://b", "bob", &c, NULL), CPN_NOT_FOUND);
+    /* Renewing keeps the order, and brings back nobody who has signed out. */
+    assert_int_equal(cpn_contexts_put(dir, &c, false, NULL), CPN_NOT_FOUND);
+    c.user = (char[]){ "ada" };
+    assert_int_equal(cpn_contexts_put(dir, &c, false, NULL), CPN_OK);
+    is_current(NULL, NULL, "a-bob");
+    assert_int_equal(cpn_contexts_put(dir, &c, true, NULL), CPN_OK);
+    is_current(NULL, NULL, "");
+    assert_int_equal(cpn_contexts_list(dir, &rows, NULL), CPN_OK);
+    assert_int_equal(json_array_size(rows), 3);
+    text = json_dumps(rows, 0);
+    assert_null(strstr(text, "b-ada"));
+    assert_null(strstr(text, "oken"));
+    free(text);
+    json_decref(rows);
+    assert_int_equal(cpn_contexts_forget(dir, "https://a", "ada", NULL), CPN_OK);
+    assert_int_equal(cpn_contexts_forget(dir, "https://a", "ada", NULL), CPN_NOT_FOUND);
+    is_current(NULL, NULL, "a-bob");
 }
 
 static void
@@ -179,7 +235,8 @@ other_contents_are_refused(void **state)
                                        "{\"version\":1}",
                                        "{\"version\":2,\"contexts\":[]}",
                                        "{\"version\":1,\"version\":1,\"contexts\":[]}",
-                                       "{\"version\":1,\"contexts\":{}}" };
+                                       "{\"version\":1,\"contexts\":{}}",
+                                       "{\"version\":1,\"contexts\":[{\"gateway\":\"https" };
     char *big = malloc(CPN_CONTEXTS_BYTES + 1);
 
     (void)state;
@@ -192,6 +249,8 @@ other_contents_are_refused(void **state)
     write_file(big, CPN_CONTEXTS_BYTES + 1);
     refused_now("too long", "longer");
     free(big);
+    assert_int_equal(truncate(file, (off_t)1 << 30), 0);
+    refused_now("1 GiB", "longer");
 }
 
 /* ---- which gateway ---- */
@@ -434,6 +493,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         AT_HOME(nobody_is_signed_in_at_first),
         AT_HOME(what_is_put_comes_back),
+        AT_HOME(accounts_stand_side_by_side),
         AT_HOME(files_of_others_are_refused),
         AT_HOME(a_linked_folder_is_refused),
         AT_HOME(other_contents_are_refused),

@@ -569,6 +569,61 @@ grants_give_tokens(void **state)
     json_decref(s.body);
 }
 
+static void
+ask_revoke(const char *client, const char *token, said *s)
+{
+    char text[256];
+    cpn_form form;
+
+    json_decref(s->body);
+    memset(s, 0, sizeof(*s));
+    snprintf(text, sizeof(text), "client_id=%s&token=%s", client, token);
+    assert_int_equal(cpn_form_parse((uint8_t *)text, strlen(text), &form, NULL), CPN_OK);
+    cpn_oauth_revoke(identity, &form, on_said, s);
+    memset(text, 'x', sizeof(text));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s->calls, 1);
+}
+
+static void
+a_sign_in_is_revoked(void **state)
+{
+    static const char *const other[] = { "x", "", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                         "eyJhbGciOiJub25lIn0.e30." };
+    static const int status[] = { 200, 400, 200, 400 };
+    char form[256], refresh[CPN_REFRESH_TEXT];
+    said s = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(other); i++) {
+        ask_revoke(AZ, other[i], &s);
+        assert_int_equal(s.status, status[i]);
+        assert_false(s.ok);
+    }
+    assert_string_equal(member(&s, "error"), "unsupported_token_type");
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    snprintf(refresh, sizeof(refresh), "%s", member(&s, "refresh_token"));
+    snprintf(form, sizeof(form), "grant_type=refresh_token&client_id=" AZ "&refresh_token=%s",
+             refresh);
+    ask_revoke("b", refresh, &s); /* another client's */
+    assert_int_equal(s.status, 200);
+    assert_false(s.ok);
+    ask(form, &s);
+    assert_int_equal(s.status, 200);
+    snprintf(refresh, sizeof(refresh), "%s", member(&s, "refresh_token"));
+    snprintf(form, sizeof(form), "grant_type=refresh_token&client_id=" AZ "&refresh_token=%s",
+             refresh);
+    ask_revoke(AZ, refresh, &s);
+    assert_int_equal(s.status, 200);
+    assert_true(s.ok);
+    assert_string_equal(s.object_id, ADA);
+    ask(form, &s);
+    assert_string_equal(member(&s, "error"), "invalid_grant");
+    ask_revoke(AZ, refresh, &s); /* twice is no error */
+    assert_int_equal(s.status, 200);
+    json_decref(s.body);
+}
+
 /* ---- the files ---- */
 
 static void
@@ -656,6 +711,7 @@ main(void)
         cmocka_unit_test(waiting_checks_have_an_end),
         cmocka_unit_test(a_new_password_ends_what_the_old_one_approved),
         cmocka_unit_test(grants_give_tokens),
+        cmocka_unit_test(a_sign_in_is_revoked),
         cmocka_unit_test(unsafe_key_files_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
