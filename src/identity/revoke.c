@@ -19,10 +19,10 @@ static void
 finish(call *c, int status, bool ended)
 {
     CPN_AUTO(cpn_json_auto)
-    json_t *body =
-        status == 200 ? json_object()
-                      : json_pack("{s:s,s:s}", "error", "temporarily_unavailable",
-                                  "error_description", "the gateway is busy; try again shortly");
+    json_t *body = status == 200
+                       ? json_object()
+                       : json_pack("{s:s,s:s}", "error", "temporarily_unavailable",
+                                   "error_description", "the gateway is busy; try again shortly");
     cpn_oauth_outcome outcome = { .ok = ended,
                                   .grant = "refresh_token",
                                   .name = "",
