@@ -2,6 +2,7 @@
  * hands the call to the dispatcher. */
 #include "control/call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -117,6 +118,15 @@ header_into(const cpn_msg_REQUEST *m, const char *name, char *out, size_t size)
     (void)cpn_view_copy(header_line(m->headers, name), out, size);
 }
 
+/* A condition too long to read must not turn into none: `closed` is what lets least through. */
+static void
+condition_into(const cpn_msg_REQUEST *m, const char *name, const char *closed, char *out,
+               size_t size)
+{
+    if (!cpn_view_copy(header_line(m->headers, name), out, size))
+        snprintf(out, size, "%s", closed);
+}
+
 /* The one empty segment that a front lets pass (httphead.h) says nothing. */
 static char *
 path_text(cpn_view path)
@@ -146,8 +156,8 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     call->path = path_text(m->path);
     call->headers.max = HEADERS_MAX;
     call->own_client = cpn_view_is(header_line(m->headers, "caponier-client"), "1");
-    header_into(m, "if-match", call->if_match, sizeof(call->if_match));
-    header_into(m, "if-none-match", call->if_none_match, sizeof(call->if_none_match));
+    condition_into(m, "if-match", "\"\"", call->if_match, sizeof(call->if_match));
+    condition_into(m, "if-none-match", "*", call->if_none_match, sizeof(call->if_none_match));
     header_into(m, "x-ms-client-request-id", call->client_request_id,
                 sizeof(call->client_request_id));
     header_into(m, "cookie", call->browser, sizeof(call->browser));

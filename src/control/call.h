@@ -25,7 +25,7 @@ struct cpn_call {
     uint16_t peer_port;
     char user_agent[513];
     bool own_client; /* Caponier-Client: 1 */
-    /* Of the ARM subset; "" when not given or too long. */
+    /* Of the ARM subset; "" when not given, conditions that never hold when too long. */
     char if_match[257], if_none_match[257], client_request_id[65];
     /* Of sign-in pages: our cookie, or "". Of services that prove themselves: secrets. */
     char browser[44], basic[513], identity_header[513];

@@ -235,6 +235,11 @@ etags_are_honoured(void **state)
         arm_code("$ada", "PUT", BASTION "front", "if-none-match: *\r\n", NEW("", ""), code), 412);
     assert_int_equal(arm_code("$ada", "PUT", BASTION "new", "if-match: *\r\n", NEW("", ""), code),
                      412);
+    /* A list that is longer than we read does not become no condition. */
+    snprintf(match, sizeof(match), "if-match: %0300d\r\n", 0);
+    assert_int_equal(arm_code("$ada", "DELETE", BASTION "front", match, NULL, code), 412);
+    snprintf(match, sizeof(match), "if-none-match: %0300d\r\n", 0);
+    assert_int_equal(arm_code("$ada", "PUT", BASTION "front", match, NEW("", ""), code), 412);
 }
 
 static const char *const bad_filters[] = {
