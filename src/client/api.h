@@ -59,6 +59,10 @@ cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answe
 cpn_rc cpn_api_sign_out(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* The same at the token endpoint; keeps what comes back in a->ctx. */
 cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
+/* Is less than CPN_TOKEN_SPARE_S left, and a refresh token there? */
+bool cpn_api_stale(const cpn_api *a);
+/* Take over what another process has renewed. */
+void cpn_api_reload(cpn_api *a);
 /* Renew the access token when less than CPN_TOKEN_SPARE_S is left, or always. */
 cpn_rc cpn_api_renew(cpn_api *a, bool always, cpn_err *err) CPN_MUST_CHECK;
 

@@ -225,3 +225,25 @@ cpn_api_renew(cpn_api *a, bool always, cpn_err *err)
         return CPN_OK;
     return rc;
 }
+
+bool
+cpn_api_stale(const cpn_api *a)
+{
+    return a->ctx.gateway && a->ctx.refresh_token.n > 0 && !fresh(&a->ctx);
+}
+
+void
+cpn_api_reload(cpn_api *a)
+{
+    cpn_context now = { 0 };
+
+    if (!a->ctx.user || cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, NULL) != CPN_OK)
+        return;
+    if (now.expires_s > a->ctx.expires_s) {
+        cpn_context_fini(&a->ctx);
+        a->ctx = now;
+        explicit_bzero(&now, sizeof(now));
+    } else {
+        cpn_context_fini(&now);
+    }
+}

@@ -169,7 +169,7 @@ start(cpn_tunnel *t, cpn_err *err)
                           .target = "/v1/tunnel",
                           .timeout_ms = CONNECT_MS,
                           .websocket = CPN_TUNNEL_SUBPROTOCOL };
-    /* May block for one request, when the token is about to end. */
+    /* Asks only after a 401, or where renewing aside has failed. */
     cpn_rc rc = cpn_api_renew(t->api, t->renewed, err);
 
     if (rc != CPN_OK)
@@ -190,7 +190,7 @@ cpn_tunnel_connect(cpn_tunnel *t)
     cpn_rc rc;
 
     if (t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry) ||
-        cpn_tunnel_room(t) || !free_link(t))
+        cpn_tunnel_room(t) || !free_link(t) || cpn_tunnel_renews(t))
         return;
     rc = start(t, &err);
     if (rc == CPN_UNAVAILABLE)

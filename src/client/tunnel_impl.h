@@ -2,6 +2,7 @@
  *
  *     tunnel.c          the inlets, signals, start and end
  *     tunnel_carrier.c  the connections to the gateway: made when needed, lost, made again
+ *     tunnel_renew.c    the token for them, renewed aside
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
  *     tunnel_say.c      refusals and cuts as sentences
  *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
@@ -56,6 +57,9 @@ struct cpn_tunnel {
     cpn_tunnel_link links[CPN_CARRIERS_MAX];
     cpn_httpc *connecting;
     unsigned failures; /* in a row */
+    uv_process_t renewer;
+    bool renewing;     /* it runs */
+    bool renewal_over; /* it has ended, well or not, since the last attempt to connect */
     bool renewed;      /* the token was renewed because of a 401, and not accepted since */
 
     cpn_local *locals;
@@ -118,6 +122,10 @@ void cpn_tunnel_connect(cpn_tunnel *t);
 cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
 unsigned cpn_tunnel_carriers(const cpn_tunnel *t);
 void cpn_tunnel_retry(uv_timer_t *timer);
+
+/* ---- tunnel_renew.c ---- */
+/* Is the token being renewed? It is begun when it is time; connect is called again at its end. */
+bool cpn_tunnel_renews(cpn_tunnel *t);
 
 /* ---- tunnel_say.c ---- */
 /* Is it this word of model/reason.def? */

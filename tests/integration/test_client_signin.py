@@ -1,10 +1,12 @@
 """How the client signs people in: by a code, by a browser of their own, and what it keeps of that."""
+import contextlib
 import fcntl
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import textwrap
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from lab.gateway import ADMIN, ADMIN_PASSWORD, PATIENCE, User
 from lab.terminal import OnTerminal
+from test_sessions import live, target  # noqa: F401
 from test_signin_flows import Web, hidden, person
 
 HERE = pathlib.Path(__file__).parent
@@ -364,3 +367,50 @@ def test_somebody_else_than_meant(signed_in):
     r = signed_in.run("login", "--account", ADMIN, "--username", "ada@example.test", "--password-stdin", "--ca", signed_in.gateway.ca,
                       input=ada.password + "\n")
     assert r.code == 3 and "nothing is kept" in r.err and kept(signed_in).read_text() == before
+
+
+# ---- tunnels that outlive their token ----
+
+def test_a_tunnel_renews_aside_and_nothing_waits(signed_in, target):
+    """A further carrier needs a token while the lock is stuck: what runs is served all the same."""
+    spare, streams = 300, 256  # CPN_TOKEN_SPARE_S, CPN_SESSION_STREAMS_MAX
+    old = change(signed_in, expiresOn=int(time.time()) + spare + 4)
+    with signed_in.tunnel("--name", "door", "scripted") as t, contextlib.ExitStack() as stack:
+        c, s = stack.enter_context(live(t, target))
+        for _ in range(streams - 1):
+            stack.enter_context(live(t, target))
+        time.sleep(max(0, old["expiresOn"] - spare - time.time() + 1))
+        with open(os.open(kept(signed_in).parent / "renew.lock", os.O_CREAT | os.O_RDWR, 0o600), "w") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            further = stack.enter_context(socket.create_connection(("127.0.0.1", t.port)))
+            further.settimeout(20)
+            further.sendall(b"SSH-2.0-further\r\n")
+            worst, end = 0, time.monotonic() + 2
+            while time.monotonic() < end:
+                began = time.monotonic()
+                c.sendall(b"ping")
+                assert s.recv(100) == b"ping"
+                worst = max(worst, time.monotonic() - began)
+                time.sleep(0.02)
+            assert worst < 0.5 * PATIENCE, worst
+            assert kept(signed_in).read_text().count(old["refreshToken"]) == 1
+        s2, _ = target.accept()
+        stack.enter_context(s2)
+        s2.settimeout(20)
+        assert s2.recv(100) == b"SSH-2.0-further\r\n"
+        assert old["refreshToken"] not in kept(signed_in).read_text()
+        assert not t.stderr()
+
+
+def test_a_tunnel_whose_sign_in_has_ended_says_so(signed_in, target):
+    old = change(signed_in, expiresOn=int(time.time()) + 302)
+    with signed_in.tunnel("--name", "door", "scripted") as t, contextlib.ExitStack() as stack:
+        for _ in range(256):
+            stack.enter_context(live(t, target))
+        change(signed_in, refreshToken="A" * 43, expiresOn=0)
+        time.sleep(max(0, old["expiresOn"] - 300 - time.time() + 1))
+        further = stack.enter_context(socket.create_connection(("127.0.0.1", t.port)))
+        further.settimeout(20)
+        further.sendall(b"SSH-2.0-further\r\n")
+        assert b"caponier login" in further.makefile("rb").read()
+        assert "run 'caponier login'" in t.stderr()
