@@ -81,6 +81,15 @@ cpn_is_utf8(cpn_view v)
     return true;
 }
 
+bool
+cpn_is_plain(cpn_view v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] < 0x20 || v.p[i] == 0x7f)
+            return false;
+    return cpn_is_utf8(v);
+}
+
 size_t
 cpn_utf8_cut(const char *text, size_t max)
 {

@@ -33,6 +33,8 @@ int cpn_hex_digit(uint8_t c);
 int cpn_percent_at(cpn_view v, size_t at);
 /* Well-formed UTF-8: no overlong form, surrogate, or code point over 10FFFF. */
 bool cpn_is_utf8(cpn_view v);
+/* Text that may be shown and compared: UTF-8 without control characters. Empty is plain. */
+bool cpn_is_plain(cpn_view v);
 /* The length of well-formed UTF-8 text when cut to at most max bytes without parting a character.
  */
 size_t cpn_utf8_cut(const char *text, size_t max);

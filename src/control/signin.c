@@ -85,10 +85,7 @@ bool
 cpn_signin_copy(cpn_view v, char *out, size_t size)
 {
     out[0] = '\0';
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] < 0x20 || v.p[i] == 0x7f)
-            return false;
-    return v.n == 0 || (cpn_is_utf8(v) && cpn_view_copy(v, out, size));
+    return cpn_is_plain(v) && cpn_view_copy(v, out, size);
 }
 
 void

@@ -32,16 +32,6 @@ is_ascii_print(cpn_view v)
     return v.n > 0;
 }
 
-/* Text that may be shown and compared: UTF-8 without control characters. */
-static bool
-is_plain(cpn_view v)
-{
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] < 0x20 || v.p[i] == 0x7f)
-            return false;
-    return v.n > 0 && cpn_is_utf8(v);
-}
-
 /* ---- claims ---- */
 
 static cpn_rc
@@ -107,7 +97,8 @@ read_group(const json_t *group, json_t *out, cpn_err *err)
 {
     cpn_view text = { (const uint8_t *)json_string_value(group), json_string_length(group) };
 
-    if (!json_is_string(group) || text.n > CPN_EXTERNAL_GROUP_BYTES || !is_plain(text))
+    if (!json_is_string(group) || text.n == 0 || text.n > CPN_EXTERNAL_GROUP_BYTES ||
+        !cpn_is_plain(text))
         return refuse(err, "a group in the ID token is not plain text of at most 256 bytes");
     return json_array_append_new(out, json_stringn((const char *)text.p, text.n)) == 0
                ? CPN_OK
@@ -150,7 +141,7 @@ read_person(const json_t *claims, const cpn_idtoken_rules *r, cpn_idtoken *out, 
     if (!is_ascii_print(sub) || !cpn_view_copy(sub, out->subject, sizeof(out->subject)))
         return refuse(err, "the ID token's sub is not printable ASCII of 1 to 255 bytes");
     name = r->name_claim[0] ? claim_text(claims, r->name_claim) : (cpn_view){ 0 };
-    if (!is_plain(name) || !cpn_view_copy(name, out->name, sizeof(out->name)))
+    if (!cpn_is_plain(name) || !cpn_view_copy(name, out->name, sizeof(out->name)))
         out->name[0] = '\0';
     return read_groups(claims, r, out, err);
 }

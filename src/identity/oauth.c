@@ -156,13 +156,10 @@ refuse_rc(call *c, cpn_rc rc)
 /* ---- the form ---- */
 
 static bool
-copy_printable(cpn_view v, char *out, size_t size)
+copy_plain(cpn_view v, char *out, size_t size)
 {
     out[0] = '\0';
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] < 0x20 || v.p[i] == 0x7f)
-            return false;
-    return cpn_is_utf8(v) && cpn_view_copy(v, out, size);
+    return cpn_is_plain(v) && cpn_view_copy(v, out, size);
 }
 
 static bool
@@ -198,9 +195,9 @@ read_form(call *c, const cpn_form *form)
         refuse_request(c, "unsupported_grant_type",
                        "grants are password, client_credentials, refresh_token, "
                        "authorization_code and device_code");
-    else if (id.n == 0 || !copy_printable(id, c->client_id, sizeof(c->client_id)))
+    else if (id.n == 0 || !copy_plain(id, c->client_id, sizeof(c->client_id)))
         refuse_request(c, "invalid_request", "client_id is missing or too long");
-    else if (!copy_printable(scope, c->scope, sizeof(c->scope)))
+    else if (!copy_plain(scope, c->scope, sizeof(c->scope)))
         refuse_request(c, "invalid_scope", "the scope is not printable text of <= 1024 bytes");
     else
         return true;
@@ -416,7 +413,7 @@ grant_secret(call *c, const cpn_form *form, bool user)
 
     if (user && c->o.no_passwords)
         refuse_request(c, "unsupported_grant_type", c->o.password_hint);
-    else if (name.n == 0 || !copy_printable(name, c->name, sizeof(c->name)))
+    else if (name.n == 0 || !copy_plain(name, c->name, sizeof(c->name)))
         refuse_request(c, "invalid_request",
                        user ? "username is missing or too long"
                             : "client_id is missing or too long");

@@ -118,8 +118,13 @@ wait_for(pid_t pid, unsigned timeout_ms, int *status)
 {
     CPN_AUTO(cpn_auto_fd) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     struct pollfd p = { .fd = fd, .events = POLLIN };
-    bool ended = fd >= 0 && poll(&p, 1, (int)timeout_ms) == 1;
+    int n;
+    bool ended;
 
+    do
+        n = fd >= 0 ? poll(&p, 1, (int)timeout_ms) : 0;
+    while (n < 0 && errno == EINTR);
+    ended = n == 1;
     if (!ended)
         kill(pid, SIGKILL);
     while (waitpid(pid, status, 0) < 0 && errno == EINTR)

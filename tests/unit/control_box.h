@@ -101,6 +101,8 @@ expect(cpn_box *b, cpn_msg_type type)
     while (!box_take(b, type, &m)) {
         if (cpn_mono_ms() > until)
             fail_msg("no %s came", cpn_msg_name(type));
+        if (st.tally) /* however long it takes here, the scripted front is alive */
+            st.tally->heartbeat_ms = cpn_mono_ms();
         uv_run(&st.loop, UV_RUN_ONCE);
     }
     return m;
