@@ -268,12 +268,21 @@ utf8_is_well_formed(void **state)
                                            "\xff",
                                            "\xc3\x28",
                                            "\xe2\x82\x28" };
+    char cut[] = "no account name: \xc3\xbc\xe6", whole[] = "J\xc3\xbcrgen";
 
     (void)state;
     for (size_t i = 0; i < CPN_COUNT(refused); i++)
         if (cpn_is_utf8(cpn_view_str(refused[i])))
             fail_msg("row %zu: accepted", i);
     assert_true(cpn_is_utf8(cpn_view_str("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf")));
+    assert_true(cpn_is_plain((cpn_view){ NULL, 0 }) && cpn_is_plain(CPN_VIEW_LIT("a \xc3\xa4")));
+    assert_false(cpn_is_plain(CPN_VIEW_LIT("a\n")) || cpn_is_plain(CPN_VIEW_LIT("\x7f")) ||
+                 cpn_is_plain(CPN_VIEW_LIT("\xc3")));
+    /* Cut through a character, and whole. */
+    cpn_utf8_mend(cut);
+    assert_string_equal(cut, "no account name: ???");
+    cpn_utf8_mend(whole);
+    assert_string_equal(whole, "J\xc3\xbcrgen");
 }
 
 int
