@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from conftest import started
-from lab.gateway import ADMIN, ADMIN_PASSWORD
+from lab.gateway import ADMIN, ADMIN_PASSWORD, User
 from lab.idp import Provider, make_key
+from lab.terminal import OnTerminal, opened, opener
 
 AZ = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 URN = "urn:ietf:params:oauth:grant-type:device_code"
@@ -373,3 +374,22 @@ def test_secrets_of_the_provider_are_in_no_log(gateway, provider):
     from lab.idp import SECRET
     text = gateway.log_text()
     assert SECRET not in text and "robot's secret" not in text and "code=" not in text
+
+
+@pytest.mark.parametrize("way", ["browser", "code"])
+def test_the_client_signs_in_the_same_way(gateway, provider, tmp_path, way):
+    u = User(gateway, tmp_path / "grace")
+    t = OnTerminal(u, "login", "--ca", gateway.ca, *(["--use-device-code"] if way == "code" else []), **opener(u))
+    person = SignIn.__new__(SignIn)
+    person.gateway, person.browser = gateway, Browser(gateway)
+    if way == "browser":
+        person.page = person.browser.show(opened(t))
+    else:
+        person.browser.show("/device")
+        person.page = person.browser.fill("/device", user_code=re.search(r"the code (\S+)", t.said("the code")).group(1))
+    person.through(provider, "Grace-1")
+    done = person.browser.fill("/signin/decide", flow=person.flow(), decision="approve")
+    if way == "browser":
+        assert requests.get(done.headers["Location"], timeout=10).status_code == 200
+    assert t.end() == 0, t.err
+    assert u.json("account", "show")["name"] == "grace"

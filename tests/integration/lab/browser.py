@@ -14,7 +14,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 # It resolves nothing but the gateway's names, so that what its vendor built in reaches nobody.
 SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-            "--host-resolver-rules=MAP bastion.example.org 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost", "--window-size=1000,800"]
+            "--host-resolver-rules=MAP bastion.example.org 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+            "--window-size=1000,800"]
 
 
 def spki_pin(certificate):

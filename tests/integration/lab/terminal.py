@@ -4,11 +4,28 @@ import pty
 import subprocess
 import threading
 
+from .gateway import eventually
+
+
+def opener(user):
+    """What makes the page that `user`'s client opens a file's text, instead of opening it; for the environment."""
+    program = user.dir / "opener"
+    program.write_text(f'#!/bin/sh\necho "$1" > {user.dir}/opened.part && mv {user.dir}/opened.part {user.dir}/opened\n')
+    program.chmod(0o755)
+    return {"BROWSER": str(program)}
+
+
+def opened(terminal):
+    """The page that it wanted to open."""
+    path = terminal.user.dir / "opened"
+    return eventually(lambda: path.exists() and path.read_text().strip(), 30, f"a page is opened: {terminal.err}")
+
 
 class OnTerminal:
     """`caponier ARGS` of `user` with a terminal as standard input; stdout and stderr are kept apart from it."""
 
     def __init__(self, user, *args, **env):
+        self.user = user
         self.ours, theirs = pty.openpty()
         self.process = subprocess.Popen(user.argv(*args), cwd=user.dir, env={**user.env, **env}, text=True, start_new_session=True,
                                         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
