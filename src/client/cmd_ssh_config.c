@@ -49,6 +49,7 @@ stanza_of(cpn_api *a, const char *suffix, cpn_buf *out, cpn_err *err)
                          .names = a->cli->args.args,
                          .program = program,
                          .gateway = a->origin,
+                         .account = cpn_args_get(&a->cli->args, "account"),
                          .folder = folder };
     cpn_rc rc = cpn_ssh_self(program, sizeof(program), err);
 

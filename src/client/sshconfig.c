@@ -49,7 +49,8 @@ quoted(cpn_buf *out, const char *before, const char *text, const char *after)
 static cpn_rc
 check(const cpn_ssh_stanza *s, cpn_err *err)
 {
-    const char *const texts[] = { s->program, s->gateway, s->folder, s->ca ? s->ca : "none" };
+    const char *const texts[] = { s->program, s->gateway, s->folder, s->ca ? s->ca : "none",
+                                  s->account ? s->account : "none" };
 
     if (!cpn_hostkeys_name_ok(s->suffix))
         return cpn_fail(err, CPN_INVALID, "'%s' cannot be the end of a host's name", s->suffix);
@@ -82,6 +83,8 @@ put_proxy(cpn_buf *out, const cpn_ssh_stanza *s)
 
     if (rc == CPN_OK)
         rc = quoted(out, " --gateway '", s->gateway, "'");
+    if (rc == CPN_OK && s->account)
+        rc = quoted(out, " --account '", s->account, "'");
     if (rc == CPN_OK && s->ca)
         rc = quoted(out, " --ca '", s->ca, "'");
     if (rc == CPN_OK)

@@ -18,6 +18,7 @@ typedef struct cpn_ssh_stanza {
     unsigned names;
     const char *program; /* absolute */
     const char *gateway; /* URL */
+    const char *account; /* NULL: whichever is current when ssh runs */
     const char *ca;      /* absolute; NULL: none */
     const char *folder;  /* of the host keys, absolute */
 } cpn_ssh_stanza;

@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include "client/privfile.h"
+#include "client/program.h"
 #include "client/sshconfig.h"
 #include "codec/digest.h"
 
 #define PATH_BYTES 4096
 #define LINE_MAX_BYTES 8192
-#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* ---- arguments ---- */
 
@@ -92,6 +92,8 @@ add_proxy(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
         rc = put_word(&b, "", self, err);
     if (rc == CPN_OK)
         rc = put_word(&b, "connect --gateway=", a->origin, err);
+    if (rc == CPN_OK)
+        rc = put_word(&b, "--account=", cpn_args_get(&a->cli->args, "account"), err);
     if (rc == CPN_OK && ca)
         rc = put_word(&b, "--ca=", real, err);
     if (rc == CPN_OK)
@@ -194,35 +196,14 @@ cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cons
 
 /* ---- running ---- */
 
-/* In the absolute folders of PATH. */
-static cpn_rc
-find_program(const char *name, char out[PATH_BYTES], cpn_err *err)
-{
-    const char *path = getenv("PATH");
-    cpn_view rest = cpn_view_str(path && path[0] ? path : DEFAULT_PATH);
-    cpn_view folder;
-    bool more = true;
-
-    while (more) {
-        more = cpn_view_cut(rest, ':', &folder, &rest);
-        if (folder.n == 0 || folder.p[0] != '/')
-            continue;
-        if (snprintf(out, PATH_BYTES, "%.*s/%s", CPN_VIEW_ARG(folder), name) < PATH_BYTES &&
-            access(out, X_OK) == 0)
-            return CPN_OK;
-    }
-    return cpn_fail(err, CPN_E_SYS, "there is no %s in PATH; Debian has it in openssh-client",
-                    name);
-}
-
 cpn_rc
 cpn_sshrun_exec(cpn_sshrun *r, cpn_err *err)
 {
-    char program[PATH_BYTES];
-    cpn_rc rc = find_program(r->argv[0], program, err);
+    char program[CPN_PROGRAM_PATH];
 
-    if (rc != CPN_OK)
-        return rc;
+    if (cpn_program_find(r->argv[0], program) != CPN_OK)
+        return cpn_fail(err, CPN_E_SYS, "there is no %s in PATH; Debian has it in openssh-client",
+                        r->argv[0]);
     r->argv[r->n] = NULL;
     signal(SIGPIPE, SIG_DFL); /* ignored ones stay so across exec */
     fflush(NULL);

@@ -414,3 +414,8 @@ def test_a_tunnel_whose_sign_in_has_ended_says_so(signed_in, target):
         further.sendall(b"SSH-2.0-further\r\n")
         assert b"caponier login" in further.makefile("rb").read()
         assert "run 'caponier login'" in t.stderr()
+
+
+def test_ssh_uses_the_account_that_its_configuration_was_made_for(signed_in):
+    assert "--account" not in signed_in.ok("ssh-config", "--print").out
+    assert f" --account '{ADMIN}'" in signed_in.ok("ssh-config", "--print", "--account", ADMIN).out

@@ -58,8 +58,8 @@ def test_scp_both_ways(keyed, sshd, tmp_path):
     admin = keyed.admin
     (tmp_path / "d").mkdir()
     (tmp_path / "d/a file").write_bytes(os.urandom(300000))
-    assert admin.run("scp", "-r", "-i", sshd.key, tmp_path / "d", "guest@web1:up").code == 0
-    assert admin.run("scp", "-i", sshd.key, "guest@web1:up/a file", tmp_path / "back").code == 0
+    assert admin.run("scp", "-r", "-i", sshd.key, tmp_path / "d", "guest@web1:folder").code == 0
+    assert admin.run("scp", "-i", sshd.key, "guest@web1:folder/a file", tmp_path / "back").code == 0
     assert (tmp_path / "back").read_bytes() == (tmp_path / "d/a file").read_bytes()
     for args in (["a", "b"], ["web1:a", "db1:b"], [":a", "b"], ["web1:a"], ["-ox@web1:a", "b"]):
         assert admin.run("scp", *args).code == 255, args
