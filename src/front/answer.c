@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+#include "codec/httpdate.h"
+
 /* Two years; only where TLS is. */
 #define HSTS "Strict-Transport-Security: max-age=63072000\r\n"
 #define NOSNIFF "X-Content-Type-Options: nosniff\r\n"
@@ -48,9 +51,12 @@ cpn_answer_head(cpn_conn *c, const cpn_http_answer *a)
 {
     cpn_buf head = { .max = HEAD_MAX }, more = { .max = HEAD_MAX };
     cpn_http_answer full = *a;
+    char date[CPN_HTTPDATE_SIZE];
     cpn_rc rc;
 
+    cpn_httpdate_put(cpn_wall_s(), date);
     if ((rc = cpn_buf_append(&more, a->more)) == CPN_OK &&
+        (rc = cpn_http_line_put(&more, "Date", cpn_view_str(date))) == CPN_OK &&
         (rc = cpn_buf_append(&more, CPN_VIEW_LIT(NOSNIFF))) == CPN_OK && !c->admin)
         rc = cpn_buf_append(&more, CPN_VIEW_LIT(HSTS));
     full.more = cpn_buf_view(&more);
