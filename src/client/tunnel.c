@@ -20,6 +20,7 @@ on_acceptable(uv_poll_t *poll, int status, int what)
     const cpn_tunnel_inlet *in = poll->data;
 
     (void)what;
+    cpn_tunnel_roam_look(in->tunnel);
     for (unsigned i = 0; i < ACCEPTS && status == 0 && in->tunnel->locals_n < CPN_LOCALS_MAX; i++) {
         int fd = accept4(in->inlet->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -120,6 +121,7 @@ cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
     cpn_rc rc;
 
     raise_descriptors();
+    t->roam_fd = -1;
     t->memory.max = RELAY_MEMORY;
     rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
     if (rc != CPN_OK)
@@ -133,6 +135,7 @@ cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
         uv_timer_init(&t->uv, timers[i]);
         timers[i]->data = t;
     }
+    cpn_tunnel_roam_start(t);
     return CPN_OK;
 }
 
@@ -158,6 +161,7 @@ cpn_tunnel_finish(cpn_tunnel *t)
     uv_walk(&t->uv, close_handle, NULL);
     while (uv_run(&t->uv, UV_RUN_DEFAULT) != 0)
         ;
+    cpn_tunnel_roam_stop(t);
     (void)uv_loop_close(&t->uv);
     for (unsigned i = 0; i < t->said_n; i++)
         free(t->said[i]);

@@ -4,6 +4,7 @@
  *     tunnel_carrier.c  the connections to the gateway: made when needed, lost, made again
  *     tunnel_renew.c    the token for them, renewed aside
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
+ *     tunnel_roam.c     another network, or a machine that slept: carriers that lead nowhere
  *     tunnel_say.c      refusals and cuts as sentences
  *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
@@ -53,6 +54,9 @@ struct cpn_tunnel {
     uv_timer_t timeout;
     uv_timer_t retry;
     uv_timer_t goodbye;
+    uv_poll_t roam;
+    int roam_fd;       /* changes of this machine's addresses; -1: not watched */
+    int64_t asleep_ns; /* in all, when last looked */
 
     cpn_tunnel_link links[CPN_CARRIERS_MAX];
     cpn_httpc *connecting;
@@ -126,6 +130,14 @@ void cpn_tunnel_retry(uv_timer_t *timer);
 /* ---- tunnel_renew.c ---- */
 /* Is the token being renewed? It is begun when it is time; connect is called again at its end. */
 bool cpn_tunnel_renews(cpn_tunnel *t);
+
+/* ---- tunnel_roam.c ---- */
+/* Drain each carrier whose own address this machine loses from now on. Started by
+ * cpn_tunnel_begin; stop when no handle is left on the loop. */
+void cpn_tunnel_roam_start(cpn_tunnel *t);
+void cpn_tunnel_roam_stop(cpn_tunnel *t);
+/* Before a new stream: drain all carriers when the machine has slept since the last time. */
+void cpn_tunnel_roam_look(cpn_tunnel *t);
 
 /* ---- tunnel_say.c ---- */
 /* Is it this word of model/reason.def? */
