@@ -51,7 +51,7 @@ cpn_rc cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t 
 
 /* POST a form to an OAuth endpoint; form is wiped. *answer as in cpn_api_call, of any JSON type.
  * CPN_UNAUTHENTICATED: refused; CPN_AGAIN: authorization_pending, without a sentence; CPN_LIMIT:
- * slow_down; CPN_NOT_FOUND: there is no such endpoint. */
+ * slow_down; CPN_NOT_FOUND: there is no such endpoint; CPN_DENIED: unauthorized_client. */
 cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer,
                      cpn_err *err) CPN_MUST_CHECK;
 /* Forget the sign-in, and tell the gateway, so that nobody can use a copy of its refresh token; a

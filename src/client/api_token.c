@@ -48,6 +48,8 @@ oauth_refused(int status, const json_t *got, cpn_err *err)
         return cpn_fail(err, CPN_LIMIT, "%s", why ? why : "too many attempts; wait a little");
     if (status == 404)
         return cpn_fail(err, CPN_NOT_FOUND, "the gateway does not offer this");
+    if (word && strcmp(word, "unauthorized_client") == 0)
+        return cpn_fail(err, CPN_DENIED, "%s", why ? why : "the gateway refuses this");
     return cpn_fail(err, CPN_UNAUTHENTICATED, "sign-in refused: %s",
                     why    ? why
                     : word ? word

@@ -2,12 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/sshrun.h"
+#include "client/sshaad.h"
 
 static const cpn_opt opts[] = {
     CPN_TARGET_OPTS,
     { .name = "recursive", .letter = 'r', .help = "folders with all that is in them" },
     { .name = "preserve", .letter = 'p', .help = "keep times and modes" },
+    { .name = "auth-type",
+      .arg = "TYPE",
+      .def = "what ssh itself tries",
+      .help = "aad: as who is signed in at the gateway, by a certificate" },
     { .name = "ssh-key", .letter = 'i', .arg = "FILE", .help = "the private key to sign in with" },
     { 0 },
 };
@@ -53,8 +57,9 @@ find_machine(const cpn_cli *cli, char *out, size_t size, cpn_err *err)
     return CPN_OK;
 }
 
+/* login: of the arguments that name no user; NULL: scp decides. */
 static cpn_rc
-add_files(cpn_sshrun *r, const cpn_cli *cli, cpn_err *err)
+add_files(cpn_sshrun *r, const cpn_cli *cli, const char *login, cpn_err *err)
 {
     cpn_rc rc = cpn_sshrun_add(r, err, "--");
 
@@ -65,8 +70,13 @@ add_files(cpn_sshrun *r, const cpn_cli *cli, cpn_err *err)
         split(cli->args.arg[i], &user, &name, &path);
         if (path && user.n && user.p[0] == '-')
             return cpn_fail(err, CPN_INVALID, "'%s' names no user", cli->args.arg[i]);
-        rc = path ? cpn_sshrun_add(r, err, "%.*s%s:%s", CPN_VIEW_ARG(user), r->alias, path)
-                  : cpn_sshrun_add(r, err, "%s", cli->args.arg[i]);
+        if (path && !user.n && login && !login[0])
+            return cpn_fail(err, CPN_INVALID, "the certificate names no account; say USER@NAME:");
+        if (path && !user.n && login)
+            rc = cpn_sshrun_add(r, err, "%s@%s:%s", login, r->alias, path);
+        else
+            rc = path ? cpn_sshrun_add(r, err, "%.*s%s:%s", CPN_VIEW_ARG(user), r->alias, path)
+                      : cpn_sshrun_add(r, err, "%s", cli->args.arg[i]);
     }
     return rc;
 }
@@ -76,12 +86,16 @@ run_scp(cpn_sshrun *r, cpn_api *a, cpn_target *t, cpn_err *err)
 {
     json_auto_t *said = NULL;
     const char *key = cpn_args_get(&a->cli->args, "ssh-key");
+    char login[CPN_SSHID_LOGIN_MAX + 1] = "";
+    bool aad = cpn_sshaad_wanted(&a->cli->args);
     cpn_rc rc = cpn_target_resolve(t, a, &said, err);
 
     if (rc == CPN_OK)
         rc = cpn_sshrun_begin(r, "scp", a, t, err);
     if (rc == CPN_OK)
         rc = cpn_sshrun_check_keys(r, a, t, said, err);
+    if (rc == CPN_OK && aad)
+        rc = cpn_sshaad_add(r, a, t, said, login, err);
     if (rc == CPN_OK && cpn_args_has(&a->cli->args, "recursive"))
         rc = cpn_sshrun_add(r, err, "-r");
     if (rc == CPN_OK && cpn_args_has(&a->cli->args, "preserve"))
@@ -91,7 +105,7 @@ run_scp(cpn_sshrun *r, cpn_api *a, cpn_target *t, cpn_err *err)
     if (rc == CPN_OK && key)
         rc = cpn_sshrun_add(r, err, "-oIdentitiesOnly=yes");
     if (rc == CPN_OK)
-        rc = add_files(r, a->cli, err);
+        rc = add_files(r, a->cli, aad ? login : NULL, err);
     return rc == CPN_OK ? cpn_sshrun_exec(r, err) : rc;
 }
 
@@ -108,6 +122,9 @@ scp_run(cpn_cli *cli, cpn_err *err)
     if (rc == CPN_OK && (cpn_args_has(&cli->args, "target-resource-id") ||
                          cpn_args_has(&cli->args, "target-ip-address")))
         rc = cpn_fail(err, CPN_INVALID, "the machine is named in the arguments: NAME:PATH");
+    if (rc == CPN_OK && cpn_args_has(&cli->args, "auth-type") &&
+        (!cpn_sshaad_wanted(&cli->args) || cpn_args_has(&cli->args, "ssh-key")))
+        rc = cpn_fail(err, CPN_INVALID, "--auth-type: expected aad, without --ssh-key");
     if (rc == CPN_OK)
         rc = cpn_args_number(&cli->args, "resource-port", 1, 65535, &port, err);
     if (rc == CPN_OK)
@@ -132,6 +149,8 @@ const cpn_cmd cpn_cmd_scp = {
     .max_args = CPN_ARGS_MAX,
     .examples = (const cpn_example[]){ { "caponier scp notes.txt ada@web1:", "up" },
                                        { "caponier scp -r web1:/var/log/nginx .", "down" },
+                                       { "caponier scp --auth-type aad notes.txt web1:",
+                                         "as who is signed in; no key, no password" },
                                        { 0 } },
     .run = scp_run,
 };

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/sshrun.h"
+#include "client/sshaad.h"
 
 static const cpn_opt opts[] = {
     CPN_TARGET_OPTS,
@@ -14,7 +14,8 @@ static const cpn_opt opts[] = {
     { .name = "auth-type",
       .arg = "TYPE",
       .def = "what ssh itself tries",
-      .help = "password or ssh-key: that and nothing else" },
+      .help = "password, ssh-key or aad (your sign-in at the gateway, by a certificate): that "
+              "and nothing else" },
     { .name = "ssh-key", .arg = "FILE", .help = "the private key for --auth-type ssh-key" },
     { 0 },
 };
@@ -71,12 +72,14 @@ add_auth(cpn_sshrun *r, const cpn_cli *cli, cpn_err *err)
     const char *key = cpn_args_get(&cli->args, "ssh-key");
     cpn_rc rc;
 
+    if (cpn_sshaad_wanted(&cli->args) && !key)
+        return CPN_OK; /* once it is known who signs in */
     if (type && strcmp(type, "password") == 0 && !key)
         return add_all(r, password, CPN_COUNT(password), err);
     if (type && strcmp(type, "ssh-key") != 0)
         return cpn_fail(err, CPN_INVALID,
                         key ? "--ssh-key goes with --auth-type ssh-key"
-                            : "--auth-type: expected password or ssh-key");
+                            : "--auth-type: expected password, ssh-key or aad");
     if (!key)
         return type ? add_all(r, with_key, 1, err) : CPN_OK;
     rc = add_all(r, with_key, CPN_COUNT(with_key), err);
@@ -88,6 +91,7 @@ run_ssh(cpn_sshrun *r, cpn_api *a, cpn_target *t, const char *who, cpn_err *err)
 {
     json_auto_t *said = NULL;
     const cpn_args *args = &a->cli->args;
+    char login[CPN_SSHID_LOGIN_MAX + 1] = "";
     cpn_rc rc = cpn_target_resolve(t, a, &said, err);
 
     if (rc == CPN_OK)
@@ -96,6 +100,12 @@ run_ssh(cpn_sshrun *r, cpn_api *a, cpn_target *t, const char *who, cpn_err *err)
         rc = cpn_sshrun_check_keys(r, a, t, said, err);
     if (rc == CPN_OK)
         rc = add_auth(r, a->cli, err);
+    if (rc == CPN_OK && cpn_sshaad_wanted(args)) {
+        rc = cpn_sshaad_add(r, a, t, said, login, err);
+        who = who ? who : login;
+    }
+    if (rc == CPN_OK && who && !who[0])
+        rc = cpn_fail(err, CPN_INVALID, "the certificate names no account; say USER@TARGET");
     if (rc == CPN_OK && who)
         rc = cpn_sshrun_add(r, err, "-l%s", who);
     if (rc == CPN_OK)
@@ -164,6 +174,7 @@ const cpn_cmd cpn_cmd_ssh = {
     .examples =
         (const cpn_example[]){
             { "caponier ssh ada@web1", "a shell" },
+            { "caponier ssh web1 --auth-type aad", "as who is signed in; no key, no password" },
             { "caponier ssh web1 -- uptime", "one command; its exit status" },
             { "caponier ssh web1 -- -L 8080:localhost:80 -N", "whatever ssh can do" },
             { 0 } },

@@ -1,0 +1,265 @@
+/* Serves one SSH identity on a Unix socket until the program that needs it has ended. */
+#include "client/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/inlet.h"
+
+#define COMMENT "caponier"
+#define ROOM (CPN_AGENT_FRAME_MAX + 4)
+
+enum { FD_LISTEN = 3, FD_PARENT, FD_SIGNAL, FD_FIRST_FREE };
+
+typedef struct client {
+    int fd; /* -1: none */
+    cpn_buf in;
+} client;
+
+typedef struct agent {
+    cpn_sshid *id;
+    cpn_api *api;
+    cpn_inlet inlet;
+    char folder[CPN_AGENT_PATH_SIZE];
+    client client[CPN_AGENT_CLIENTS];
+} agent;
+
+/* ---- answers ---- */
+
+static cpn_rc
+sign(const cpn_sshid *id, const cpn_agent_ask *q, cpn_buf *out)
+{
+    uint8_t signature[CPN_ED25519_SIGNATURE];
+    cpn_usercert c;
+
+    /* A certificate that was renewed since it was listed is still ours. */
+    if (cpn_usercert_read(&c, q->key, NULL) != CPN_OK ||
+        memcmp(c.key.p, id->public_key, sizeof(id->public_key)) != 0 ||
+        !cpn_agent_is_sign_in(q->what, q->key) ||
+        cpn_sshid_sign(id, q->what, signature, NULL) != CPN_OK)
+        return cpn_agent_put_failure(out);
+    return cpn_agent_put_signature(out, signature);
+}
+
+bool
+cpn_agent_answer(cpn_sshid *id, cpn_api *a, cpn_buf *in, cpn_buf *out)
+{
+    cpn_agent_ask q;
+    size_t used;
+    cpn_rc rc, put = CPN_OK;
+
+    while ((rc = cpn_agent_parse(cpn_buf_view(in), &q, &used, NULL)) == CPN_OK && put == CPN_OK) {
+        if (q.kind == CPN_AGENT_LIST)
+            put = cpn_agent_put_list(out, cpn_sshid_certificate(id, a), CPN_VIEW_LIT(COMMENT));
+        else
+            put = q.kind == CPN_AGENT_SIGN ? sign(id, &q, out) : cpn_agent_put_failure(out);
+        cpn_buf_consume(in, used);
+    }
+    return rc == CPN_AGAIN && put == CPN_OK;
+}
+
+/* ---- clients ---- */
+
+static void
+client_drop(client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    cpn_buf_fini(&c->in);
+    c->fd = -1;
+}
+
+static client *
+client_free_slot(agent *g)
+{
+    for (int i = 0; i < CPN_AGENT_CLIENTS; i++)
+        if (g->client[i].fd < 0)
+            return &g->client[i];
+    return NULL;
+}
+
+static void
+client_accept(agent *g)
+{
+    CPN_AUTO(cpn_auto_fd) int fd = accept4(FD_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    client *c = client_free_slot(g);
+
+    if (fd < 0 || !c || cpn_peer_may(fd, &g->inlet.peers, NULL) != CPN_OK)
+        return;
+    *c = (client){ .fd = cpn_steal_fd(&fd), .in = { .max = ROOM } };
+}
+
+/* Answers are short; who does not read them is dropped rather than waited for. */
+static bool
+client_read(agent *g, client *c)
+{
+    cpn_buf out = { .max = (size_t)2 * ROOM };
+    uint8_t *at;
+    size_t room = c->in.max - c->in.n;
+    ssize_t n = -1;
+    bool good = room > 0 && cpn_buf_reserve(&c->in, room, &at) == CPN_OK;
+
+    if (good) {
+        n = read(c->fd, at, room);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return true;
+        good = n > 0;
+    }
+    if (good) {
+        c->in.n += (size_t)n;
+        good = cpn_agent_answer(g->id, g->api, &c->in, &out);
+    }
+    if (good && out.n)
+        good = send(c->fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n;
+    cpn_buf_fini(&out);
+    return good;
+}
+
+/* ---- the process ---- */
+
+/* Until the program has ended or somebody says so. */
+static void
+serve(agent *g)
+{
+    for (;;) {
+        struct pollfd p[3 + CPN_AGENT_CLIENTS] = {
+            { .fd = FD_PARENT, .events = POLLIN },
+            { .fd = FD_SIGNAL, .events = POLLIN },
+            { .fd = client_free_slot(g) ? FD_LISTEN : -1, .events = POLLIN },
+        };
+
+        for (int i = 0; i < CPN_AGENT_CLIENTS; i++)
+            p[3 + i] = (struct pollfd){ .fd = g->client[i].fd, .events = POLLIN };
+        if (poll(p, CPN_COUNT(p), -1) < 0 && errno != EINTR)
+            return;
+        if (p[0].revents || p[1].revents)
+            return;
+        for (int i = 0; i < CPN_AGENT_CLIENTS; i++)
+            if (p[3 + i].revents && !client_read(g, &g->client[i]))
+                client_drop(&g->client[i]);
+        if (p[2].revents)
+            client_accept(g);
+    }
+}
+
+/* Nothing is inherited but what is needed: a pipe held open would keep a reader of ssh waiting. */
+static bool
+settle(agent *g, int parent)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
+    if (null < 0 || setsid() < 0 || chdir("/") < 0 || sigprocmask(SIG_BLOCK, &ends, NULL) < 0)
+        return false;
+    fd = signalfd(-1, &ends, SFD_CLOEXEC);
+    /* Out of the way of the numbers that they get. */
+    int from[3] = { fcntl(g->inlet.fd, F_DUPFD, 64), fcntl(parent, F_DUPFD, 64),
+                    fcntl(fd, F_DUPFD, 64) };
+    for (int i = 0; i < 3; i++)
+        if (from[i] < 0 || dup2(from[i], FD_LISTEN + i) < 0 || dup2(null, i) < 0)
+            return false;
+    g->inlet.fd = FD_LISTEN;
+    return close_range(FD_FIRST_FREE, ~0U, 0) == 0;
+}
+
+/* In the agent's own process; does not return. */
+static void
+run(agent *g, int parent)
+{
+    cpn_sshid_hold(g->id);
+    if (settle(g, parent))
+        serve(g);
+    for (int i = 0; i < CPN_AGENT_CLIENTS; i++)
+        client_drop(&g->client[i]);
+    cpn_sshid_free(cpn_steal(&g->id));
+    cpn_api_fini(g->api);
+    cpn_inlet_close(&g->inlet);
+    rmdir(g->folder);
+    _exit(0);
+}
+
+/* A grandchild, so that ssh gets no child that it does not know. */
+static cpn_rc
+run_apart(agent *g, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int self = pidfd_open(getpid(), 0);
+    int status = 0;
+    pid_t pid;
+
+    if (self < 0 || (pid = fork()) < 0)
+        return cpn_fail(err, CPN_E_SYS, "the agent: %s", strerror(errno));
+    if (pid == 0) {
+        pid = fork();
+        if (pid == 0)
+            run(g, self);
+        _exit(pid < 0);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return cpn_fail(err, CPN_E_SYS, "waitpid: %s", strerror(errno));
+    return status == 0 ? CPN_OK : cpn_fail(err, CPN_E_SYS, "the agent cannot be started");
+}
+
+/* ---- where ---- */
+
+/* A folder that no other user can rename or fill. */
+static bool
+private_folder(const char *path)
+{
+    struct stat st;
+
+    return path && path[0] == '/' && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+           st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+static cpn_rc
+make_folder(agent *g, cpn_err *err)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *temp = getenv("TMPDIR");
+    const char *in = private_folder(runtime) ? runtime : temp && temp[0] == '/' ? temp : "/tmp";
+    int n = snprintf(g->folder, sizeof(g->folder), "%s/caponier-XXXXXX", in);
+
+    if (n < 0 || (size_t)n >= sizeof(g->folder) - sizeof("/agent"))
+        return cpn_fail(err, CPN_E_SYS, "%s: too long for a socket; set TMPDIR", in);
+    if (!mkdtemp(g->folder)) /* 0700 */
+        return cpn_fail(err, CPN_E_SYS, "%s: %s", g->folder, strerror(errno));
+    return CPN_OK;
+}
+
+cpn_rc
+cpn_agent_start(CPN_TAKES cpn_sshid *id, cpn_api *a, char socket[CPN_AGENT_PATH_SIZE], cpn_err *err)
+{
+    CPN_AUTO(cpn_sshid_auto) CPN_UNUSED cpn_sshid *mine = id;
+    agent g = { .id = id, .api = a, .inlet = CPN_INLET_NONE };
+    cpn_rc rc = make_folder(&g, err);
+
+    for (int i = 0; i < CPN_AGENT_CLIENTS; i++)
+        g.client[i].fd = -1;
+    if (rc != CPN_OK)
+        return rc;
+    snprintf(socket, CPN_AGENT_PATH_SIZE, "%.*s/agent", CPN_AGENT_PATH_SIZE - 8, g.folder);
+    rc = cpn_inlet_unix(&g.inlet, socket, err);
+    if (rc == CPN_OK)
+        rc = run_apart(&g, err);
+    if (rc == CPN_OK) {
+        close(g.inlet.fd);
+        return CPN_OK;
+    }
+    cpn_inlet_close(&g.inlet);
+    rmdir(g.folder);
+    return rc;
+}
