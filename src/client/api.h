@@ -59,6 +59,13 @@ cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answe
 cpn_rc cpn_api_sign_out(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* The same at the token endpoint; keeps what comes back in a->ctx. */
 cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
+/* One process at a time, since a refresh token works once; and what another one has got meanwhile
+ * is as good: a->ctx is read again. *lock ends it when closed. CPN_NOT_FOUND: signed out meanwhile.
+ */
+cpn_rc cpn_api_lock(cpn_api *a, int *lock, cpn_err *err) CPN_MUST_CHECK;
+/* Keep a->ctx with its new refresh token; err is not NULL. What we hold is good even if it cannot
+ * be kept, so that is a warning. */
+cpn_rc cpn_api_keep(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* Is less than CPN_TOKEN_SPARE_S left, and a refresh token there? */
 bool cpn_api_stale(const cpn_api *a);
 /* Take over what another process has renewed. */

@@ -3,13 +3,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/privfile.h"
 #include "client/sshid.h"
 #include "codec/b64url.h"
 #include "codec/form.h"
 
 #define TOKEN_PATH "/adfs/oauth2/token"
-#define LOCK_NAME "renew.lock"
 #define LINUX_SCOPE "https://pas.windows.net/CheckMyAccess/Linux/.default offline_access openid"
 #define LIFE_MAX_S 86400
 
@@ -74,7 +72,7 @@ keep_refresh(cpn_api *a, const json_t *answer, cpn_err *err)
         return CPN_OK;
     if (cpn_secret_set(&a->ctx.refresh_token, cpn_view_str(refresh)) != CPN_OK)
         return cpn_fail(err, CPN_E_PROTO, "the gateway's refresh token is too long");
-    return cpn_contexts_put(a->dir, &a->ctx, false, err);
+    return cpn_api_keep(a, err);
 }
 
 static cpn_rc
@@ -102,23 +100,12 @@ cpn_rc
 cpn_api_certificate(cpn_api *a, const uint8_t public_key[32], const char *target,
                     cpn_sshid_cert *out, cpn_err *err)
 {
-    CPN_AUTO(cpn_auto_fd) int dir = -1;
     CPN_AUTO(cpn_auto_fd) int lock = -1;
-    cpn_context now = { 0 };
-    cpn_rc rc = cpn_privdir_open(a->dir, false, &dir, err);
+    cpn_rc rc = cpn_api_lock(a, &lock, err);
 
     *out = (cpn_sshid_cert){ 0 };
-    if (rc == CPN_OK) /* a refresh token works once: one process at a time */
-        rc = cpn_privfile_lock(dir, LOCK_NAME, &lock, err);
-    if (rc == CPN_OK)
-        rc = cpn_contexts_get(a->dir, a->origin, &now, err);
     if (rc == CPN_NOT_FOUND)
         return cpn_fail(err, CPN_UNAUTHENTICATED, "not signed in at %s; run 'caponier login'",
                         a->origin);
-    if (rc != CPN_OK)
-        return rc;
-    cpn_context_fini(&a->ctx);
-    a->ctx = now;
-    explicit_bzero(&now, sizeof(now));
-    return ask(a, public_key, target, out, err);
+    return rc == CPN_OK ? ask(a, public_key, target, out, err) : rc;
 }

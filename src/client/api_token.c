@@ -105,9 +105,8 @@ fresh(const cpn_context *c)
     return c->access_token.n > 0 && c->expires_s - cpn_wall_s() > CPN_TOKEN_SPARE_S;
 }
 
-/* What we hold is good even if it cannot be kept: this command goes on. */
-static cpn_rc
-keep_renewed(cpn_api *a, cpn_err *err)
+cpn_rc
+cpn_api_keep(cpn_api *a, cpn_err *err)
 {
     cpn_rc rc = cpn_contexts_put(a->dir, &a->ctx, false, err);
 
@@ -135,13 +134,11 @@ refresh(cpn_api *a, cpn_err *err)
     rc = cpn_api_token(a, &form, err);
     if (rc == CPN_UNAUTHENTICATED)
         return cpn_fail(err, rc, "the sign-in at %s has ended; run 'caponier login'", a->origin);
-    return rc == CPN_OK ? keep_renewed(a, err) : rc;
+    return rc == CPN_OK ? cpn_api_keep(a, err) : rc;
 }
 
-/* One process at a time, since a refresh token works once; and what another one has got meanwhile
- * is as good. *lock ends it when closed. CPN_NOT_FOUND: signed out meanwhile. */
-static cpn_rc
-lock_and_read(cpn_api *a, int *lock, cpn_err *err)
+cpn_rc
+cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int dir = -1;
     cpn_context now = { 0 };
@@ -165,7 +162,7 @@ renew_locked(cpn_api *a, bool always, cpn_err *err)
     CPN_AUTO(cpn_auto_fd) int lock = -1;
     CPN_AUTO(cpn_secret_wipe) cpn_secret before = a->ctx.access_token;
     bool changed;
-    cpn_rc rc = lock_and_read(a, &lock, err);
+    cpn_rc rc = cpn_api_lock(a, &lock, err);
 
     if (rc != CPN_OK)
         return rc == CPN_NOT_FOUND ? sign_in_first(a, err) : rc;
@@ -198,7 +195,7 @@ cpn_api_sign_out(cpn_api *a, cpn_err *err)
 
     if (!a->ctx.gateway)
         return sign_in_first(a, err);
-    rc = lock_and_read(a, &lock, err);
+    rc = cpn_api_lock(a, &lock, err);
     if (rc == CPN_OK)
         rc = cpn_contexts_forget(a->dir, a->origin, a->ctx.user, err);
     if (rc == CPN_NOT_FOUND)
