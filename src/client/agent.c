@@ -156,21 +156,23 @@ serve(agent *g)
 static bool
 settle(agent *g, int parent)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
-    sigset_t ends;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), ends = -1;
+    int from[3], quiet = fcntl(null, F_DUPFD, FD_FIRST_FREE);
+    sigset_t set;
 
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGHUP);
-    if (null < 0 || setsid() < 0 || chdir("/") < 0 || sigprocmask(SIG_BLOCK, &ends, NULL) < 0)
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (quiet < 0 || setsid() < 0 || chdir("/") < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return false;
-    fd = signalfd(-1, &ends, SFD_CLOEXEC);
+    ends = signalfd(-1, &set, SFD_CLOEXEC);
     /* Out of the way of the numbers that they get. */
-    int from[3] = { fcntl(g->inlet.fd, F_DUPFD, 64), fcntl(parent, F_DUPFD, 64),
-                    fcntl(fd, F_DUPFD, 64) };
+    from[0] = fcntl(g->inlet.fd, F_DUPFD, FD_FIRST_FREE);
+    from[1] = fcntl(parent, F_DUPFD, FD_FIRST_FREE);
+    from[2] = fcntl(ends, F_DUPFD, FD_FIRST_FREE);
     for (int i = 0; i < 3; i++)
-        if (from[i] < 0 || dup2(from[i], FD_LISTEN + i) < 0 || dup2(null, i) < 0)
+        if (from[i] < 0 || dup2(from[i], FD_LISTEN + i) < 0 || dup2(quiet, i) < 0)
             return false;
     g->inlet.fd = FD_LISTEN;
     return close_range(FD_FIRST_FREE, ~0U, 0) == 0;
