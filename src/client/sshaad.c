@@ -21,8 +21,11 @@ static cpn_rc
 add_options(cpn_sshrun *r, const char *socket, cpn_err *err)
 {
     static const char *const fixed[] = { "-oPreferredAuthentications=publickey",
-                                         "-oIdentitiesOnly=no", "-oIdentityFile=none",
-                                         "-oForwardAgent=no", "-oAddKeysToAgent=no" };
+                                         "-oPubkeyAuthentication=yes",
+                                         "-oIdentitiesOnly=no",
+                                         "-oIdentityFile=none",
+                                         "-oForwardAgent=no",
+                                         "-oAddKeysToAgent=no" };
     cpn_buf b = { .max = (size_t)2 * CPN_AGENT_PATH_SIZE };
     cpn_rc rc = cpn_ssh_text_ok(socket) ? cpn_ssh_put_percent(&b, socket) : CPN_INVALID;
 
