@@ -22,11 +22,13 @@ def counted(tmp_path, direction, mib, *words):
     p = subprocess.Popen([str(RELAYBENCH), direction, str(mib), *words, "held"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     gateway = int(re.search(r"gateway (\d+)", p.stderr.readline()).group(1))
     counter = subprocess.Popen(["strace", "-c", "-o", tmp_path / "counts", "-p", str(gateway)], stderr=subprocess.PIPE, text=True)
-    assert "attached" in counter.stderr.readline()
-    if "raw" in words and mib:
-        wait_queued(gateway, mib << 20)
-    os.kill(gateway, signal.SIGCONT)
-    out, err = p.communicate(timeout=120)
+    try:
+        assert "attached" in counter.stderr.readline()
+        if "raw" in words and mib:
+            wait_queued(gateway, mib << 20)
+    finally:
+        os.kill(gateway, signal.SIGCONT)
+    _, err = p.communicate(timeout=120)
     counter.wait(timeout=30)
     assert p.returncode == 0 and "missing" not in err, err
     rows = (tmp_path / "counts").read_text().splitlines()[2:-2]
@@ -71,11 +73,11 @@ def test_system_calls_a_relayed_mebibyte(tmp_path, direction):
     assert min(runs) <= 24
 
 
-@pytest.mark.parametrize("direction", ["down", "up"])
-def test_bytes_a_call_when_four_mebibytes_wait(tmp_path, direction):
-    """Less what the handshake and the end take, which a run without bytes shows."""
-    waiting, none = (sum(counted(tmp_path, direction, mib, "raw").get(c, 0) for c in MOVES) for mib in (4, 0))
-    print(f"bytes a call, {direction}: {(8 << 20) // (waiting - none)} in {waiting} - {none} calls")
+def test_bytes_a_call_when_four_mebibytes_wait(tmp_path):
+    """Less what the handshake and the end take, which a run without bytes shows. Only down: the other way nothing can
+    wait before the handshake, and from then on the gateway reads."""
+    waiting, none = (sum(counted(tmp_path, "down", mib, "raw").get(c, 0) for c in MOVES) for mib in (4, 0))
+    print(f"bytes a call, down: {(8 << 20) // (waiting - none)} in {waiting} - {none} calls")
     assert (8 << 20) / (waiting - none) >= 200 * 1024
 
 
@@ -110,12 +112,13 @@ def instructions(tmp_path, direction, mib):
     return out
 
 
-@pytest.mark.parametrize("direction", ["down", "up"])
-def test_our_own_instructions_beside_the_ciphers(tmp_path, direction):
-    """Between 16 and 48 MiB, so that start and handshake drop out."""
-    small, large = (instructions(tmp_path, direction, mib) for mib in (16, 48))
+@pytest.mark.parametrize("direction, most", [("down", 0.03), ("up", 0.10)])
+def test_our_own_instructions_beside_the_ciphers(tmp_path, direction, most):
+    """Between 8 and 24 MiB, so that start and handshake drop out. Up is dearer by the client's mask, which RFC 6455 wants
+    taken off every byte."""
+    small, large = (instructions(tmp_path, direction, mib) for mib in (8, 24))
     spent = {name: large[name] - small.get(name, 0) for name in large}
     crypto = sum(n for name, n in spent.items() if name.startswith("libcrypto"))
     share = spent["relaybench"] / crypto
     print(f"our instructions / libcrypto's, {direction}: {share:.4f} ({spent})")
-    assert share <= 0.03
+    assert share <= most
