@@ -88,8 +88,8 @@ on_raw_end(void *owner, cpn_rawrelay *relay, const cpn_raw_end *end)
     uv_stop(&r->nt->uv);
 }
 
-static const cpn_carrier_events gateway_events = { on_open, NULL, on_stream_end, on_end };
-static const cpn_carrier_events client_events = { NULL, NULL, on_stream_end, on_end };
+static const cpn_carrier_events gateway_events = { on_open, NULL, on_stream_end, on_end, NULL };
+static const cpn_carrier_events client_events = { NULL, NULL, on_stream_end, on_end, NULL };
 
 static void
 run_role(nettest *nt, int wire, int local, bool server, bool raw)
@@ -199,8 +199,9 @@ on_idle_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
         idle_next(e);
 }
 
-static const cpn_carrier_events idle_gateway_events = { on_idle_open, NULL, on_stream_end, on_end };
-static const cpn_carrier_events idle_events = { NULL, on_opened, on_stream_end, on_end };
+static const cpn_carrier_events idle_gateway_events = { on_idle_open, NULL, on_stream_end, on_end,
+                                                        NULL };
+static const cpn_carrier_events idle_events = { NULL, on_opened, on_stream_end, on_end, NULL };
 
 /* One after the other, as people come. */
 static void

@@ -1,5 +1,6 @@
 /* Reads users, service principals, their groups, roles and assignments. */
 #include "client/inv.h"
+#include "codec/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,10 +405,33 @@ read_effect(inv *i, const cpn_yaml_node *entry, json_t *body)
     return CPN_OK;
 }
 
+/* `max_upload: 100MiB`, bytes of a session. */
+static cpn_rc
+read_limit(inv *i, const cpn_yaml_node *entry, const char *key, const char *as, json_t *body)
+{
+    const cpn_yaml_node *n = cpn_yaml_get(entry, key);
+    uint64_t bytes;
+    cpn_view v;
+
+    if (!n)
+        return CPN_OK;
+    if (cpn_yaml_string(n, &v, i->e) != CPN_OK)
+        return CPN_INVALID;
+    if (!cpn_units_size(v, &bytes) || bytes == 0 || bytes > 1ull << 53)
+        return cpn_yaml_error(i->e, n,
+                              "'%.*s' (expected a size such as 100MiB, at most 2^53 bytes)",
+                              CPN_VIEW_ARG(v));
+    if (strcmp(json_string_value(json_object_get(body, "effect")), "Deny") == 0)
+        return cpn_yaml_error(i->e, n, "a limit where everything is denied (expected none)");
+    json_object_set_new(body, as, json_integer((json_int_t)bytes));
+    return CPN_OK;
+}
+
 void
 inv_assignment(inv *i, const cpn_yaml_node *entry)
 {
-    static const char *const keys[] = { "principal", "role", "scope", "effect", "window", NULL };
+    static const char *const keys[] = { "principal", "role",       "scope",        "effect",
+                                        "window",    "max_upload", "max_download", NULL };
     const cpn_yaml_node *who = inv_need(i, entry, "principal", "a name");
     const cpn_yaml_node *role = inv_need(i, entry, "role", "the name of a role");
     const cpn_yaml_node *where = inv_need(i, entry, "scope", "a name, an id, or /");
@@ -424,6 +448,10 @@ inv_assignment(inv *i, const cpn_yaml_node *entry)
     json_object_set_new(body, "principalId", json_string(principal));
     text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
     inv_guid(text, guid);
+    /* Not part of what it is called by: another limit changes it, and makes no second one. */
+    if (read_limit(i, entry, "max_upload", "maxUploadBytes", body) != CPN_OK ||
+        read_limit(i, entry, "max_download", "maxDownloadBytes", body) != CPN_OK)
+        return;
     snprintf(id, sizeof(id), "%s/providers/Microsoft.Authorization/roleAssignments/%s", scope,
              guid);
     if (inv_add(i, INV_ASSIGNMENT, entry, cpn_view_str(guid), id))

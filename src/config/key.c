@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "config/units.h"
+#include "codec/units.h"
 
 #define RELOAD_YES true
 #define RELOAD_NO false

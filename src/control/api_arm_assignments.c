@@ -70,11 +70,12 @@ shown(const cpn_call *call, const char *id, const json_t *body)
     char role_id[CPN_ID_MAX + 1];
 
     cpn_arm_role_id(role, path_scope(call), role_id);
-    return json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:s,s:s%,s:s?,s:n,s:n}}", "id", id, "name",
+    return json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:s,s:s%,s:s?,s:n,s:n,s:O*,s:O*}}", "id", id, "name",
                      cpn_arm_name(id), "type", TYPE, "properties", "roleDefinitionId", role_id,
                      "principalId", principal, "principalType", kind_word(s, principal), "scope",
                      (const char *)scope.p, scope.n, "description", described, "condition",
-                     "conditionVersion");
+                     "conditionVersion", "maxUploadBytes", json_object_get(body, "maxUploadBytes"),
+                     "maxDownloadBytes", json_object_get(body, "maxDownloadBytes"));
 }
 
 /* ---- list ---- */
@@ -271,7 +272,9 @@ assignment_put(cpn_call *call)
     const json_t *properties = json_object_get(call->json, "properties");
     const char *name = cpn_call_param(call, "name");
     cpn_assignment want = { .scope = path_scope(call),
-                            .description = cpn_json_string(properties, "description") };
+                            .description = cpn_json_string(properties, "description"),
+                            .max_upload = json_object_get(properties, "maxUploadBytes"),
+                            .max_download = json_object_get(properties, "maxDownloadBytes") };
     cpn_uuid guid;
 
     if (!cpn_uuid_parse(&guid, cpn_view_str(name)) || !path_id(call, want.id))

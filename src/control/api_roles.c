@@ -23,7 +23,9 @@ assigned(CPN_TAKES cpn_call *call, const cpn_assigned *outcome)
 static cpn_rc
 read_wish(const cpn_call *call, const char **principal, cpn_assignment *want, cpn_err *err)
 {
-    static const char *const names[] = { "principal", "role", "scope", "effect", NULL };
+    static const char *const names[] = { "principal", "role",           "scope",
+                                         "effect",    "maxUploadBytes", "maxDownloadBytes",
+                                         NULL };
     const char *effect = "Allow";
     cpn_rc rc;
 
@@ -34,6 +36,8 @@ read_wish(const cpn_call *call, const char **principal, cpn_assignment *want, cp
             CPN_OK ||
         (rc = cpn_json_opt_str(call->json, "", "effect", 8, &effect, err)) != CPN_OK)
         return rc;
+    want->max_upload = json_object_get(call->json, "maxUploadBytes");
+    want->max_download = json_object_get(call->json, "maxDownloadBytes");
     want->deny = strcmp(effect, "Deny") == 0;
     if (!want->deny && strcmp(effect, "Allow") != 0)
         return cpn_fail(err, CPN_INVALID, "effect: expected Allow or Deny");

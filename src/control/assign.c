@@ -107,6 +107,15 @@ look_same(void *owner, const char *id, const json_t *body)
     return !s->found;
 }
 
+static void
+limit_put(json_t *body, const char *key, const json_t *limit)
+{
+    if (json_is_null(limit))
+        json_object_del(body, key);
+    else if (limit)
+        json_object_set(body, key, (json_t *)limit);
+}
+
 /* The document as it shall be: what stands at this id keeps its window. CPN_EXISTS. */
 static cpn_rc
 give_body(const cpn_change *change, const cpn_assignment *want, json_t **out, cpn_err *err)
@@ -128,6 +137,8 @@ give_body(const cpn_change *change, const cpn_assignment *want, json_t **out, cp
                            want->deny ? "Deny" : "Allow");
     if (want->description[0])
         json_object_set_new(*out, "description", json_string(want->description));
+    limit_put(*out, "maxUploadBytes", want->max_upload);
+    limit_put(*out, "maxDownloadBytes", want->max_download);
     return CPN_OK;
 }
 

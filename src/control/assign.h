@@ -15,6 +15,8 @@ typedef struct cpn_assignment {
     const char *scope;       /* a resource's id, or "/" */
     const char *description; /* "" for none */
     bool deny;
+    const json_t *max_upload; /* bytes a session, as given; NULL: as it stands; null: none */
+    const json_t *max_download;
 } cpn_assignment;
 
 typedef struct cpn_assigned {
@@ -27,7 +29,8 @@ typedef struct cpn_assigned {
 
 typedef void cpn_assigned_fn(CPN_TAKES cpn_call *call, const cpn_assigned *outcome);
 
-/* Where the id is that of the very same rights already, its description is changed. */
+/* Where the id is that of the very same rights already, its description and its limits are changed,
+ * as far as they are given. */
 void cpn_assign(CPN_TAKES cpn_call *call, const cpn_assignment *want, cpn_assigned_fn *done);
 /* status: what done will answer, for the record. CPN_NOT_FOUND. */
 void cpn_unassign(CPN_TAKES cpn_call *call, const char *id, int status, cpn_assigned_fn *done);

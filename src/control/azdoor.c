@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "codec/b64url.h"
 #include "codec/digest.h"
+#include "control/allowance.h"
 
 /* An upgrade whose ticket is being looked up. */
 typedef struct upgrade {
@@ -236,6 +237,7 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
         return;
     }
     s->addr = a.verdict.addr;
+    cpn_allowance_change(c, s, &a.verdict.limits);
     s->tickets -= s->tickets ? 1 : 0;
     if (s->row == CPN_ROW_NONE) {
         s->peer = u->peer;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/allowance.h"
 #include "control/open.h"
 
 /* {"code","reason","message","by"} */
@@ -19,7 +20,8 @@ answer_json(cpn_reason why, const char *sentence, const char *by)
 static void
 tell_fronts(cpn_control *c, const cpn_session *s, cpn_reason why, const char *by)
 {
-    const char *sentence = cpn_reason_sentence(why);
+    char said[CPN_SENTENCE_SIZE];
+    const char *sentence = cpn_session_sentence(s, why, said);
     json_t *answer;
     char *text;
     cpn_msg m = { .type = CPN_MSG_CUT };
@@ -81,9 +83,9 @@ cpn_cut_closed(cpn_control *c, cpn_session *s)
     cpn_session_end(c, s, CPN_WHY_CLOSED);
 }
 
-/* Does policy still allow it, to the same address? */
+/* Does policy still allow it, to the same address? Within limits that may be others now. */
 static bool
-still_allowed(const cpn_control *c, const cpn_session *s)
+still_allowed(const cpn_control *c, const cpn_session *s, cpn_byte_limits *limits)
 {
     const cpn_principal *who = cpn_snapshot_principal(c->snapshot, cpn_view_str(s->object_id));
     cpn_facts facts = cpn_want_facts(&s->want, who);
@@ -91,8 +93,10 @@ still_allowed(const cpn_control *c, const cpn_session *s)
 
     if (!who || !who->enabled)
         return false;
-    return cpn_decide(c->snapshot, &facts, &verdict) == CPN_OK &&
-           cpn_addr_eq(&verdict.addr, &s->addr);
+    if (cpn_decide(c->snapshot, &facts, &verdict) != CPN_OK)
+        return false;
+    *limits = verdict.limits;
+    return cpn_addr_eq(&verdict.addr, &s->addr);
 }
 
 void
@@ -101,7 +105,13 @@ cpn_cut_recheck(cpn_control *c, uint64_t asked_ms)
     cpn_session *s, *next;
 
     HASH_ITER (hh, c->sessions->by_id, s, next) {
-        if (!s->ended && !still_allowed(c, s))
+        cpn_byte_limits limits;
+
+        if (s->ended)
+            continue;
+        if (still_allowed(c, s, &limits))
+            cpn_allowance_change(c, s, &limits);
+        else
             (void)cpn_cut(c, s, CPN_WHY_CUT_POLICY, "", asked_ms);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/allowance.h"
 #include "control/azdoor.h"
 #include "control/call.h"
 #include "control/open.h"
@@ -127,6 +128,9 @@ front_message(void *owner, const cpn_msg *msg, int fd)
         return;
     case CPN_MSG_SPOKE:
         cpn_stream_spoke(f->c, f->id, &msg->SPOKE);
+        return;
+    case CPN_MSG_SPENT:
+        cpn_allowance_spent(f->c, f->id, &msg->SPENT);
         return;
     case CPN_MSG_GONE:
         conn_gone(f, msg->GONE.conn);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/allowance.h"
 #include "control/cut.h"
 #include "control/penalties.h"
 #include "control/trail.h"
@@ -279,6 +280,10 @@ row_json(const cpn_control *c, const cpn_session *s)
     json_object_set_new(row, "startMs", json_integer(s->start_wall_ms));
     json_object_set_new(row, "anyProtocol", json_boolean(s->any_protocol));
     json_object_set_new(row, "countsAs", json_integer(s->counts_as));
+    if (s->limits.up != CPN_NO_LIMIT)
+        json_object_set_new(row, "maxUploadBytes", json_integer((json_int_t)s->limits.up));
+    if (s->limits.down != CPN_NO_LIMIT)
+        json_object_set_new(row, "maxDownloadBytes", json_integer((json_int_t)s->limits.down));
     return row;
 }
 
@@ -378,6 +383,7 @@ stream_hand_over(cpn_control *c, cpn_stream *st)
                                  .first_bytes = !s->any_protocol,
                                  .protocol = (uint8_t)s->protocol,
                                  .answer = cpn_view_str(answer) };
+    cpn_allowance_open(st, &m.OPENED);
     fd = cpn_steal_fd(&st->fd);
     return cpn_front_send(f, &m, fd) ? CPN_WHY_NONE : CPN_WHY_CLIENT_GONE;
 }

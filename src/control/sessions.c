@@ -96,6 +96,7 @@ cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want, const cpn_v
     s->want = *want;
     s->addr = verdict->addr;
     s->any_protocol = verdict->any_protocol;
+    s->limits = verdict->limits;
     s->counts_as = verdict->counts_as;
     s->protocol = verdict->counts_as;
     snprintf(s->want.bastion, sizeof(s->want.bastion), "%s", verdict->bastion->id);

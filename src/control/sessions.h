@@ -52,6 +52,13 @@ struct cpn_stream {
     bool tallied;   /* its bytes are in the session's sums */
     bool has_slot;
     uint32_t slot;
+    /* control/allowance.h */
+    cpn_byte_limits allowed; /* in all, by the last word between us and the front */
+    cpn_byte_limits spent;   /* when it was called back last */
+    bool allowed_known;      /* false: adopted, and the front has not said */
+    uint32_t allow_serial;   /* of our last ALLOW */
+    bool called_back;        /* its answer is due */
+    bool wants_up, wants_down;
     cpn_stream *prev, *next; /* in the session */
     cpn_stream *opening_prev, *opening_next;
     UT_hash_handle hh;       /* by id */
@@ -66,6 +73,7 @@ struct cpn_session {
     char target_shown[CPN_ID_MAX + 1]; /* the machine's id, also when an address was asked for */
     char host[CPN_NAME_MAX + 1]; /* the machine's name; "" for an address that is no machine's */
     bool any_protocol;
+    cpn_byte_limits limits;
     cpn_protocol counts_as; /* for the limits */
     cpn_protocol protocol;  /* shown: what the port suggests, corrected by the first bytes */
     char object_id[40];
@@ -152,6 +160,8 @@ json_t *cpn_session_json(const cpn_control *c, const cpn_session *s);
 void cpn_session_end(cpn_control *c, cpn_session *s, cpn_reason why);
 /* The row of a session that ended meanwhile has become durable. */
 void cpn_session_end_late(cpn_control *c, cpn_session *s);
+/* A stream of this front's, or NULL: a late word, or another front's stream. */
+cpn_stream *cpn_stream_of(cpn_control *c, uint32_t front, uint64_t id);
 void cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m);
 /* Keeper's list is complete: what fronts said of its streams before holds now. */
 void cpn_sessions_early_ends(cpn_control *c);

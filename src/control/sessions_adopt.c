@@ -16,6 +16,14 @@ copy_text(char *out, size_t size, const json_t *row, const char *key)
     snprintf(out, size, "%s", cpn_json_string(row, key));
 }
 
+static uint64_t
+limit_of_row(const json_t *row, const char *key)
+{
+    const json_t *v = json_object_get(row, key);
+
+    return v ? (uint64_t)json_integer_value(v) : CPN_NO_LIMIT;
+}
+
 /* The session of a stored row, as it was when it started. */
 static cpn_session *
 session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
@@ -43,6 +51,8 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
     s->epoch = (uint64_t)json_integer_value(json_object_get(row, "policyEpoch"));
     s->start_wall_ms = json_integer_value(json_object_get(row, "startMs"));
     s->any_protocol = json_is_true(json_object_get(row, "anyProtocol"));
+    s->limits = (cpn_byte_limits){ limit_of_row(row, "maxUploadBytes"),
+                                   limit_of_row(row, "maxDownloadBytes") };
     s->counts_as = (cpn_protocol)json_integer_value(json_object_get(row, "countsAs"));
     s->protocol = s->counts_as;
     s->start_ms = cpn_mono_ms() -

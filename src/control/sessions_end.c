@@ -126,9 +126,8 @@ trade_places(cpn_stream *st, uint32_t front)
     return false;
 }
 
-/* A stream of this front's, or NULL: a late word, or another front's stream. */
-static cpn_stream *
-stream_of(cpn_control *c, uint32_t front, uint64_t id)
+cpn_stream *
+cpn_stream_of(cpn_control *c, uint32_t front, uint64_t id)
 {
     cpn_stream *st = cpn_stream_find(c, id);
 
@@ -186,7 +185,7 @@ cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
         ended_early(c, front, m);
         return;
     }
-    st = stream_of(c, front, m->id);
+    st = cpn_stream_of(c, front, m->id);
     if (!st)
         return;
     s = st->session;
@@ -205,7 +204,7 @@ cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
 void
 cpn_stream_spoke(cpn_control *c, uint32_t front, const cpn_msg_SPOKE *m)
 {
-    cpn_stream *st = stream_of(c, front, m->id);
+    cpn_stream *st = cpn_stream_of(c, front, m->id);
     cpn_protocol says = (cpn_protocol)m->protocol;
     cpn_protocol counts = says == CPN_PROTOCOL_RDP ? CPN_PROTOCOL_RDP : CPN_PROTOCOL_SSH;
     cpn_session *s;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/chars.h"
+#include "control/allowance.h"
 
 struct cpn_trail {
     cpn_merge *refusals;    /* of connect requests, by user */
@@ -167,7 +168,7 @@ void
 cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char *event)
 {
     cpn_record r = record_of(c, event);
-    char peer[CPN_ADDR_TEXT], addr[CPN_ADDR_TEXT], id[CPN_UUID_TEXT];
+    char peer[CPN_ADDR_TEXT], addr[CPN_ADDR_TEXT], id[CPN_UUID_TEXT], said[CPN_SENTENCE_SIZE];
     json_t *record;
 
     r.user_email = s->user_name;
@@ -187,7 +188,7 @@ cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char
     r.start_wall_ms = s->start_wall_ms;
     r.message = "Successfully Connected.";
     if (s->ended) {
-        r.message = cpn_reason_sentence(s->end_why);
+        r.message = cpn_session_sentence(s, s->end_why, said);
         r.reason = cpn_reason_word(s->end_why);
         r.end_wall_ms = s->end_wall_ms;
         r.duration_ms = (int64_t)(s->end_ms - s->start_ms);

@@ -179,6 +179,9 @@ message(void *owner, const cpn_msg *m, int fd)
     case CPN_MSG_CUT:
         cpn_relays_cut(f, &m->CUT);
         return;
+    case CPN_MSG_ALLOW:
+        cpn_relays_allow(f, &m->ALLOW);
+        return;
     case CPN_MSG_DRAIN:
         cpn_front_on_drain(f, m->DRAIN.ms);
         return;

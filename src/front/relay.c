@@ -11,6 +11,12 @@
 /* Room for a refusal in SSH's words. */
 #define REFUSAL_MAX 4096
 
+/* How often control is asked for more bytes; a new one knows nothing of what the old one was told.
+ */
+#define ASK_AGAIN_MS 1000
+
+static void ask_more(cpn_later *l);
+static void ask_again(cpn_deadline *d);
 static void judged_no(cpn_later *l);
 static void fell_silent(cpn_deadline *d);
 
@@ -32,6 +38,8 @@ cpn_relay_new(cpn_conn *c, uint32_t number)
     r->number = number;
     r->silent.fn = fell_silent;
     r->ending.fn = judged_no;
+    r->asking.fn = ask_more;
+    r->again.fn = ask_again;
     DL_APPEND(c->relays, r);
     return r;
 }
@@ -65,6 +73,7 @@ cpn_relay_opened(cpn_relay *r, const cpn_msg_OPENED *m)
     r->id = m->id;
     r->session = m->session;
     r->suggest = (cpn_protocol)m->protocol;
+    r->allowed = (cpn_byte_limits){ m->up, m->down };
     f->count.streams++;
     if (!f->tally || m->tally >= CPN_TALLY_SLOTS)
         return;
@@ -198,6 +207,93 @@ fell_silent(cpn_deadline *d)
     cpn_relay_stop_for(cpn_container_of(d, cpn_relay, silent), CPN_WHY_SILENT);
 }
 
+/* ---- limits ---- */
+
+static void
+allow(cpn_relay *r, uint64_t up, uint64_t down)
+{
+    if (r->stream) {
+        r->allowed.up = CPN_MAX(up, cpn_stream_up(r->stream));
+        r->allowed.down = CPN_MAX(down, cpn_stream_down(r->stream));
+        cpn_stream_allow(r->stream, &r->allowed);
+    } else if (r->raw) {
+        r->allowed.up = CPN_MAX(up, cpn_rawrelay_up(r->raw));
+        r->allowed.down = CPN_MAX(down, cpn_rawrelay_down(r->raw));
+        cpn_rawrelay_allow(r->raw, &r->allowed);
+    }
+}
+
+static bool
+wants(const cpn_relay *r, bool up)
+{
+    return r->stream ? cpn_stream_wants(r->stream, up) : r->raw && cpn_rawrelay_wants(r->raw, up);
+}
+
+static void
+tell_spent(cpn_relay *r)
+{
+    cpn_front *f = r->conn->front;
+    cpn_msg m = { .type = CPN_MSG_SPENT,
+                  .SPENT = { .id = r->id,
+                             .serial = r->serial,
+                             .wants_up = wants(r, true),
+                             .wants_down = wants(r, false),
+                             .up = r->allowed.up,
+                             .down = r->allowed.down } };
+
+    if (!r->opened || r->why != CPN_WHY_NONE)
+        return;
+    cpn_link_tell(f, &m);
+    if (m.SPENT.wants_up || m.SPENT.wants_down)
+        cpn_deadline_set(f->deadlines, &r->again, ASK_AGAIN_MS);
+}
+
+static void
+ask_more(cpn_later *l)
+{
+    tell_spent(cpn_container_of(l, cpn_relay, asking));
+}
+
+static void
+ask_again(cpn_deadline *d)
+{
+    tell_spent(cpn_container_of(d, cpn_relay, again));
+}
+
+void
+cpn_relay_spent(cpn_relay *r)
+{
+    cpn_loop_later(r->conn->front->loop, &r->asking, CPN_LATER_FIRST);
+}
+
+static cpn_relay *
+relay_by_id(const cpn_front *f, uint64_t id)
+{
+    const cpn_conn *c, *next;
+    cpn_relay *r;
+
+    HASH_ITER (hh, f->conns, c, next)
+        DL_FOREACH(c->relays, r)
+    if (r->opened && r->id == id)
+        return r;
+    return NULL;
+}
+
+void
+cpn_relays_allow(cpn_front *f, const cpn_msg_ALLOW *m)
+{
+    cpn_relay *r = relay_by_id(f, m->id);
+
+    if (!r)
+        return;
+    r->serial = m->serial;
+    cpn_deadline_clear(&r->again);
+    allow(r, m->up, m->down);
+    /* What one way asked for meanwhile, control did not hear: its word was on its way to us. */
+    if (m->report || wants(r, true) || wants(r, false))
+        tell_spent(r);
+}
+
 /* ---- the end ---- */
 
 void
@@ -231,7 +327,9 @@ cpn_relay_ended(cpn_relay *r, cpn_reason why, uint64_t up, uint64_t down)
     if (r->slot)
         cpn_tally_set(&r->slot->last_ms, 0);
     cpn_deadline_clear(&r->silent);
+    cpn_deadline_clear(&r->again);
     cpn_loop_not_later(f->loop, &r->ending);
+    cpn_loop_not_later(f->loop, &r->asking);
     DL_DELETE(r->conn->relays, r);
     free(r);
 }

@@ -29,6 +29,10 @@ struct cpn_relay {
     cpn_speech target;
     cpn_deadline silent;
     cpn_later ending;
+    cpn_byte_limits allowed; /* bytes in all */
+    uint32_t serial;         /* of the last ALLOW */
+    cpn_later asking;        /* for more bytes */
+    cpn_deadline again;      /* until control has answered */
 };
 
 /* A stream that control is being asked for. */
@@ -50,6 +54,11 @@ void cpn_relay_stop_for(cpn_relay *r, cpn_reason why);
 void cpn_relay_ended(cpn_relay *r, cpn_reason why, uint64_t up, uint64_t down);
 /* The connection closes: end what is left of it. */
 void cpn_relays_lost(cpn_conn *c);
+
+/* The engine stands still at the limit; control is asked when its work is done. */
+void cpn_relay_spent(cpn_relay *r);
+/* Control's ALLOW. */
+void cpn_relays_allow(cpn_front *f, const cpn_msg_ALLOW *m);
 
 /* Control's CUT: every stream of the session. */
 void cpn_relays_cut(cpn_front *f, const cpn_msg_CUT *m);

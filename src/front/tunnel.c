@@ -70,6 +70,14 @@ on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 }
 
 static void
+on_spent(void *owner, cpn_stream *s)
+{
+    (void)owner;
+    if (cpn_stream_user(s))
+        cpn_relay_spent(cpn_stream_user(s));
+}
+
+static void
 on_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
 {
     cpn_conn *c = owner;
@@ -79,9 +87,9 @@ on_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
     cpn_conn_advance(c, CPN_STAGE_CLOSED);
 }
 
-static const cpn_carrier_events events = { .on_open = on_open,
-                                           .on_stream_end = on_stream_end,
-                                           .on_end = on_end };
+static const cpn_carrier_events events = {
+    .on_open = on_open, .on_stream_end = on_stream_end, .on_spent = on_spent, .on_end = on_end
+};
 
 void
 cpn_tunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
@@ -135,6 +143,7 @@ cpn_tunnel_opened(cpn_relay *r, const cpn_msg_OPENED *m, CPN_TAKES int fd)
 {
     cpn_relay_opened(r, m);
     cpn_stream_tally(r->stream, r->slot);
+    cpn_stream_allow(r->stream, &r->allowed);
     if (m->first_bytes) {
         cpn_judge judge = cpn_relay_judge(r);
 

@@ -71,12 +71,20 @@ on_end(void *owner, cpn_rawrelay *raw, const cpn_raw_end *end)
     cpn_conn_advance(c, CPN_STAGE_CLOSED);
 }
 
+static void
+on_spent(void *owner)
+{
+    cpn_relay_spent(owner);
+}
+
 void
 cpn_webtunnel_opened(cpn_conn *c, const cpn_msg_OPENED *m, CPN_TAKES int fd)
 {
     CPN_AUTO(cpn_auto_fd) int owned = fd;
     cpn_relay *r = cpn_relay_new(c, CPN_WEBTUNNEL_STREAM);
-    cpn_raw_opts opts = { .role = CPN_WS_SERVER, .on_end = on_end, .owner = r };
+    cpn_raw_opts opts = {
+        .role = CPN_WS_SERVER, .on_end = on_end, .on_spent = on_spent, .owner = r
+    };
     cpn_err err = { 0 };
     cpn_rc rc;
 
@@ -91,6 +99,7 @@ cpn_webtunnel_opened(cpn_conn *c, const cpn_msg_OPENED *m, CPN_TAKES int fd)
     if (rc == CPN_OK)
         rc = cpn_rawrelay_new(&r->raw, c->front->loop, cpn_steal(&c->tls), &opts, &err);
     if (rc == CPN_OK) {
+        cpn_rawrelay_allow(r->raw, &r->allowed);
         cpn_rawrelay_attach(r->raw, cpn_steal_fd(&owned));
         return;
     }

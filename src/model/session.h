@@ -9,6 +9,13 @@
 
 #define CPN_SESSION_STREAMS_MAX 256
 
+/* How many bytes may go each way. */
+#define CPN_NO_LIMIT UINT64_MAX
+typedef struct cpn_byte_limits {
+    uint64_t up;
+    uint64_t down;
+} cpn_byte_limits;
+
 /* Which door it came through. */
 typedef enum cpn_door { CPN_DOOR_NONE, CPN_DOOR_OWN, CPN_DOOR_AZURE } cpn_door;
 

@@ -108,10 +108,20 @@ on_leg_failed(void *owner, int error)
     cpn_stream_over(s, CPN_STREAM_SOCKET_FAILED, why);
 }
 
+static void
+on_leg_spent(void *owner)
+{
+    cpn_stream *s = owner;
+
+    if (s->carrier->opts.events->on_spent)
+        s->carrier->opts.events->on_spent(s->carrier->opts.owner, s);
+}
+
 static const cpn_leg_events leg_events = {
     .on_readable = on_leg_readable,
     .on_written = on_leg_written,
     .on_failed = on_leg_failed,
+    .on_spent = on_leg_spent,
 };
 
 void
@@ -158,6 +168,18 @@ void
 cpn_stream_hold(cpn_stream *s, const cpn_judge *judge)
 {
     cpn_leg_hold(s->leg, judge);
+}
+
+void
+cpn_stream_allow(cpn_stream *s, const cpn_byte_limits *most)
+{
+    cpn_leg_allow(s->leg, most);
+}
+
+bool
+cpn_stream_wants(const cpn_stream *s, bool up)
+{
+    return cpn_leg_wants(s->leg, up);
 }
 
 void

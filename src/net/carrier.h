@@ -65,6 +65,9 @@ typedef struct cpn_carrier_events {
     /* After the on_stream_end of every stream. Free the carrier here or later. code: close code of
      * the peer, or CPN_WS_CLOSE_NONE. text: one sentence. */
     void (*on_end)(void *owner, cpn_carrier_why why, unsigned code, const char *text);
+    /* The stream stands still at its limit and has more (cpn_stream_wants). From inside its work:
+     * only note it. NULL: nobody sets limits. */
+    void (*on_spent)(void *owner, cpn_stream *s);
 } cpn_carrier_events;
 
 typedef struct cpn_carrier_opts {
@@ -112,6 +115,10 @@ void cpn_stream_reset(cpn_stream *s, cpn_view json);
 /* Acceptor, before attach: hold the first bytes of each direction until they are judged
  * (net/judge.h). Bytes that came with OPEN are judged too. */
 void cpn_stream_hold(cpn_stream *s, const cpn_judge *judge);
+
+/* As cpn_leg_allow and cpn_leg_wants (net/leg.h). */
+void cpn_stream_allow(cpn_stream *s, const cpn_byte_limits *most);
+bool cpn_stream_wants(const cpn_stream *s, bool up);
 
 /* Count into shared memory from now on (up and down continue from what was moved). NULL: stop. */
 void cpn_stream_tally(cpn_stream *s, cpn_tally_slot *slot);

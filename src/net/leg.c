@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/backlog.h"
 #include "net/tls.h"
 
 /* A read below this is taken for a person's doing. */
@@ -23,22 +24,24 @@ struct cpn_leg {
     void *owner;
     cpn_later reap;
     cpn_judge judge;
-    cpn_block *kept; /* towards the socket, oldest first */
-    cpn_block *kept_tail;
-    size_t kept_n;
-    cpn_block *held; /* from the socket: read, not judged or not taken yet */
+    cpn_backlog kept; /* towards the socket */
+    cpn_block *held;  /* from the socket: read, not judged or not taken yet */
     size_t last_take;
     uint64_t in;
     uint64_t out;
+    uint64_t in_max; /* never below in */
+    uint64_t out_max;
     uint64_t last_ms;
     cpn_tally_slot *slot;
     bool in_is_up;
     bool up_open; /* judged, or nothing to judge */
     bool down_open;
-    bool refused; /* a judge said no: nothing moves any more */
-    bool maybe;   /* readable as far as we know */
-    bool parked;  /* told that it is readable while nobody reads: watching stopped */
-    bool eof;     /* of the socket */
+    bool refused;  /* a judge said no: nothing moves any more */
+    bool maybe;    /* readable as far as we know */
+    bool parked;   /* told that it is readable while nobody reads: watching stopped */
+    bool in_still; /* at its limit, with more to go */
+    bool out_still;
+    bool eof; /* of the socket */
     bool end_put;
     bool shut;
     bool failed;
@@ -57,6 +60,7 @@ cpn_leg_new(cpn_loop *loop, bool in_is_up, const cpn_leg_events *events, void *o
     leg->loop = loop;
     leg->fd = -1;
     leg->in_is_up = in_is_up;
+    leg->in_max = leg->out_max = CPN_NO_LIMIT;
     leg->events = events;
     leg->owner = owner;
     leg->up_open = leg->down_open = true;
@@ -69,14 +73,7 @@ give_chain(cpn_leg *leg)
 {
     cpn_pool *pool = cpn_loop_pool(leg->loop);
 
-    while (leg->kept) {
-        cpn_block *b = leg->kept;
-
-        leg->kept = b->next;
-        cpn_pool_give(pool, &b);
-    }
-    leg->kept_tail = NULL;
-    leg->kept_n = 0;
+    cpn_backlog_clear(&leg->kept, pool);
     cpn_pool_give(pool, &leg->held);
 }
 
@@ -129,9 +126,9 @@ leg_watch(cpn_leg *leg)
 
     if (leg->fd < 0 || leg->dead)
         return;
-    if (!leg->eof && !leg->parked && !leg->failed)
+    if (!leg->eof && !leg->parked && !leg->failed && !leg->out_still)
         want |= UV_READABLE;
-    if (leg->kept_n > 0 && leg->up_open && !leg->refused && !leg->failed)
+    if (leg->kept.n > 0 && leg->up_open && !leg->refused && !leg->failed && !leg->in_still)
         want |= UV_WRITABLE;
     if (want == leg->polled)
         return;
@@ -166,62 +163,78 @@ count(cpn_leg *leg, size_t in, size_t out)
     }
 }
 
-/* --- in: towards the socket ----------------------------------------------------------------- */
-
-/* Copy n bytes behind what is kept. */
-static bool
-keep_bytes(cpn_leg *leg, const uint8_t *p, size_t n)
-{
-    cpn_pool *pool = cpn_loop_pool(leg->loop);
-
-    while (n > 0) {
-        cpn_block *b = leg->kept_tail;
-        size_t fit;
-
-        if (!b || cpn_block_room(b) == 0) {
-            b = cpn_pool_take(pool, CPN_BLOCK_SMALL);
-            if (!b)
-                return false;
-            *(leg->kept_tail ? &leg->kept_tail->next : &leg->kept) = b;
-            leg->kept_tail = b;
-        }
-        fit = CPN_MIN(n, cpn_block_room(b));
-        memcpy(b->p + b->at + b->n, p, fit);
-        b->n += fit;
-        leg->kept_n += fit;
-        p += fit;
-        n -= fit;
-    }
-    return true;
-}
+/* --- limits --------------------------------------------------------------------------------- */
 
 static void
-drop_written(cpn_leg *leg, size_t n)
+stand_still(cpn_leg *leg, bool *still)
 {
-    leg->kept_n -= n;
-    while (n > 0) {
-        cpn_block *b = leg->kept;
-        size_t part = CPN_MIN(n, b->n);
-
-        b->at += part;
-        b->n -= part;
-        n -= part;
-        if (b->n > 0)
-            break;
-        leg->kept = b->next;
-        if (!leg->kept)
-            leg->kept_tail = NULL;
-        cpn_pool_give(cpn_loop_pool(leg->loop), &b);
-    }
+    if (*still)
+        return;
+    *still = true;
+    leg_watch(leg);
+    if (leg->events->on_spent)
+        leg->events->on_spent(leg->owner);
 }
 
-/* What the socket takes of iov now; 0 also when it broke. */
+void
+cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most)
+{
+    bool still = leg->out_still;
+
+    leg->in_max = CPN_MAX(leg->in_is_up ? most->up : most->down, leg->in);
+    leg->out_max = CPN_MAX(leg->in_is_up ? most->down : most->up, leg->out);
+    if (leg->in_max > leg->in)
+        leg->in_still = false;
+    if (leg->out_max > leg->out)
+        leg->out_still = false;
+    leg_watch(leg);
+    if (!still || leg->out_still || leg->dead)
+        return;
+    leg->maybe = true;
+    leg->events->on_readable(leg->owner);
+}
+
+bool
+cpn_leg_wants(const cpn_leg *leg, bool up)
+{
+    return up == leg->in_is_up ? leg->in_still : leg->out_still;
+}
+
+#define PARTS_MAX 64
+
+/* The first `most` bytes of iov; returns the pieces. */
+static int
+cut_parts(struct iovec part[PARTS_MAX], const struct iovec *iov, int n, size_t most)
+{
+    int used = 0;
+
+    for (; used < n && used < PARTS_MAX && most > 0; used++) {
+        part[used] = iov[used];
+        part[used].iov_len = CPN_MIN(iov[used].iov_len, most);
+        most -= part[used].iov_len;
+    }
+    return used;
+}
+
+/* --- in: towards the socket ----------------------------------------------------------------- */
+
+/* What the socket takes of iov now, within the limit; 0 also when it broke. */
 static size_t
 write_some(cpn_leg *leg, const struct iovec *iov, int n)
 {
+    struct iovec part[PARTS_MAX];
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
-    ssize_t put = sendmsg(leg->fd, &msg, MSG_NOSIGNAL);
+    ssize_t put;
 
+    if (leg->in_max != CPN_NO_LIMIT) {
+        msg.msg_iov = part;
+        msg.msg_iovlen = (size_t)cut_parts(part, iov, n, leg->in_max - leg->in);
+    }
+    if (msg.msg_iovlen == 0) {
+        stand_still(leg, &leg->in_still);
+        return 0;
+    }
+    put = sendmsg(leg->fd, &msg, MSG_NOSIGNAL);
     if (put < 0 && errno != EAGAIN && errno != EINTR)
         leg_fail(leg, errno);
     if (put <= 0)
@@ -234,23 +247,21 @@ static size_t
 write_kept(cpn_leg *leg)
 {
     struct iovec iov[16];
-    int n = 0;
+    int n = cpn_backlog_parts(&leg->kept, iov, (int)CPN_COUNT(iov));
     size_t put;
 
-    for (cpn_block *b = leg->kept; b && n < (int)CPN_COUNT(iov); b = b->next)
-        iov[n++] = (struct iovec){ b->p + b->at, b->n };
     if (n == 0)
         return 0;
     put = write_some(leg, iov, n);
     if (!leg->failed)
-        drop_written(leg, put);
+        cpn_backlog_drop(&leg->kept, cpn_loop_pool(leg->loop), put);
     return put;
 }
 
 static void
 shut_when_written(cpn_leg *leg)
 {
-    if (!leg->end_put || leg->shut || leg->fd < 0 || leg->kept_n > 0 || !leg->up_open ||
+    if (!leg->end_put || leg->shut || leg->fd < 0 || leg->kept.n > 0 || !leg->up_open ||
         leg->failed || leg->refused)
         return;
     leg->shut = true;
@@ -265,10 +276,10 @@ judge_up(cpn_leg *leg)
     bool last;
     cpn_verdict v;
 
-    if (leg->up_open || leg->refused || (!leg->kept && !leg->end_put))
+    if (leg->up_open || leg->refused || (!leg->kept.head && !leg->end_put))
         return;
-    if (leg->kept)
-        first = (cpn_view){ leg->kept->p + leg->kept->at, leg->kept->n };
+    if (leg->kept.head)
+        first = (cpn_view){ leg->kept.head->p + leg->kept.head->at, leg->kept.head->n };
     last = first.n >= CPN_JUDGE_HELD_MAX || leg->end_put;
     first.n = CPN_MIN(first.n, CPN_JUDGE_HELD_MAX);
     v = leg->judge.up(leg->judge.arg, first, last);
@@ -287,7 +298,7 @@ move_in(cpn_leg *leg)
     judge_up(leg);
     if (leg->dead || leg->failed)
         return 0;
-    if (leg->fd >= 0 && leg->up_open && !leg->refused && leg->kept_n > 0)
+    if (leg->fd >= 0 && leg->up_open && !leg->refused && leg->kept.n > 0)
         put = write_kept(leg);
     if (leg->dead)
         return put;
@@ -303,14 +314,15 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
 
     if (leg->failed || leg->refused || leg->dead)
         return 0;
-    if (leg->fd >= 0 && leg->up_open && leg->kept_n == 0)
+    if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0)
         put = write_some(leg, iov, n);
     skip = put;
     for (int i = 0; i < n && !leg->failed; i++) {
         size_t part = CPN_MIN(skip, iov[i].iov_len);
 
         skip -= part;
-        if (!keep_bytes(leg, (uint8_t *)iov[i].iov_base + part, iov[i].iov_len - part))
+        if (!cpn_backlog_put(&leg->kept, cpn_loop_pool(leg->loop),
+                             (uint8_t *)iov[i].iov_base + part, iov[i].iov_len - part))
             leg_fail(leg, ENOMEM);
     }
     if (!leg->up_open)
@@ -329,7 +341,7 @@ cpn_leg_put_end(cpn_leg *leg)
 size_t
 cpn_leg_kept(const cpn_leg *leg)
 {
-    return leg->kept_n;
+    return leg->kept.n;
 }
 
 /* --- out: from the socket ------------------------------------------------------------------- */
@@ -390,19 +402,16 @@ take_held(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
     return done;
 }
 
-/* readv of at most `most` bytes. */
+/* readv of at most `most` bytes; at 0 what a read of one would return. */
 static ssize_t
 read_some(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
 {
-    struct iovec part[64];
-    size_t total = 0;
-    int used = 0;
+    struct iovec part[PARTS_MAX];
+    int used = cut_parts(part, iov, n, most);
+    uint8_t next;
 
-    for (; used < n && used < (int)CPN_COUNT(part) && total < most; used++) {
-        part[used] = iov[used];
-        part[used].iov_len = CPN_MIN(iov[used].iov_len, most - total);
-        total += part[used].iov_len;
-    }
+    if (most == 0) /* is there more, or is this the end? */
+        return recv(leg->fd, &next, 1, MSG_PEEK);
     if (used == 1)
         return recv(leg->fd, part[0].iov_base, part[0].iov_len, 0);
     return readv(leg->fd, part, used);
@@ -413,26 +422,32 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
 {
     ssize_t got;
 
-    if (leg->fd < 0 || leg->failed || leg->refused || leg->dead)
+    if (leg->fd < 0 || leg->failed || leg->refused || leg->dead || leg->out_still)
         return -1;
+    most = CPN_MIN(most, leg->out_max - leg->out);
     if (!leg->down_open && !judge_down(leg))
         return -1;
-    if (leg->held && leg->held->n > 0) {
+    if (leg->held && leg->held->n == 0)
+        cpn_pool_give(cpn_loop_pool(leg->loop), &leg->held);
+    if (leg->held && most > 0) {
         got = (ssize_t)take_held(leg, iov, n, most);
         count(leg, 0, (size_t)got);
         return got;
     }
-    cpn_pool_give(cpn_loop_pool(leg->loop), &leg->held);
-    if (leg->eof)
+    if (leg->eof && !leg->held)
         return 0;
-    got = read_some(leg, iov, n, most);
+    got = leg->held ? 1 : read_some(leg, iov, n, most);
+    if (most == 0 && got > 0) {
+        stand_still(leg, &leg->out_still);
+        return -1;
+    }
     if (got < 0 && errno != EAGAIN && errno != EINTR) {
         leg_fail(leg, errno);
         return -1;
     }
     if (got == 0)
         leg->eof = true;
-    if (got < (ssize_t)most) {
+    if (got < (ssize_t)CPN_MAX(most, 1u)) {
         leg->maybe = got == 0;
         leg->parked = false;
         leg_watch(leg);
@@ -447,7 +462,7 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
 bool
 cpn_leg_may_take(const cpn_leg *leg)
 {
-    return leg->fd >= 0 && !leg->failed && !leg->refused && !leg->dead &&
+    return leg->fd >= 0 && !leg->failed && !leg->refused && !leg->dead && !leg->out_still &&
            (leg->maybe || leg->eof || (leg->held && leg->down_open));
 }
 
@@ -472,7 +487,7 @@ on_leg_poll(uv_poll_t *poll, int status, int events)
         leg->parked = true;
         events = UV_READABLE | UV_WRITABLE;
     }
-    if ((events & UV_WRITABLE) && leg->kept_n > 0) {
+    if ((events & UV_WRITABLE) && leg->kept.n > 0) {
         size_t put = move_in(leg);
 
         if (put > 0 && !leg->dead)

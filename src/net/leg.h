@@ -21,6 +21,9 @@ typedef struct cpn_leg_events {
     void (*on_written)(void *owner, size_t n);
     /* The socket broke, with this errno. Once; nothing else follows. */
     void (*on_failed)(void *owner, int error);
+    /* One way stands still at its limit (cpn_leg_allow) and has more. Only note it. Once a way and
+     * allowance; NULL: nobody sets limits. */
+    void (*on_spent)(void *owner);
 } cpn_leg_events;
 
 /* NULL: no memory. in_is_up: bytes towards the socket count as up (at the gateway). */
@@ -51,6 +54,12 @@ bool cpn_leg_interactive(const cpn_leg *leg);
 /* Read up to `most` bytes into iov (of at least that room). >0: bytes; 0: end of input (again on
  * every later call); -1: nothing now. */
 ssize_t cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most);
+
+/* From now on at most this many bytes each way in all, those that have gone included; never fewer
+ * than have gone. What stood still goes on. Without a call there is no limit. */
+void cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most);
+/* Does this way stand still at its limit, with bytes that could go on? */
+bool cpn_leg_wants(const cpn_leg *leg, bool up);
 
 void cpn_leg_tally(cpn_leg *leg, cpn_tally_slot *slot);
 uint64_t cpn_leg_up(const cpn_leg *leg);

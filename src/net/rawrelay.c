@@ -296,10 +296,20 @@ on_leg_failed(void *owner, int error)
     finish(r, CPN_RAW_RESET_TARGET);
 }
 
+static void
+on_leg_spent(void *owner)
+{
+    cpn_rawrelay *r = owner;
+
+    if (r->opts.on_spent)
+        r->opts.on_spent(r->opts.owner);
+}
+
 static const cpn_leg_events leg_events = {
     .on_readable = on_leg_readable,
     .on_written = on_leg_written,
     .on_failed = on_leg_failed,
+    .on_spent = on_leg_spent,
 };
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -424,6 +434,18 @@ cpn_rawrelay_close(cpn_rawrelay *r, unsigned code, const char *reason)
         return;
     cpn_leg_put_end(r->leg);
     say_close(r, CPN_RAW_ENDED, code, reason);
+}
+
+void
+cpn_rawrelay_allow(cpn_rawrelay *r, const cpn_byte_limits *most)
+{
+    cpn_leg_allow(r->leg, most);
+}
+
+bool
+cpn_rawrelay_wants(const cpn_rawrelay *r, bool up)
+{
+    return cpn_leg_wants(r->leg, up);
 }
 
 void

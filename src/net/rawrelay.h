@@ -36,6 +36,8 @@ typedef struct cpn_raw_opts {
     unsigned ping_ms;     /* WebSocket pings; 0: 20000; three unanswered: dead */
     cpn_judge judge;      /* zero: nothing is judged */
     cpn_tally_slot *slot; /* NULL: not counted in shared memory */
+    /* As cpn_carrier_events.on_spent. */
+    void (*on_spent)(void *owner);
     /* Called once, at the end of a turn; free the relay there or later. */
     void (*on_end)(void *owner, cpn_rawrelay *r, const cpn_raw_end *end);
     void *owner;
@@ -55,6 +57,10 @@ void cpn_rawrelay_say(cpn_rawrelay *r, cpn_view v);
 /* Close the WebSocket with this code and sentence; on_end follows (within 2 s). A target is shut
  * in order. */
 void cpn_rawrelay_close(cpn_rawrelay *r, unsigned code, const char *reason);
+
+/* As cpn_leg_allow and cpn_leg_wants (net/leg.h). */
+void cpn_rawrelay_allow(cpn_rawrelay *r, const cpn_byte_limits *most);
+bool cpn_rawrelay_wants(const cpn_rawrelay *r, bool up);
 
 void cpn_rawrelay_tally(cpn_rawrelay *r, cpn_tally_slot *slot);
 uint64_t cpn_rawrelay_up(const cpn_rawrelay *r);

@@ -53,13 +53,20 @@ fail_plain(cpn_judge *j, cpn_reason why)
 static cpn_may_answer
 ask_read(const cpn_judge *j, cpn_kind kind, cpn_view id)
 {
+    cpn_byte_limits *all = &j->out->limits, here = { 0 };
     char lower[CPN_ID_MAX + 1];
+    cpn_may_answer answer;
 
     if (!cpn_view_copy(id, lower, sizeof(lower)))
         return CPN_MAY_NO;
     cpn_lower(lower);
-    return cpn_may_ask(j->s, j->who, CPN_PLANE_CONTROL, cpn_kind_read_action(kind, lower), id,
-                       j->facts->now_s);
+    answer =
+        cpn_may_ask_limited(j->who, cpn_kind_read_action(kind, lower), id, j->facts->now_s, &here);
+    if (answer == CPN_MAY_YES) {
+        all->up = CPN_MIN(all->up, here.up);
+        all->down = CPN_MIN(all->down, here.down);
+    }
+    return answer;
 }
 
 /* Report why an id cannot be read; `shown` is what the caller may be told of it. */
@@ -359,6 +366,7 @@ cpn_decide(const cpn_snapshot *s, const cpn_facts *facts, cpn_verdict *out)
 
     memset(out, 0, sizeof(*out));
     out->port = facts->port;
+    out->limits = (cpn_byte_limits){ CPN_NO_LIMIT, CPN_NO_LIMIT };
     out->counts_as = facts->port == PORT_RDP ? CPN_PROTOCOL_RDP : CPN_PROTOCOL_SSH;
     judge(&j);
     if (out->missing_n == 0 && out->bastion) {

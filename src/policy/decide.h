@@ -54,6 +54,10 @@ typedef struct cpn_verdict {
     uint16_t port;
     cpn_protocol counts_as; /* 3389 counts as RDP, else SSH */
     bool any_protocol;      /* protocols: [any] on the bastion */
+    /* How many bytes the session may move. Each thing that must be readable (bastion, machine,
+     * interface, network) is as generous as the most generous assignment by which it is; the
+     * session has the smallest of these. */
+    cpn_byte_limits limits;
 } cpn_verdict;
 
 /* Always fills out; returns CPN_OK (allowed) or CPN_DENIED.
@@ -91,7 +95,8 @@ bool cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view sc
  * "denied: role_missing: Reader on /subscriptions/…; Reader on …; port_not_allowed: this port …".
  * Cut at size; returns the length that out holds. */
 size_t cpn_verdict_sentence(const cpn_verdict *v, char *out, size_t size);
-/* {"allowed":false,"reason":"role_missing","message":"…","missing":[{"reason","role","scope"}…]} */
+/* {"allowed":false,"reason":"role_missing","message":"…","missing":[{"reason","role","scope"}…]},
+ * with maxUploadBytes and maxDownloadBytes where allowed within a limit. */
 json_t *cpn_verdict_json(const cpn_verdict *v);
 
 #endif

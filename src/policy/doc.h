@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "model/session.h"
 #include "policy/kind.h"
 #include "policy/role.h"
 #include "policy/shape.h"
@@ -26,6 +27,7 @@
 #define CPN_SCALE_UNITS_MAX 50
 #define CPN_SESSIONS_MAX_MAX 10000
 #define CPN_PHC_MAX 512
+#define CPN_LIMIT_BYTES_MAX 9007199254740992 /* what every JSON reader keeps exactly */
 
 /* The id of another document, in lower case; its hash is kept since it is looked up in each seal.
  */
@@ -81,6 +83,7 @@ typedef struct cpn_doc {
             char *role;    /* name or GUID, lower case */
             bool deny;
             cpn_window window;
+            cpn_byte_limits limits; /* of a session that it allows */
         } assignment;
     } as;
 } cpn_doc;

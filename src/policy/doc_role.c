@@ -92,6 +92,25 @@ read_effect(cpn_doc *d, const cpn_shape *s, const json_t *v)
     return cpn_shape_bad(s, "body.effect", v, "Allow or Deny");
 }
 
+/* Left out: no limit. */
+static cpn_rc
+read_limit(const cpn_doc *d, const cpn_shape *s, const char *key, uint64_t *out)
+{
+    const json_t *v = json_object_get(d->body, key);
+    char path[CPN_PATH_MAX];
+
+    *out = CPN_NO_LIMIT;
+    if (!v)
+        return CPN_OK;
+    snprintf(path, sizeof(path), "body.%s", key);
+    if (d->as.assignment.deny)
+        return cpn_shape_bad(s, path, v, "no limit where everything is denied");
+    if (json_integer_value(v) < 1 || json_integer_value(v) > CPN_LIMIT_BYTES_MAX)
+        return cpn_shape_bad(s, path, v, "bytes from 1 to 9007199254740992");
+    *out = (uint64_t)json_integer_value(v);
+    return CPN_OK;
+}
+
 cpn_rc
 cpn_read_assignment(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 {
@@ -99,7 +118,10 @@ cpn_read_assignment(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
                                         { "role", CPN_FIELD_STRING, true },
                                         { "effect", CPN_FIELD_STRING, false },
                                         { "description", CPN_FIELD_STRING, false },
-                                        { "window", CPN_FIELD_OBJECT, false } };
+                                        { "window", CPN_FIELD_OBJECT, false },
+                                        { "maxUploadBytes", CPN_FIELD_INTEGER, false },
+                                        { "maxDownloadBytes", CPN_FIELD_INTEGER, false } };
+    cpn_byte_limits *limits = &d->as.assignment.limits;
     const json_t *window, *described = json_object_get(d->body, "description");
     const char *text;
     cpn_rc rc;
@@ -111,7 +133,9 @@ cpn_read_assignment(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
         (rc = cpn_doc_link(d, s, "body.principalId", json_object_get(d->body, "principalId"),
                            CPN_K_PRINCIPAL)) != CPN_OK ||
         (rc = read_role_name(d, s, json_object_get(d->body, "role"))) != CPN_OK ||
-        (rc = read_effect(d, s, json_object_get(d->body, "effect"))) != CPN_OK)
+        (rc = read_effect(d, s, json_object_get(d->body, "effect"))) != CPN_OK ||
+        (rc = read_limit(d, s, "maxUploadBytes", &limits->up)) != CPN_OK ||
+        (rc = read_limit(d, s, "maxDownloadBytes", &limits->down)) != CPN_OK)
         return rc;
     window = json_object_get(d->body, "window");
     return window ? cpn_window_read(&d->as.assignment.window, s, "body.window", window) : CPN_OK;

@@ -36,6 +36,7 @@ typedef struct cpn_asked {
     cpn_view scope;
     int64_t now_s;
     cpn_may_answer best; /* of the allowing assignments so far */
+    cpn_byte_limits limits;
 } cpn_asked;
 
 /* False: a deny holds, and nothing else counts. */
@@ -53,29 +54,51 @@ weigh(const cpn_run *run, cpn_asked *asked)
         open = cpn_window_open(&d->as.assignment.window, asked->now_s);
         if (d->as.assignment.deny && open)
             return false;
-        if (!d->as.assignment.deny && open)
+        if (!d->as.assignment.deny && open) {
             asked->best = CPN_MAY_YES;
-        else if (!d->as.assignment.deny && asked->best == CPN_MAY_NO)
+            asked->limits.up = CPN_MAX(asked->limits.up, d->as.assignment.limits.up);
+            asked->limits.down = CPN_MAX(asked->limits.down, d->as.assignment.limits.down);
+        } else if (!d->as.assignment.deny && asked->best == CPN_MAY_NO)
             asked->best = CPN_MAY_WINDOW;
     }
     return true;
+}
+
+/* An action that is asked for fills in how it is answered. */
+static cpn_may_answer
+ask(const cpn_node *who, cpn_asked *asked)
+{
+    if (!who)
+        return CPN_MAY_NO;
+    if (!weigh(&who->as.principal.assignments, asked))
+        return CPN_MAY_DENIED;
+    for (unsigned i = 0; i < who->as.principal.groups.n; i++)
+        if (!weigh(&who->as.principal.groups.at[i]->as.principal.assignments, asked))
+            return CPN_MAY_DENIED;
+    return asked->best;
 }
 
 cpn_may_answer
 cpn_may_ask(const cpn_snapshot *s, const cpn_node *who, cpn_plane plane, const char *action,
             cpn_view scope, int64_t now_s)
 {
-    cpn_asked asked = { plane, action, scope, now_s, CPN_MAY_NO };
+    cpn_asked asked = { .plane = plane, .action = action, .scope = scope, .now_s = now_s };
 
     (void)s;
-    if (!who)
-        return CPN_MAY_NO;
-    if (!weigh(&who->as.principal.assignments, &asked))
-        return CPN_MAY_DENIED;
-    for (unsigned i = 0; i < who->as.principal.groups.n; i++)
-        if (!weigh(&who->as.principal.groups.at[i]->as.principal.assignments, &asked))
-            return CPN_MAY_DENIED;
-    return asked.best;
+    return ask(who, &asked);
+}
+
+cpn_may_answer
+cpn_may_ask_limited(const cpn_node *who, const char *action, cpn_view scope, int64_t now_s,
+                    cpn_byte_limits *limits)
+{
+    cpn_asked asked = {
+        .plane = CPN_PLANE_CONTROL, .action = action, .scope = scope, .now_s = now_s
+    };
+    cpn_may_answer answer = ask(who, &asked);
+
+    *limits = asked.limits;
+    return answer;
 }
 
 bool

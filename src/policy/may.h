@@ -21,4 +21,10 @@ const cpn_node *cpn_may_caller(const cpn_snapshot *s, const cpn_principal *who);
 cpn_may_answer cpn_may_ask(const cpn_snapshot *s, const cpn_node *who, cpn_plane plane,
                            const char *action, cpn_view scope, int64_t now_s);
 
+/* On the control plane; with the answer YES also how many bytes a session may move by it: of all
+ * assignments that allow it now the most generous counts, each way for itself, and one without a
+ * limit lifts it. */
+cpn_may_answer cpn_may_ask_limited(const cpn_node *who, const char *action, cpn_view scope,
+                                   int64_t now_s, cpn_byte_limits *limits);
+
 #endif

@@ -71,6 +71,13 @@ cpn_verdict_sentence(const cpn_verdict *v, char *out, size_t size)
     return at;
 }
 
+/* NULL: none. */
+static json_t *
+limit_json(const cpn_verdict *v, uint64_t bytes)
+{
+    return v->allowed && bytes != CPN_NO_LIMIT ? json_integer((json_int_t)bytes) : NULL;
+}
+
 json_t *
 cpn_verdict_json(const cpn_verdict *v)
 {
@@ -82,6 +89,8 @@ cpn_verdict_json(const cpn_verdict *v)
         json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "reason",
                                                  cpn_reason_word(v->missing[i].why), "role",
                                                  v->missing[i].role, "scope", v->missing[i].scope));
-    return json_pack("{s:b, s:s, s:s, s:o}", "allowed", v->allowed, "reason",
-                     cpn_reason_word(v->why), "message", message, "missing", missing);
+    return json_pack("{s:b, s:s, s:s, s:o, s:o*, s:o*}", "allowed", v->allowed, "reason",
+                     cpn_reason_word(v->why), "message", message, "missing", missing,
+                     "maxUploadBytes", limit_json(v, v->limits.up), "maxDownloadBytes",
+                     limit_json(v, v->limits.down));
 }

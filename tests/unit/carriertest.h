@@ -126,9 +126,9 @@ client_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
 }
 
 static CPN_UNUSED const cpn_carrier_events server_events = { on_open, NULL, server_stream_end,
-                                                             server_end };
+                                                             server_end, NULL };
 static CPN_UNUSED const cpn_carrier_events client_events = { NULL, on_opened, client_stream_end,
-                                                             client_end };
+                                                             client_end, NULL };
 
 static CPN_UNUSED void
 start(fixture *f, unsigned ping_ms, bool with_client)

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/units.h"
 #include "config/config.h"
 #include "config/key.h"
-#include "config/units.h"
 
 static const struct {
     const char *text;

@@ -407,10 +407,73 @@ a_drain_says_goodbye(void **state)
     front_stop(t);
 }
 
+/* What the front says it has moved, and what it wants. */
+static void
+spent_is(fronttest *t, uint32_t serial, const char *wants, uint64_t up, uint64_t down)
+{
+    const cpn_msg_SPENT *m = &heard(t, CPN_MSG_SPENT)->m.SPENT;
+
+    assert_int_equal(m->id, 77);
+    assert_int_equal(m->serial, serial);
+    assert_int_equal(m->wants_up, strchr(wants, 'u') != NULL);
+    assert_int_equal(m->wants_down, strchr(wants, 'd') != NULL);
+    assert_int_equal(m->up, up);
+    assert_int_equal(m->down, down);
+}
+
+static void
+allow(fronttest *t, uint32_t serial, bool report, uint64_t up, uint64_t down)
+{
+    cpn_msg m = { .type = CPN_MSG_ALLOW,
+                  .ALLOW = {
+                      .id = 77, .serial = serial, .report = report, .up = up, .down = down } };
+
+    tell(t, &m, -1);
+}
+
+static void
+nothing_goes_beyond_what_is_allowed(void **state)
+{
+    fronttest *t = front_start();
+    tunnel n;
+    flow w;
+    uint32_t conn = tunnel_start(t, &n);
+    uint32_t stream = ask(t, &n, &w, "0123456789")->m.OPEN.stream;
+    int target = say_yes(t, conn, stream, 77, false);
+
+    (void)state;
+    reads(t, target, "0123456789");
+    /* Called back: both ways stand where they are, then ask; the second question comes while the
+     * answer to the first is on its way, and is asked again. */
+    allow(t, 1, true, 0, 0);
+    spent_is(t, 1, "", 10, 0);
+    assert_int_equal(write(w.app, "abc", 3), 3);
+    spent_is(t, 1, "u", 10, 0);
+    reads_nothing(t, target);
+    assert_int_equal(write(target, "xyz", 3), 3);
+    spent_is(t, 1, "ud", 10, 0);
+    reads_nothing(t, w.app);
+    allow(t, 2, false, 12, 0);
+    spent_is(t, 2, "d", 12, 0);
+    reads(t, target, "ab");
+    spent_is(t, 2, "ud", 12, 0);
+    allow(t, 3, false, 13, 2);
+    reads(t, target, "c");
+    reads(t, w.app, "xy");
+    spent_is(t, 3, "d", 13, 2);
+    allow(t, 4, false, CPN_NO_LIMIT, CPN_NO_LIMIT);
+    reads(t, w.app, "z");
+    close(w.app);
+    close(target);
+    tunnel_stop(t, &n);
+    front_stop(t);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_goes_beyond_what_is_allowed),
         cmocka_unit_test(a_carrier_is_refused_in_http),
         cmocka_unit_test(a_stream_is_refused_and_the_carrier_lives),
         cmocka_unit_test(only_ssh_and_rdp_pass),

@@ -171,6 +171,20 @@ static const struct {
       ASSIGN("principal: ada, role: Reader, scope: lab, window: { days: [mon], from: \"08:00\", "
              "to: \"08:00\" }"),
       NULL, "the same" },
+    { "a limit without a unit", ASSIGN("principal: ada, role: Reader, scope: lab, max_upload: 5"),
+      NULL, "a size such as" },
+    { "a limit of nothing", ASSIGN("principal: ada, role: Reader, scope: lab, max_upload: 0B"),
+      NULL, "a size such as" },
+    { "a limit beyond all",
+      ASSIGN("principal: ada, role: Reader, scope: lab, max_download: 99999999GiB"), NULL,
+      "a size such as" },
+    { "a limited deny",
+      ASSIGN("principal: ada, role: Reader, scope: lab, effect: deny, max_upload: 5KiB"), NULL,
+      "denied" },
+    { "limits make no second assignment",
+      HUB ADA "assignments:\n  - { principal: ada, role: Reader, scope: lab }\n"
+              "  - { principal: ada, role: Reader, scope: lab, max_upload: 1MiB }\n",
+      "7:5", "line 6" },
 };
 
 static void

@@ -9,7 +9,8 @@
 #define WEB "Reader@$front Reader@$web1 Reader@$web1-nic"
 #define APP "Reader@$front Reader@$app1 Reader@$app1-nic Reader@$spoke"
 
-/* grants: words "[WHO:][!]ROLE@SCOPE[~DAYS~FROM~TO]", by default for $ada; '_' in ROLE is a space,
+/* grants: words "[WHO:][!]ROLE@SCOPE[~DAYS~FROM~TO][#UP/DOWN]" (bytes a session, 0 for no limit),
+ * by default for $ada; '_' in ROLE is a space,
  * '!' a deny. bastion: keys that replace those of $front. Left out: $ada, $front, port 22.
  * fails: every failing line in order, "REASON[ ROLE[ SCOPE]]" joined by "; "; "" is allowed. */
 typedef struct cpn_row {
@@ -26,6 +27,7 @@ typedef struct cpn_row {
     int64_t now_s;
     bool tell_all;
     bool azure, certificate;
+    uint64_t up, down; /* of limit_rows: what the session may move; 0: any number */
 } cpn_row;
 
 #define NO_PORT 100000u
@@ -315,8 +317,8 @@ static const cpn_row rows[] = {
 static void
 put_grant(cpn_snapshot_edit *e, char *word, unsigned number)
 {
-    char body[1024], id[2048], days[64] = "", window[256] = "";
-    char *role = word, *scope = strchr(word, '@'), *times;
+    char body[1024], id[2048], days[64] = "", window[256] = "", limits[128] = "";
+    char *role = word, *scope = strchr(word, '@'), *times, *bytes;
     const char *who = "$ada", *effect = "Allow";
 
     assert_non_null(scope);
@@ -334,6 +336,17 @@ put_grant(cpn_snapshot_edit *e, char *word, unsigned number)
     for (char *p = role; *p; p++)
         if (*p == '_')
             *p = ' ';
+    if ((bytes = strchr(scope, '#'))) {
+        unsigned up = 0, down = 0;
+        int at = 0;
+
+        *bytes++ = '\0';
+        assert_int_equal(sscanf(bytes, "%u/%u", &up, &down), 2);
+        if (up)
+            at = snprintf(limits, sizeof(limits), ",'maxUploadBytes':%u", up);
+        if (down)
+            snprintf(limits + at, sizeof(limits) - (size_t)at, ",'maxDownloadBytes':%u", down);
+    }
     if ((times = strchr(scope, '~'))) {
         *times++ = '\0';
         snprintf(days, sizeof(days), "%.3s", times);
@@ -342,8 +355,8 @@ put_grant(cpn_snapshot_edit *e, char *word, unsigned number)
     }
     snprintf(id, sizeof(id), "%s" ASSIGNMENTS "00000000-0000-4000-8000-0000000000%02u",
              strcmp(scope, "/") ? scope : "", number);
-    snprintf(body, sizeof(body), "{'principalId':'%s','role':'%s','effect':'%s'%s}", who, role,
-             effect, window);
+    snprintf(body, sizeof(body), "{'principalId':'%s','role':'%s','effect':'%s'%s%s}", who, role,
+             effect, window, limits);
     put_ok(e, "roleAssignment", id, body);
 }
 
@@ -457,6 +470,63 @@ every_row(void **state)
     cpn_snapshot_unref(base);
     print_message("# %zu rows\n", CPN_COUNT(rows));
     assert_int_equal(wrong, 0);
+}
+
+/* ---- limits ---- */
+
+#define WEB_LINES(a, b, c) "Reader@$front" a " Reader@$web1" b " Reader@$web1-nic" c
+
+static const cpn_row limit_rows[] = {
+    { "none", WEB, .target = "$web1" },
+    { "one assignment for all", "Reader@$lab#5/7", .target = "$web1", .up = 5, .down = 7 },
+    { "one way only", "Reader@$lab#5/0", .target = "$web1", .up = 5 },
+    { "the smallest of the lines", WEB_LINES("#9/9", "#5/0", "#7/3"), .target = "$web1", .up = 5,
+      .down = 3 },
+    { "of the machine alone", WEB_LINES("", "#5/7", ""), .target = "$web1", .up = 5, .down = 7 },
+    { "of the bastion alone", WEB_LINES("#5/7", "", ""), .target = "$web1", .up = 5, .down = 7 },
+    { "the most generous for a line", "Reader@$lab#5/7 Contributor@$sub#6/2", .target = "$web1",
+      .up = 6, .down = 7 },
+    { "one without a limit lifts it", "Reader@$lab#5/7 Reader@$sub", .target = "$web1" },
+    { "one that gives less lifts nothing", "Reader@$lab#5/7 Reader@$web1", .target = "$web1",
+      .up = 5, .down = 7 },
+    { "another role that gives no access lifts nothing", "Reader@$lab#5/7 Owner@$lab2",
+      .target = "$web1", .up = 5, .down = 7 },
+    { "through a group", "$bob:Reader@$lab#5/7 $ops:Reader@$lab#6/6", .target = "$web1",
+      .who = "$bob", .up = 6, .down = 7 },
+    { "a closed window lifts nothing", "Reader@$lab#5/7 Reader@$lab~mon~08:00~09:00",
+      .target = "$web1", .up = 5, .down = 7 },
+    { "an open one does", "Reader@$lab#5/7 Reader@$lab~mon~08:00~18:00", .target = "$web1" },
+    { "a machine by its address", "Reader@$lab#5/7", .ip = "10.0.1.4", .up = 5, .down = 7 },
+    { "a free address has its network's", "Reader@$front Reader@$hub#5/7", .ip = "10.0.1.77",
+      .up = 5, .down = 7 },
+    { "a peered network counts", "Reader@$front Reader@$app1 Reader@$app1-nic Reader@$spoke#5/7",
+      .target = "$app1", .up = 5, .down = 7 },
+};
+
+static void
+every_limit(void **state)
+{
+    cpn_snapshot *base = make_world();
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(limit_rows); i++) {
+        const cpn_row *row = &limit_rows[i];
+        cpn_snapshot *s = snapshot_of(base, row);
+        cpn_verdict v;
+        json_t *json;
+
+        decide_row(row, s, &v);
+        if (!v.allowed || v.limits.up != (row->up ? row->up : CPN_NO_LIMIT) ||
+            v.limits.down != (row->down ? row->down : CPN_NO_LIMIT))
+            fail_msg("%s: %d %llu %llu", row->name, v.allowed, (unsigned long long)v.limits.up,
+                     (unsigned long long)v.limits.down);
+        json = cpn_verdict_json(&v);
+        assert_int_equal(json_integer_value(json_object_get(json, "maxUploadBytes")), row->up);
+        assert_int_equal(json_integer_value(json_object_get(json, "maxDownloadBytes")), row->down);
+        json_decref(json);
+        cpn_snapshot_unref(s);
+    }
+    cpn_snapshot_unref(base);
 }
 
 /* ---- beyond the table ---- */
@@ -675,6 +745,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
+        cmocka_unit_test(every_limit),
         cmocka_unit_test(rights_anywhere),
         cmocka_unit_test(existence_does_not_leak),
         cmocka_unit_test(verdicts_in_words_and_json),

@@ -164,6 +164,17 @@ static const cpn_refusal shapes[] = {
       "Allow or Deny" },
     { "roleAssignment", GRANT_ID("$lab"), "{'principalId':'$ada','role':'/x/Reader'}",
       "a role's name, GUID or definition id" },
+#define LIMIT(l) "{'principalId':'$ada','role':'Reader'," l "}"
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxUploadBytes':0"),
+      "body.maxUploadBytes: found the number 0, expected bytes from 1" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxDownloadBytes':-1"), "bytes from 1" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxDownloadBytes':9007199254740993"),
+      "bytes from 1" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxUploadBytes':'1MiB'"), "an integer" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxUploadBytes':5.0"), "an integer" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'maxUploadBytes':null"), "an integer" },
+    { "roleAssignment", GRANT_ID("$lab"), LIMIT("'effect':'Deny','maxUploadBytes':5"),
+      "no limit where everything is denied" },
 #define WINDOW(w) "{'principalId':'$ada','role':'Reader','window':" w "}"
     { "roleAssignment", GRANT_ID("$lab"), WINDOW("{}"), "body.window.from: found nothing" },
     { "roleAssignment", GRANT_ID("$lab"), WINDOW("{'from':'8:00','to':'18:00'}"),

@@ -1,6 +1,6 @@
-/* config/units.h -- times and sizes as people write them. Pure. */
-#ifndef CPN_CONFIG_UNITS_H
-#define CPN_CONFIG_UNITS_H
+/* codec/units.h -- times and sizes as people write them. Pure. */
+#ifndef CPN_CODEC_UNITS_H
+#define CPN_CODEC_UNITS_H
 
 #include "base/err.h"
 #include "base/view.h"

@@ -1,5 +1,5 @@
 /* Numbers with a unit behind them. */
-#include "config/units.h"
+#include "codec/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
