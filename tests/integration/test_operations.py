@@ -80,7 +80,7 @@ def test_version_names_libraries():
 def test_own_certificates_state_is_private(gateway):
     for f in gateway.state.iterdir():
         mode = f.stat().st_mode & 0o777
-        assert mode == 0o600 or (f.suffix == ".pem" and "key" not in f.name and mode == 0o644), (f, oct(mode))
+        assert mode == (0o700 if f.is_dir() else 0o600) or (f.suffix in (".pem", ".pub") and "key" not in f.name and mode == 0o644), (f, oct(mode))
 
 
 def test_state_folder_open_to_others_is_refused(network, tmp_path):

@@ -328,7 +328,9 @@ def test_managed_identity(gateway, admin):
 def test_the_record_says_who_approved_what_from_where(gateway, admin):
     flow = begin(gateway).json()
     approve_device(gateway, flow)
-    records = admin.json("audit", "list")
-    last = [r for r in (records["value"] if isinstance(records, dict) else records) if r.get("decision")][-1]
+    records, after = [], "0"
+    while page := admin.json("audit", "list", "--limit", "1000", "--after", after)["value"]:
+        records, after = records + page, str(page[-1]["seq"])
+    last = [r for r in records if r.get("decision")][-1]
     assert last["decision"] == "approved" and last["userEmail"] == ADMIN and last["clientId"] == AZ and last["requestedFrom"]
     assert flow["device_code"] not in json.dumps(records) and flow["user_code"] not in json.dumps(records)
