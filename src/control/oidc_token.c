@@ -216,8 +216,17 @@ trial_finish(trial *t, cpn_rc rc)
     free(t);
 }
 
-/* Only a token in the answer says that the secret is right; only the two errors that speak of the
- * client say that it is wrong. */
+/* Only the two errors that speak of the client say that its secret is wrong; and a refusal without
+ * a word, which is all that some providers answer (glewlwyd: 403). */
+static bool
+says_no(const cpn_fetch_answer *a, const char *error)
+{
+    if (a->status == 400 || a->status == 401)
+        return strcmp(error, "invalid_client") == 0 || strcmp(error, "unauthorized_client") == 0;
+    return a->status == 403 && a->body.n == 0;
+}
+
+/* Only a token in the answer says that the secret is right. */
 static void
 trial_answered(void *owner, cpn_rc rc, const cpn_fetch_answer *a, const cpn_err *err)
 {
@@ -227,8 +236,7 @@ trial_answered(void *owner, cpn_rc rc, const cpn_fetch_answer *a, const cpn_err 
     (void)err;
     if (rc == CPN_OK && a->status == 200 && cpn_json_string(j, "access_token")[0])
         trial_finish(owner, CPN_OK);
-    else if (rc == CPN_OK && (a->status == 400 || a->status == 401) &&
-             (strcmp(error, "invalid_client") == 0 || strcmp(error, "unauthorized_client") == 0))
+    else if (rc == CPN_OK && says_no(a, error))
         trial_finish(owner, CPN_DENIED);
     else
         trial_finish(owner, CPN_UNAVAILABLE);
@@ -238,12 +246,16 @@ static void
 trial_ready(void *owner, cpn_rc rc, const cpn_discovery *d, const cpn_jwks *keys)
 {
     trial *t = owner;
+    const char *scope = t->o->c->set.oidc_service_scope;
     cpn_buf form = { .max = FORM_MAX };
 
     (void)d;
     (void)keys;
-    if (rc == CPN_OK &&
-        (rc = put_field(&form, "grant_type", CPN_VIEW_LIT("client_credentials"))) == CPN_OK)
+    if (rc == CPN_OK)
+        rc = put_field(&form, "grant_type", CPN_VIEW_LIT("client_credentials"));
+    if (rc == CPN_OK && scope[0])
+        rc = put_field(&form, "scope", cpn_view_str(scope));
+    if (rc == CPN_OK)
         rc = cpn_oidc_post(t->o, t->client_id, cpn_secret_view(&t->secret), &form, trial_answered,
                            t);
     cpn_buf_fini(&form);
