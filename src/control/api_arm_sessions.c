@@ -140,18 +140,18 @@ sessions_page(cpn_call *call)
     cpn_arm_page_end(&page);
 }
 
-/* The list is made when it is fetched, so that no answer has to be kept for who never comes. */
+/* The list is made when it is fetched, so that no answer has to be kept for who never comes. No
+ * Azure-AsyncOperation: beside it az would show the operation's state and not fetch the list. */
 static void
 sessions_get(cpn_call *call)
 {
-    char id[CPN_UUID_TEXT], url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE];
+    char url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE];
 
     if (!bastion_there(call))
         return;
-    cpn_arm_op_start(call, "", false, id);
-    cpn_arm_op_done(call->c, id, NULL);
     cpn_arm_url(call, url, "%s?api-version=%s", call->path, cpn_arm_version(call, version));
     cpn_call_header(call, "Location", url);
+    cpn_call_header(call, "Retry-After", "1"); /* else clients wait half a minute */
     cpn_call_note(call, "target", call->params.scope);
     cpn_reply_json(call, 202, NULL);
 }

@@ -30,9 +30,10 @@ def adas(az):
     return [s for s in active(az) if s["userName"] == "ada@example.test"]
 
 
-def test_asked_for_as_a_long_running_operation(root):
-    done = root.json("resource", "invoke-action", "--action", "getActiveSessions", "--ids", BASTION + "door", "--api-version", "2022-01-01")
-    assert done["status"] == "Succeeded"
+def test_asked_for_as_a_long_running_operation(root, session):
+    shown = root.json("resource", "invoke-action", "--action", "getActiveSessions", "--ids", BASTION + "door", "--api-version", "2022-01-01")
+    mine, = [s for s in shown["value"] if s["userName"] == "ada@example.test"]
+    assert mine["protocol"] == "SSH" and mine["targetIpAddress"] == "10.77.1.5"
 
 
 def test_seen_and_cut(root, session):
