@@ -65,3 +65,14 @@ cpn_time_rfc3339(int64_t wall_ms, char out[CPN_TIME_SIZE])
     snprintf(out + n, CPN_TIME_SIZE - n, ".%03dZ", (int)(wall_ms % 1000));
     return out;
 }
+
+const char *
+cpn_time_minutes(int64_t wall_ms, char out[CPN_TIME_SIZE])
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&s, &tm);
+    strftime(out, CPN_TIME_SIZE, "%Y-%m-%d %H:%M UTC", &tm);
+    return out;
+}

@@ -29,5 +29,7 @@ int64_t cpn_clock_jump(cpn_clock_watch *w, int64_t wall_ms, int64_t boot_ms);
 /* "2026-11-22T16:01:02.345Z" for a Unix time in ms. */
 #define CPN_TIME_SIZE 32
 const char *cpn_time_rfc3339(int64_t wall_ms, char out[CPN_TIME_SIZE]);
+/* "2026-11-22 16:01 UTC", for people. */
+const char *cpn_time_minutes(int64_t wall_ms, char out[CPN_TIME_SIZE]);
 
 #endif

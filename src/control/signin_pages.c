@@ -56,7 +56,7 @@ who_asks(cpn_page *p, const cpn_call *call, const cpn_flow *flow)
     cpn_page_row(p, "From", addr_text(&flow->ask.source, from), note[0] ? note : NULL);
     cpn_page_row(p, "With", flow->ask.user_agent[0] ? flow->ask.user_agent : "(it does not say)",
                  NULL);
-    cpn_page_row(p, "Asked", cpn_time_rfc3339(flow->ask.wall_ms, when), ago);
+    cpn_page_row(p, "Asked", cpn_time_minutes(flow->ask.wall_ms, when), ago);
     if (flow->ask.device)
         cpn_page_row(p, "Code", flow->user_code, NULL);
     else

@@ -89,6 +89,16 @@ errors_gather_context(void **state)
 }
 
 static void
+times_for_people(void **state)
+{
+    char out[CPN_TIME_SIZE];
+
+    (void)state;
+    assert_string_equal(cpn_time_minutes(1795379999688, out), "2026-11-22 20:39 UTC");
+    assert_string_equal(cpn_time_minutes(0, out), "1970-01-01 00:00 UTC");
+}
+
+static void
 clock_jumps_are_seen(void **state)
 {
     cpn_clock_watch w = { 0 };
@@ -111,6 +121,7 @@ main(void)
         cmocka_unit_test(log_lines_cannot_be_forged),
         cmocka_unit_test(quotas_never_wrap),
         cmocka_unit_test(errors_gather_context),
+        cmocka_unit_test(times_for_people),
         cmocka_unit_test(clock_jumps_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
