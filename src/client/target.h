@@ -7,7 +7,8 @@
 #include "model/resource.h"
 
 /* Rows for a command's table of options. */
-#define CPN_TARGET_OPTS                                                                            \
+#define CPN_TARGET_OPTS CPN_TARGET_OPTS_TO("22")
+#define CPN_TARGET_OPTS_TO(port)                                                                   \
     { .name = "name",                                                                              \
       .letter = 'n',                                                                               \
       .arg = "BASTION",                                                                            \
@@ -29,7 +30,7 @@
           .arg = "ADDRESS",                                                                        \
           .help = "the machine, by its private address" },                                         \
     {                                                                                              \
-        .name = "resource-port", .arg = "PORT", .def = "22", .help = "the machine's port"          \
+        .name = "resource-port", .arg = "PORT", .def = port, .help = "the machine's port"          \
     }
 
 typedef struct cpn_target {

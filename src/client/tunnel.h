@@ -16,6 +16,12 @@ typedef struct cpn_tunnel cpn_tunnel;
 cpn_rc cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s,
                       cpn_err *err) CPN_MUST_CHECK;
 
+/* Serve one inlet as long as the program argv[0] (an absolute path) runs, with our own standard
+ * input, output and error. *status: its exit status, or 128 and the signal. When a signal ends us,
+ * it is ended too. CPN_E_SYS: it cannot be started. */
+cpn_rc cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
+                       cpn_err *err) CPN_MUST_CHECK;
+
 /* Relay one stream between `in` and `out` (pipes, terminals, files, sockets) and the target of an
  * inlet that listens nowhere, until both ends are done or a signal comes. CPN_E_SYS without a
  * sentence: it ended otherwise, and stderr was told why. */

@@ -6,6 +6,7 @@
  *     tunnel_local.c    one local connection: first bytes, its stream, its last words
  *     tunnel_roam.c     another network, or a machine that slept: carriers that lead nowhere
  *     tunnel_say.c      refusals and cuts as sentences
+ *     tunnel_child.c    an inlet for as long as one program runs
  *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
 #define CPN_CLIENT_TUNNEL_IMPL_H

@@ -135,3 +135,132 @@ def test_refusal_ends_freerdp_within_five_seconds(gateway, display):
         assert time.monotonic() - started < 5 * PATIENCE
         assert eventually(lambda: t.stderr().count("Reader") >= 1, what="tunnel prints the reason")
     gateway.admin.ok("role", "remove", "--ids", gid)
+
+
+# ---- caponier rdp ----
+
+
+def rdp(user, display, *args, password=None, env=None, **kw):
+    """FreeRDP's /cert:ignore: xrdp's certificate here is of this test."""
+    p = subprocess.Popen(user.argv("rdp", "--name", "door", *args), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         stdin=subprocess.PIPE, env={**user.env, "DISPLAY": display, **(env or {})}, **kw)
+    if password is not None:
+        p.stdin.write(password + "\n")
+        p.stdin.flush()
+    return p
+
+
+def commands(text):
+    """Command lines of every process that hold the text."""
+    out = []
+    for f in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = f.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in line:
+            out.append(line)
+    return out
+
+
+def test_rdp_command_shows_the_desktop_and_ends_with_freerdp(ada, xrdp, display, folder):
+    shot = pathlib.Path(os.environ.get("CPN_SHOTS", folder)) / "rdp-command.png"
+    p = rdp(ada, display, "scripted", "--username", "guest", "--size", "1000x700", "--password-stdin", "--",
+            "/cert:ignore", "/sec:tls", "/bpp:24", password=PASSWORD)
+    try:
+        def drawn():
+            assert p.poll() is None, p.stdout.read()
+            subprocess.run(["import", "-display", display, "-window", "root", str(shot)], check=True, capture_output=True)
+            colours = subprocess.run(["identify", "-format", "%k", str(shot)], capture_output=True, text=True).stdout
+            return int(colours or 0) > 30
+        eventually(drawn, 60, "the remote desktop is drawn")
+        assert not commands(PASSWORD)
+        (client,) = [c for c in commands("/v:127.0.0.1:") if "freerdp" in c.split()[0]]
+        assert "/u:guest" in client and "multimon" not in client
+        port = int(client.split("/v:127.0.0.1:")[1].split()[0])
+    finally:
+        p.terminate()
+        p.communicate(timeout=20)
+    assert p.returncode == 0
+    assert not [c for c in commands(f"/v:127.0.0.1:{port}")]
+    with socket.socket() as s:
+        assert s.connect_ex(("127.0.0.1", port)) != 0  # and with it the tunnel
+
+
+def test_rdp_command_ends_when_freerdp_does(ada, xrdp, display):
+    p = rdp(ada, display, "scripted", "--username", "guest", "--password-stdin", "--", "/cert:ignore", "/sec:tls", "+auth-only",
+            password=PASSWORD)
+    out, _ = p.communicate(timeout=60)
+    assert p.returncode == 0, out
+
+
+@pytest.mark.parametrize("args, says", [
+    (["scripted", "--username", "a\nfull address:s:evil"], "user's name"),
+    (["scripted", "--size", "big"], "no size"),
+    (["scripted", "--size", "800x600;x"], "no size"),
+    (["scripted", "--size", "800x600", "--full-screen"], "either"),
+    (["scripted", "--", "/p:hunter2"], "show a secret"),
+    (["scripted", "--", "/P:hunter2"], "show a secret"),
+    (["scripted", "--", "--password", "x"], "show a secret"),
+    (["scripted", "--", "/v:evil"], "said by the tunnel"),
+    (["scripted", "--", "evil.rdp"], "no option"),
+    (["scripted", "--", "/app:x\ny"], "no option"),
+])
+def test_rdp_refuses_before_anything_connects(ada, tmp_path, args, says):
+    fake = tmp_path / "xfreerdp"
+    fake.write_text("#!/bin/sh\ntouch " + str(tmp_path / "ran") + "\n")
+    fake.chmod(0o755)
+    r = subprocess.run(ada.argv("rdp", *args), env={**ada.env, "PATH": str(tmp_path), "CAPONIER_GATEWAY": "https://127.0.0.1:9"},
+                       capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20)
+    assert r.returncode == 2 and says in r.stderr and "hunter2" not in r.stderr, r
+    assert not (tmp_path / "ran").exists()
+
+
+def test_rdp_without_freerdp_names_the_package(ada, tmp_path):
+    """A program of that name in the current folder is nobody's choice."""
+    evil = tmp_path / "xfreerdp"
+    evil.write_text("#!/bin/sh\ntouch ran\n")
+    evil.chmod(0o755)
+    for path in ("/nonexistent", "/nonexistent:.", ":/nonexistent", "::"):
+        r = subprocess.run(ada.argv("rdp", "scripted"), env={**ada.env, "PATH": path}, cwd=tmp_path, capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL, timeout=20)
+        assert r.returncode == 2 and "freerdp2-x11" in r.stderr, r
+    assert not (tmp_path / "ran").exists()
+
+
+def test_rdp_settings_are_kept_for_the_machine(ada, tmp_path):
+    ada.ok("rdp", "--name", "door", "scripted", "--username", "guest", "--size", "1024x768", "--configure", "--", "/sound")
+    (kept,) = (ada.dir / "config/caponier").glob("rdp-*.json")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    fake = tmp_path / "xfreerdp"
+    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit ${STATUS:-0}\n")
+    fake.chmod(0o755)
+    env = {**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    def words(*args, status=0):
+        r = subprocess.run(ada.argv("rdp", "--name", "door", *args), env={**env, "STATUS": str(status)}, capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL, timeout=20)
+        return r.returncode, r.stdout.split("\n")[:-1], r.stderr
+    code, said, _ = words("scripted")
+    assert code == 0 and {"/u:guest", "/size:1024x768", "/sound", "/t:scripted"} <= set(said) and "/multimon" not in said
+    code, said, _ = words("scripted", "--username", "x y;$(id)", "-f", "--multi-monitor")
+    assert "/u:x y;$(id)" in said and "/f" in said and "/multimon" in said and not [w for w in said if w.startswith("/size")]
+    assert words("web1")[1][0].startswith("/v:127.0.0.1:") and "/u:guest" not in words("web1")[1]
+    assert words("scripted", status=12)[0] == 0  # signed out
+    code, _, err = words("scripted", status=132)
+    assert code == 1 and "password" in err
+    assert words("scripted", status=131)[0] == 1
+    # Others' hands on the file: it is not used.
+    kept.chmod(0o644)
+    assert words("scripted")[0] == 2
+    kept.unlink()
+
+
+def test_rdp_file_is_written_and_nothing_is_started(ada, tmp_path):
+    r = ada.ok("rdp", "--name", "door", "scripted", "--username", "guest", "--size", "1024x768", "--port", "50389", "--file",
+               tmp_path / "m.rdp")
+    text = (tmp_path / "m.rdp").read_bytes().decode()
+    assert (tmp_path / "m.rdp").stat().st_mode & 0o777 == 0o600
+    assert "full address:s:127.0.0.1:50389\r\n" in text and "username:s:guest\r\n" in text and "use multimon:i:0\r\n" in text
+    assert "caponier tunnel scripted --resource-port 3389 --port 50389" in r.err
+    assert "full address:s:127.0.0.1:53389" in ada.ok("rdp", "--name", "door", "scripted", "--file", "-").out
