@@ -41,7 +41,8 @@ struct cpn_leg {
     bool parked;   /* told that it is readable while nobody reads: watching stopped */
     bool in_still; /* at its limit, with more to go */
     bool out_still;
-    bool eof; /* of the socket */
+    bool end_held; /* the socket ended or broke meanwhile: looked at when the way goes on */
+    bool eof;      /* of the socket */
     bool end_put;
     bool shut;
     bool failed;
@@ -122,13 +123,14 @@ cpn_leg_free(cpn_leg *leg, bool rst)
 static void
 leg_watch(cpn_leg *leg)
 {
+    bool moves = !leg->failed && !leg->end_held;
     int want = 0;
 
     if (leg->fd < 0 || leg->dead)
         return;
-    if (!leg->eof && !leg->parked && !leg->failed && !leg->out_still)
+    if (moves && !leg->eof && !leg->parked && !leg->out_still)
         want |= UV_READABLE;
-    if (leg->kept.n > 0 && leg->up_open && !leg->refused && !leg->failed && !leg->in_still)
+    if (moves && leg->kept.n > 0 && leg->up_open && !leg->refused && !leg->in_still)
         want |= UV_WRITABLE;
     if (want == leg->polled)
         return;
@@ -139,10 +141,22 @@ leg_watch(cpn_leg *leg)
         uv_poll_stop(&leg->poll);
 }
 
+/* Whoever ends a session at its limit also shuts its socket, and is about to say why: that is not
+ * to be taken for the machine's own end. */
+static bool
+holds_end(cpn_leg *leg)
+{
+    if (!leg->in_still && !leg->out_still)
+        return false;
+    leg->end_held = true;
+    leg_watch(leg);
+    return true;
+}
+
 static void
 leg_fail(cpn_leg *leg, int error)
 {
-    if (leg->failed || leg->dead)
+    if (leg->failed || leg->dead || (error != ENOMEM && holds_end(leg)))
         return;
     leg->failed = true;
     give_chain(leg);
@@ -179,7 +193,7 @@ stand_still(cpn_leg *leg, bool *still)
 void
 cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most)
 {
-    bool still = leg->out_still;
+    bool still = leg->out_still || leg->end_held;
 
     leg->in_max = CPN_MAX(leg->in_is_up ? most->up : most->down, leg->in);
     leg->out_max = CPN_MAX(leg->in_is_up ? most->down : most->up, leg->out);
@@ -187,8 +201,10 @@ cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most)
         leg->in_still = false;
     if (leg->out_max > leg->out)
         leg->out_still = false;
+    if (!leg->in_still && !leg->out_still)
+        leg->end_held = false;
     leg_watch(leg);
-    if (!still || leg->out_still || leg->dead)
+    if (!still || leg->out_still || leg->end_held || leg->dead)
         return;
     leg->maybe = true;
     leg->events->on_readable(leg->owner);
@@ -298,7 +314,7 @@ move_in(cpn_leg *leg)
     judge_up(leg);
     if (leg->dead || leg->failed)
         return 0;
-    if (leg->fd >= 0 && leg->up_open && !leg->refused && leg->kept.n > 0)
+    if (leg->fd >= 0 && leg->up_open && !leg->refused && !leg->end_held && leg->kept.n > 0)
         put = write_kept(leg);
     if (leg->dead)
         return put;
@@ -314,7 +330,7 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
 
     if (leg->failed || leg->refused || leg->dead)
         return 0;
-    if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0)
+    if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0 && !leg->end_held)
         put = write_some(leg, iov, n);
     skip = put;
     for (int i = 0; i < n && !leg->failed; i++) {
@@ -422,7 +438,7 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
 {
     ssize_t got;
 
-    if (leg->fd < 0 || leg->failed || leg->refused || leg->dead || leg->out_still)
+    if (leg->fd < 0 || leg->failed || leg->refused || leg->dead || leg->out_still || leg->end_held)
         return -1;
     most = CPN_MIN(most, leg->out_max - leg->out);
     if (!leg->down_open && !judge_down(leg))
@@ -445,6 +461,8 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
         leg_fail(leg, errno);
         return -1;
     }
+    if (got == 0 && holds_end(leg))
+        return -1;
     if (got == 0)
         leg->eof = true;
     if (got < (ssize_t)CPN_MAX(most, 1u)) {
@@ -463,7 +481,7 @@ bool
 cpn_leg_may_take(const cpn_leg *leg)
 {
     return leg->fd >= 0 && !leg->failed && !leg->refused && !leg->dead && !leg->out_still &&
-           (leg->maybe || leg->eof || (leg->held && leg->down_open));
+           !leg->end_held && (leg->maybe || leg->eof || (leg->held && leg->down_open));
 }
 
 bool

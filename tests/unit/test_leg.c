@@ -56,7 +56,8 @@ static void
 finish(fixture *f)
 {
     cpn_leg_free(f->leg, false);
-    close(f->far);
+    if (f->far >= 0)
+        close(f->far);
     nettest_stop(&f->nt);
 }
 
@@ -226,6 +227,41 @@ less_than_has_gone_stops_it_here(void **state)
     finish(&f);
 }
 
+/* Who cuts a session shuts its socket and says why: the shut socket is no end of the machine's. */
+static void
+an_end_that_comes_while_it_stands_still_waits(void **state)
+{
+    fixture f;
+    char byte;
+    struct iovec iov = { &byte, 1 };
+
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        begin(&f, 2, broken ? 1 : CPN_NO_LIMIT);
+        put(&f, "uvw");
+        assert_int_equal(f.spent, 1);
+        if (broken) {
+            assert_int_equal(write(f.far, "ab", 2), 2);
+            takes(&f, "a");
+            takes(&f, "");
+            assert_int_equal(f.spent, 2);
+        }
+        close(f.far);
+        turns(&f);
+        assert_int_equal(cpn_leg_take(f.leg, &iov, 1, 1), -1);
+        assert_int_equal(f.failed, 0);
+        assert_false(cpn_leg_may_take(f.leg));
+        /* When it goes on, it is one. */
+        cpn_leg_allow(f.leg, &(cpn_byte_limits){ CPN_NO_LIMIT, CPN_NO_LIMIT });
+        turns(&f);
+        while (!f.failed && cpn_leg_take(f.leg, &iov, 1, 1) > 0)
+            turns(&f);
+        assert_true(f.failed || cpn_leg_take(f.leg, &iov, 1, 1) == 0);
+        f.far = -1;
+        finish(&f);
+    }
+}
+
 int
 main(void)
 {
@@ -235,6 +271,7 @@ main(void)
         cmocka_unit_test(the_byte_after_the_last_is_not_read_down),
         cmocka_unit_test(an_end_at_the_limit_is_an_end),
         cmocka_unit_test(less_than_has_gone_stops_it_here),
+        cmocka_unit_test(an_end_that_comes_while_it_stands_still_waits),
     };
 
     return cmocka_run_group_tests_name("leg", tests, NULL, NULL);
