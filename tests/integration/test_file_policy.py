@@ -13,7 +13,7 @@ import websocket
 
 from conftest import GROUP_ID, VM
 from lab import net
-from lab.gateway import eventually
+from lab.gateway import eventually, every_record
 from lab.ssh import scp, ssh
 from test_azure_door import AzureClient
 from test_seed_steps import big_file, read_all, sha256
@@ -39,7 +39,7 @@ def target(network):
 
 
 def last_end(admin, user="limited@example.test"):
-    ends = [r for r in admin.json("audit", "list")["value"]
+    ends = [r for r in every_record(admin)
             if r["operationName"] == "session.end" and r.get("userEmail") == user]
     return ends
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import requests
 
-from lab.gateway import ADMIN, ADMIN_PASSWORD
+from lab.gateway import ADMIN, ADMIN_PASSWORD, every_record
 
 AZ = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 URN = "urn:ietf:params:oauth:grant-type:device_code"
@@ -328,9 +328,7 @@ def test_managed_identity(gateway, admin):
 def test_the_record_says_who_approved_what_from_where(gateway, admin):
     flow = begin(gateway).json()
     approve_device(gateway, flow)
-    records, after = [], "0"
-    while page := admin.json("audit", "list", "--limit", "1000", "--after", after)["value"]:
-        records, after = records + page, str(page[-1]["seq"])
+    records = list(every_record(admin))
     last = [r for r in records if r.get("decision")][-1]
     assert last["decision"] == "approved" and last["userEmail"] == ADMIN and last["clientId"] == AZ and last["requestedFrom"]
     assert flow["device_code"] not in json.dumps(records) and flow["user_code"] not in json.dumps(records)
