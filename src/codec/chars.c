@@ -111,3 +111,17 @@ cpn_utf8_mend(char *text)
         if ((uint8_t)*text >= 0x80)
             *text = '?';
 }
+
+bool
+cpn_words_have(const char *words, const char *word)
+{
+    cpn_view rest = cpn_view_str(words), head;
+    bool more = true;
+
+    while (more) {
+        more = cpn_view_cut(rest, ' ', &head, &rest);
+        if (cpn_view_is(head, word))
+            return true;
+    }
+    return false;
+}

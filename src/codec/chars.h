@@ -35,6 +35,8 @@ int cpn_percent_at(cpn_view v, size_t at);
 bool cpn_is_utf8(cpn_view v);
 /* Text that may be shown and compared: UTF-8 without control characters. Empty is plain. */
 bool cpn_is_plain(cpn_view v);
+/* Is word one of those that single spaces part, as in an OAuth scope (RFC 6749 3.3)? */
+bool cpn_words_have(const char *words, const char *word);
 /* The length of well-formed UTF-8 text when cut to at most max bytes without parting a character.
  */
 size_t cpn_utf8_cut(const char *text, size_t max);

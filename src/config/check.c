@@ -100,20 +100,6 @@ is_issuer(const char *text)
            !memchr(text, '?', strlen(text));
 }
 
-static bool
-has_word(const char *text, const char *word)
-{
-    cpn_view rest = cpn_view_str(text), head;
-    bool more = true;
-
-    while (more) {
-        more = cpn_view_cut(rest, ' ', &head, &rest);
-        if (cpn_view_is(head, word))
-            return true;
-    }
-    return false;
-}
-
 static void
 check_provider(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *e)
 {
@@ -130,7 +116,7 @@ check_provider(const cpn_config *c, const cpn_yaml_node *root, cpn_yaml_errors *
         blame(root, "oidc_issuer", e, "expected https://HOST[:PORT][/PATH]");
     if (!c->oidc_client_id[0])
         blame(root, "oidc_issuer", e, "a provider is half set (expected oidc_client_id, too)");
-    if (!has_word(c->oidc_scopes, "openid"))
+    if (!cpn_words_have(c->oidc_scopes, "openid"))
         blame(root, "oidc_scopes", e, "expected openid among them");
 }
 

@@ -163,20 +163,6 @@ copy_plain(cpn_view v, char *out, size_t size)
 }
 
 static bool
-scope_has(const char *scope, const char *word)
-{
-    cpn_view rest = cpn_view_str(scope), head;
-    bool more = true;
-
-    while (more) {
-        more = cpn_view_cut(rest, ' ', &head, &rest);
-        if (cpn_view_is(head, word))
-            return true;
-    }
-    return false;
-}
-
-static bool
 read_form(call *c, const cpn_form *form)
 {
     cpn_view grant = cpn_form_get(form, "grant_type");
@@ -291,12 +277,12 @@ issue(call *c)
     if (rc == CPN_OK && c->scope[0] &&
         json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
         rc = CPN_E_NOMEM;
-    if (rc == CPN_OK && user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "openid")))
+    if (rc == CPN_OK && user && (c->grant == GRANT_REFRESH || cpn_words_have(c->scope, "openid")))
         rc = cpn_identity_issue_id(c->o.identity, who, &(cpn_id_facts){ c->client_id, c->nonce },
                                    now, c->answer, NULL);
     if (rc != CPN_OK)
         refuse_rc(c, rc);
-    else if (user && (c->grant == GRANT_REFRESH || scope_has(c->scope, "offline_access")))
+    else if (user && (c->grant == GRANT_REFRESH || cpn_words_have(c->scope, "offline_access")))
         keep_refresh(c);
     else
         answered(c);
