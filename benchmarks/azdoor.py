@@ -64,25 +64,48 @@ def at_once(chain, n=50):
     return out
 
 
+class PythonClient:
+    """azclient.py as a chain through the Azure door of that chain's gateway."""
+
+    name = "python client"
+
+    def __init__(self, chain):
+        self.chain, self.port = chain, net.free_port()
+        client = client_of(chain)
+        self.process = subprocess.Popen(["/usr/bin/python3", "-B", str(pathlib.Path(__file__).with_name("azclient.py")), str(self.port), client.base,
+                                         client.ca, MACHINE, str(chain.target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(client.token + "\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("azclient.py does not listen")
+        pin([self.process.pid], CLIENT_CPU)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def ports(self, _n):
+        return [self.port]
+
+    def gateway_pids(self):
+        return self.chain.gateway_pids()
+
+    def client_pids(self):
+        return [self.process.pid]
+
+
 def bulk(chain, seconds):
     """{way: CPU of the gateway / wall} while a client in Python is the bottleneck."""
-    client, port, out = client_of(chain), net.free_port(), {}
-    p = subprocess.Popen(["/usr/bin/python3", "-B", str(pathlib.Path(__file__).with_name("azclient.py")), str(port), client.base, client.ca,
-                          MACHINE, str(chain.target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        p.stdin.write(client.token + "\n")
-        p.stdin.flush()
-        if p.stdout.readline() != "ready\n":
-            raise RuntimeError("azclient.py does not listen")
-        pin([p.pid], CLIENT_CPU)
+    out = {}
+    with PythonClient(chain) as client:
         for way in ("down", "up"):
             before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
-            took, _ = run([LOAD, way, 1, port, seconds])
+            took, _ = run([LOAD, way, 1, client.port, seconds])
             wall = time.monotonic() - began
             out[way] = {"MiB/s": took / 2**20 / seconds, "CPU/wall": (cpu_seconds(chain.gateway_pids()) - before) / wall}
-    finally:
-        p.kill()
-        p.wait()
     return out
 
 

@@ -13,11 +13,12 @@ import time
 sys.dont_write_bytecode = True
 import azdoor  # noqa: E402
 import measures  # noqa: E402
+import people  # noqa: E402
 import svg  # noqa: E402
 from chains import BUILD, GATEWAY_CPU, Caponier, CaponierCarriers, CaponierFronts, net, pin  # noqa: E402
 from rivals import (Haproxy2, Haproxy2Default, Haproxy2NoResume, Nginx2, PyWebsockify, SshL, SshLGcm, Stunnel2, StunnelHitch,  # noqa: E402
                    Wstunnel)
-from report import Goals, Row, spread  # noqa: E402
+from report import Goals, interleaved, spread  # noqa: E402
 
 US = (Caponier, CaponierCarriers, CaponierFronts)
 PEERS = (Haproxy2, Haproxy2Default, Haproxy2NoResume, Stunnel2, Nginx2, StunnelHitch, SshL, SshLGcm, PyWebsockify, Wstunnel)
@@ -39,16 +40,6 @@ def rows(seconds):
             ("round trip beside one stream up", measures.rtt_beside("up", seconds), {Haproxy2.name, Stunnel2.name, SshLGcm.name, Caponier.name} | two),
             ("set-ups, one at a time", measures.setups(1, seconds), (TLS - {PyWebsockify.name}) | {Haproxy2NoResume.name}),
             ("set-ups, 16 at once", measures.setups(16, seconds), (TLS - {PyWebsockify.name}) | {Haproxy2NoResume.name})]
-
-
-def interleaved(title, chains, measure, repetitions):
-    results = {c.name: [] for c in chains}
-    for _ in range(repetitions):
-        for c in chains:
-            results[c.name].append(measure(c))
-    row = Row(title, results, Haproxy2.name)
-    row.show()
-    return row
 
 
 def judge(done, report, goals):
@@ -101,8 +92,7 @@ def judge(done, report, goals):
             goals.most(f"{what}, {max(held)} sessions / {min(held)}", most[what] / least[what], 1.1)
     if "az door" in report:
         azdoor.judge(report["az door"], report["handshake us"], goals)
-    if "start" in report:
-        goals.most("client start to listening, ms", report["start"]["client"]["median"], 10)
+    people.judge(done, report["client KiB"], goals)
 
 
 def pictures(done, report, folder):
@@ -157,12 +147,12 @@ def tail(args, chains, report, folder, target):
         for n, r in report["idle"][c.name].items():
             print(f"    {c.name:20} {n:5}: " + ("; ".join(f"{k} {v:.1f}" for k, v in r.items()) if r else "not reached"), flush=True)
     ours = next(c for c in chains if c.name == Caponier.name)
-    report["start"] = {"client": spread(measures.client_start(ours)), "gateway": spread(measures.gateway_start(folder))}
+    report["gateway start ms"] = spread(measures.gateway_start(folder))
     report["limit"] = measures.limit_cpu(target, 1.0)
     report["handshake us"] = measures.handshake_us()
     report["system calls a MiB"] = {way: min(measures.system_calls(way) for _ in range(3)) for way in ("down", "up")}
     report["az door"] = azdoor.measure(ours, 1.0 if args.quick else 3.0)
-    for what in ("start", "limit", "handshake us", "system calls a MiB", "az door"):
+    for what in ("gateway start ms", "limit", "handshake us", "system calls a MiB", "az door"):
         print(f"{what}: {report[what]}")
 
 
@@ -183,8 +173,13 @@ def main():
               "gateway and target on the other; ratio = median of the paired ratios to haproxy2")
         for title, measure, names in rows(seconds):
             if args.rows in title and not (args.quick and title.startswith("8 ")):
-                done[title] = interleaved(title, [c for c in chains if c.name in names], measure, report["repetitions"])
+                done[title] = interleaved(title, [c for c in chains if c.name in names], measure, report["repetitions"], Haproxy2.name)
                 report["rows"][title] = done[title].table()
+        by_name = {c.name: c for c in chains}
+        people_rows, report["client KiB"] = people.measure(by_name[Haproxy2.name], by_name[Caponier.name], folder, seconds, report["repetitions"],
+                                                           args.rows)
+        done.update(people_rows)
+        report["rows"].update({title: row.table() for title, row in people_rows.items()})
         if not args.rows:
             tail(args, chains, report, folder, port)
         goals = Goals()

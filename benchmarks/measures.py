@@ -99,16 +99,6 @@ def idle(chain, counts, watch_s):
     return out
 
 
-def client_start(chain, n=7):
-    """From exec to the ready line of our client (sign-in stored, decision asked of the gateway)."""
-    times = []
-    for _ in range(n):
-        started = time.monotonic()
-        with chain.admin.tunnel("target", "--name", "door0", "--resource-port", chain.target):
-            times.append((time.monotonic() - started) * 1000)
-    return times
-
-
 def gateway_start(folder, n=5):
     times = []
     for i in range(n):

@@ -30,10 +30,17 @@ def idle(report):
     return lines + [""]
 
 
+def memory(report):
+    held = report.get("client KiB", {})
+    return ["### Memory of one client by its sessions", "", "| | " + " | ".join(held) + " |", "|---" * (len(held) + 1) + "|",
+            "| Private_Dirty KiB | " + " | ".join(map(str, held.values())) + " |", ""] if held else []
+
+
 def figures(report):
     m = report["machine"]
     lines = [BEGIN, "", f"{m['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; {report['repetitions']} repetitions of "
-             f"{report['seconds']} s. Median (least..most) **median of the paired ratios to haproxy2**.", ""]
+             f"{report['seconds']} s. Median (least..most) **median of the paired ratios to haproxy2**, in tables of the "
+             "client to their first line.", ""]
     for name in ("throughput", "latency", "memory"):
         lines += [f"![{name}](performance/{name}.svg)", ""]
     lines += ["### Goals", "", "| wanted | measured | |", "|---|---|---|"]
@@ -42,6 +49,7 @@ def figures(report):
         lines += table(title, row)
     if "idle" in report:
         lines += idle(report)
+    lines += memory(report)
     return "\n".join(lines + [END])
 
 

@@ -41,6 +41,17 @@ class Row:
                 print(f"    {chain:20} {c['median']:10.2f} ({c['min']:.2f}..{c['max']:.2f})   {c['ratio']:.2f} x {self.baseline}", flush=True)
 
 
+def interleaved(title, chains, measure, repetitions, baseline):
+    """For each repetition every chain (what has a name) in turn."""
+    results = {c.name: [] for c in chains}
+    for _ in range(repetitions):
+        for c in chains:
+            results[c.name].append(measure(c))
+    row = Row(title, results, baseline)
+    row.show()
+    return row
+
+
 class Goals:
     """What was wanted, what was measured."""
 
