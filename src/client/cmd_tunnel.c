@@ -41,15 +41,22 @@ static const cpn_opt opts[] = {
     { 0 },
 };
 
-/* Ask before anything connects, so that a refusal is told at the start. */
+/* Ask before anything connects, so that a refusal is told at the start. What was resolved comes
+ * with the decision; a name that could not be still has one, which says why not. */
 static cpn_rc
-ask(cpn_api *a, const cpn_target *t, cpn_err *err)
+ask(cpn_api *a, cpn_target *t, cpn_err *err)
 {
-    json_auto_t *question = cpn_target_json(t);
+    json_auto_t *said = NULL;
+    json_auto_t *question = NULL;
     json_auto_t *answer = NULL;
     const char *message;
-    cpn_rc rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
+    cpn_rc rc = cpn_target_resolve(t, a, &said, err);
 
+    answer = json_incref(json_object_get(said, "decision"));
+    if (rc == CPN_OK && !answer) {
+        question = cpn_target_json(t);
+        rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
+    }
     if (rc != CPN_OK || json_is_true(json_object_get(answer, "allowed")))
         return rc;
     message = json_string_value(json_object_get(answer, "message"));
@@ -224,11 +231,8 @@ serve(cpn_cli *cli, cpn_inlet *in, unsigned n, unsigned timeout, cpn_err *err)
     cpn_api a = { 0 };
     cpn_rc rc = cpn_api_open(&a, cli, err);
 
-    for (unsigned i = 0; i < n && rc == CPN_OK; i++) {
-        rc = cpn_target_resolve(&in[i].target, &a, NULL, err);
-        if (rc == CPN_OK)
-            rc = ask(&a, &in[i].target, err);
-    }
+    for (unsigned i = 0; i < n && rc == CPN_OK; i++)
+        rc = ask(&a, &in[i].target, err);
     for (unsigned i = 0; i < n && rc == CPN_OK; i++)
         rc = tell_ready(cli, &in[i], err);
     if (rc == CPN_OK && in[0].peers.everybody)

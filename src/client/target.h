@@ -50,8 +50,9 @@ cpn_rc cpn_target_read(cpn_target *t, const cpn_cli *cli, cpn_err *err) CPN_MUST
 cpn_rc cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, unsigned port,
                         cpn_err *err) CPN_MUST_CHECK;
 /* Turn names into ids. CPN_NOT_FOUND; CPN_EXISTS: ambiguous, err names the candidates. *said
- * (unless NULL) is a new reference to what else the gateway says: "sshHostKeys", and
- * "targetResourceId" and "name" also of the machine behind an address; NULL when it says nothing.
+ * (unless NULL) is a new reference to what else the gateway says: "sshHostKeys", "decision" (what
+ * can-i says), and "targetResourceId" and "name" also of the machine behind an address; NULL when
+ * it says nothing.
  */
 cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err) CPN_MUST_CHECK;
 /* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i and OPEN take. New

@@ -135,8 +135,19 @@ keys_of(const cpn_machine *m)
     return keys;
 }
 
+/* What can-i says. */
+static json_t *
+decision(const cpn_call *call, const cpn_want *want)
+{
+    cpn_facts facts = cpn_want_facts(want, cpn_call_who(call));
+    cpn_verdict v;
+
+    (void)!cpn_decide(call->c->snapshot, &facts, &v);
+    return cpn_verdict_json(&v);
+}
+
 static void
-answer(cpn_call *call, const cpn_want *want)
+answer(cpn_call *call, const cpn_want *want, bool decide)
 {
     const cpn_machine *m =
         want->target_ip[0] ? machine_at(call, want)
@@ -149,18 +160,21 @@ answer(cpn_call *call, const cpn_want *want)
         json_object_set_new(said, "targetResourceId", json_string(m->id));
         json_object_set_new(said, "name", json_string(m->name));
     }
+    if (decide)
+        json_object_set_new(said, "decision", decision(call, want));
     cpn_reply_json(call, 200, said);
 }
 
 static void
 resolve(cpn_call *call)
 {
-    static const char *const names[] = { "bastion", "resourceGroup", "subscription", "target",
-                                         NULL };
+    static const char *const names[] = { "bastion", "resourceGroup", "subscription",
+                                         "target",  "port",          NULL };
     bastions asked = { .name = "", .group = "", .subscription = "" };
     const char *target = "";
+    int64_t port = 22;
     cpn_err err = { 0 };
-    cpn_want want = { .port = 22 };
+    cpn_want want = { 0 };
 
     if (cpn_json_only(call->json, "", names, &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "bastion", CPN_ID_MAX, &asked.name, &err) != CPN_OK ||
@@ -168,12 +182,15 @@ resolve(cpn_call *call)
                          &err) != CPN_OK ||
         cpn_json_opt_str(call->json, "", "subscription", CPN_NAME_MAX, &asked.subscription, &err) !=
             CPN_OK ||
-        cpn_json_get_str(call->json, "", "target", CPN_ID_MAX, &target, &err) != CPN_OK) {
+        cpn_json_get_str(call->json, "", "target", CPN_ID_MAX, &target, &err) != CPN_OK ||
+        cpn_json_opt_int(call->json, "", "port", (cpn_json_range){ 1, 65535 }, &port, &err) !=
+            CPN_OK) {
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
+    want.port = (uint16_t)port;
     if (find_target(call, target, &want) && find_bastion(call, &asked, &want))
-        answer(call, &want);
+        answer(call, &want, json_object_get(call->json, "port"));
 }
 
 const cpn_route cpn_routes_resolve[] = {

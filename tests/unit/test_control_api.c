@@ -294,6 +294,30 @@ names_resolve(void **state)
 }
 
 static void
+what_resolves_is_decided_when_a_port_is_asked_for(void **state)
+{
+    json_t *answer = NULL;
+    json_t *alone = NULL;
+
+    (void)state;
+    assert_int_equal(ask_as("$bob", "POST", "/v1/resolve", NULL, "{'target':'web1'}", &answer),
+                     200);
+    assert_null(json_object_get(answer, "decision"));
+    json_decref(answer);
+    assert_int_equal(
+        ask_as("$bob", "POST", "/v1/resolve", NULL, "{'target':'web1','port':0}", NULL), 400);
+    assert_int_equal(
+        ask_as("$bob", "POST", "/v1/resolve", NULL, "{'target':'web1','port':22}", &answer), 200);
+    assert_int_equal(ask_as("$bob", "POST", "/v1/can-i", NULL,
+                            "{'bastion':'front','targetResourceId':'web1','port':22}", &alone),
+                     200);
+    assert_true(json_is_boolean(json_object_get(alone, "allowed")));
+    assert_true(json_equal(json_object_get(answer, "decision"), alone));
+    json_decref(alone);
+    json_decref(answer);
+}
+
+static void
 metrics_are_for_operators(void **state)
 {
     cpn_msg m = { .type = CPN_MSG_REQUEST };
@@ -383,6 +407,7 @@ main(void)
         ON_STAGE(a_new_user_signs_in_and_wrong_secrets_cost),
         ON_STAGE(documents_are_those_that_one_may_read),
         ON_STAGE(names_resolve),
+        ON_STAGE(what_resolves_is_decided_when_a_port_is_asked_for),
         ON_STAGE(metrics_are_for_operators),
         ON_STAGE(what_is_stored_loads_again),
         ON_STAGE(strangers_calls_are_merged),
