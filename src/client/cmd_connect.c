@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "client/agent.h"
 #include "client/hostkeys.h"
 #include "client/printable.h"
 #include "client/tunnel.h"
@@ -16,6 +17,13 @@ static const cpn_opt opts[] = {
     { .name = "known-hosts",
       .arg = "FILE",
       .help = "keep the machine's host keys there first, for ssh to check" },
+    { .name = "identity-agent",
+      .arg = "FILE",
+      .help = "see to it that an agent serves there with a certificate for the machine" },
+    { .name = "identity-idle",
+      .arg = "SECONDS",
+      .def = "60",
+      .help = "the agent ends so long after the last sign-in" },
     { 0 },
 };
 
@@ -78,6 +86,25 @@ keep_keys(const cpn_cli *cli, const char *asked, const json_t *said, cpn_err *er
     return cpn_hostkeys_keep(folder, slash + 1, asked, json_object_get(said, "sshHostKeys"), err);
 }
 
+/* Before the first byte goes to ssh, which asks the agent once it knows the machine. */
+static cpn_rc
+share_agent(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err)
+{
+    const char *path = cpn_args_get(&a->cli->args, "identity-agent");
+    const char *known = json_string_value(json_object_get(said, "targetResourceId"));
+    const char *machine = t->resource[0] ? t->resource : known;
+    unsigned idle_s = CPN_AGENT_IDLE_S;
+    cpn_rc rc = cpn_args_number(&a->cli->args, "identity-idle", 1, 86400, &idle_s, err);
+
+    if (rc != CPN_OK || !path)
+        return rc;
+    if (!machine)
+        return cpn_fail(err, CPN_INVALID,
+                        "identity sign-in is for machines that the gateway knows; %s is none",
+                        t->label);
+    return cpn_agent_share(a, machine, path, idle_s, err);
+}
+
 static cpn_rc
 relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
 {
@@ -89,6 +116,8 @@ relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
         rc = cpn_target_resolve(&inlet->target, &a, &said, err);
     if (rc == CPN_OK)
         rc = keep_keys(cli, asked, said, err);
+    if (rc == CPN_OK)
+        rc = share_agent(&a, &inlet->target, said, err);
     if (rc == CPN_OK)
         rc = cpn_tunnel_stdio(&a, inlet, STDIN_FILENO, STDOUT_FILENO, err);
     cpn_api_fini(&a);

@@ -1,12 +1,15 @@
 /* caponier ssh-config: teaches plain ssh, and all that builds on it, the way through the gateway.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "client/api.h"
+#include "client/agent.h"
 #include "client/hostkeys.h"
 #include "client/printable.h"
+#include "client/sshaad.h"
 #include "client/sshconfig.h"
 #include "client/userfile.h"
 
@@ -17,6 +20,15 @@ static const cpn_opt opts[] = {
       .arg = "SUFFIX",
       .def = "the gateway's host name",
       .help = "machines are NAME.SUFFIX" },
+    { .name = "auth-type",
+      .arg = "TYPE",
+      .def = "what ssh itself tries",
+      .help = "aad: your sign-in at the gateway, by a certificate; no key of yours is needed" },
+    { .name = "username",
+      .letter = 'u',
+      .arg = "USER",
+      .def = "with aad the account that certificates name, else what ssh itself takes",
+      .help = "who signs in on the machines; USER@NAME.SUFFIX says another" },
     { .name = "file", .arg = "FILE", .def = "~/.ssh/config", .help = "the file to write" },
     { .name = "print", .help = "print the stanza instead of writing it" },
     { .name = "remove", .help = "take the stanza out again" },
@@ -39,10 +51,45 @@ file_of(const cpn_cli *cli, char out[PATH_BYTES], cpn_err *err)
     return n < PATH_BYTES ? CPN_OK : cpn_fail(err, CPN_INVALID, "the path is too long");
 }
 
+/* As certificates name it by default: what stands before the @, in small letters. NULL: no account
+ * can have that name. */
+static const char *
+login_of(const char *account, char out[CPN_SSHID_LOGIN_MAX + 1])
+{
+    size_t n = account ? strcspn(account, "@") : 0;
+
+    if (n == 0 || n > CPN_SSHID_LOGIN_MAX)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (char)tolower((unsigned char)account[i]);
+    out[n] = '\0';
+    return cpn_ssh_login_ok(out) ? out : NULL;
+}
+
+/* Identity sign-in, if it is asked for. */
+static cpn_rc
+add_identity(const cpn_api *a, cpn_ssh_stanza *s, char agents[PATH_BYTES],
+             char login[CPN_SSHID_LOGIN_MAX + 1], cpn_err *err)
+{
+    cpn_rc rc;
+
+    s->user = cpn_args_get(&a->cli->args, "username");
+    if (!cpn_args_has(&a->cli->args, "auth-type"))
+        return CPN_OK;
+    if (!cpn_sshaad_wanted(&a->cli->args))
+        return cpn_fail(err, CPN_INVALID, "--auth-type: expected aad");
+    rc = cpn_contexts_folder(CPN_AGENT_DIR, agents, PATH_BYTES, err);
+    s->agents = agents;
+    if (!s->user && (!a->ctx.type || strcasecmp(a->ctx.type, "user") == 0))
+        s->user = login_of(a->ctx.user, login);
+    return rc;
+}
+
 static cpn_rc
 stanza_of(cpn_api *a, const char *suffix, cpn_buf *out, cpn_err *err)
 {
-    char program[PATH_BYTES], folder[PATH_BYTES], ca[PATH_BYTES];
+    char program[PATH_BYTES], folder[PATH_BYTES], ca[PATH_BYTES], agents[PATH_BYTES];
+    char login[CPN_SSHID_LOGIN_MAX + 1];
     const char *given = cpn_args_get(&a->cli->args, "ca");
     cpn_ssh_stanza s = { .suffix = suffix,
                          .name = a->cli->args.arg,
@@ -55,6 +102,8 @@ stanza_of(cpn_api *a, const char *suffix, cpn_buf *out, cpn_err *err)
 
     if (rc == CPN_OK)
         rc = cpn_hostkeys_folder(folder, sizeof(folder), err);
+    if (rc == CPN_OK)
+        rc = add_identity(a, &s, agents, login, err);
     if (rc == CPN_OK && given) {
         if (!realpath(given, ca)) /* PATH_MAX is 4096 */
             return cpn_fail(err, CPN_INVALID, "--ca: there is no %s", given);
@@ -122,6 +171,8 @@ const cpn_cmd cpn_cmd_ssh_config = {
     .examples =
         (const cpn_example[]){ { "caponier ssh-config",
                                  "then: ssh USER@web1.GATEWAY, scp, sftp, rsync, git, VS Code" },
+                               { "caponier ssh-config --auth-type aad",
+                                 "the same without any key or password on the machines" },
                                { "caponier ssh-config --suffix lab web1 db1",
                                  "then: ssh web1, ssh db1, ssh NAME.lab" },
                                { "caponier ssh-config --remove", "as before" },

@@ -41,6 +41,17 @@ cpn_contexts_dir(char *out, size_t size, cpn_err *err)
     return CPN_OK;
 }
 
+cpn_rc
+cpn_contexts_folder(const char *name, char *out, size_t size, cpn_err *err)
+{
+    cpn_rc rc = cpn_contexts_dir(out, size, err);
+    size_t n = rc == CPN_OK ? strlen(out) : 0;
+
+    if (rc == CPN_OK && (size_t)snprintf(out + n, size - n, "/%s", name) >= size - n)
+        return cpn_fail(err, CPN_E_CONF, "the configuration folder's name is too long");
+    return rc;
+}
+
 static cpn_rc
 load(int dirfd, json_t **out, cpn_err *err)
 {

@@ -36,6 +36,9 @@ void cpn_context_fini(cpn_context *c);
 /* The folder's path into out; makes nothing. CPN_E_CONF: neither variable names one. */
 cpn_rc cpn_contexts_dir(char *out, size_t size, cpn_err *err) CPN_MUST_CHECK;
 
+/* The path of a folder in it. */
+cpn_rc cpn_contexts_folder(const char *name, char *out, size_t size, cpn_err *err) CPN_MUST_CHECK;
+
 /* Read the first context of this gateway and account, each NULL for any. CPN_NOT_FOUND: there is
  * none. CPN_E_CONF: a file that is not to be trusted or not ours. */
 cpn_rc cpn_contexts_get(const char *dir, const char *gateway, const char *user, cpn_context *out,

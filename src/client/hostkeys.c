@@ -139,10 +139,5 @@ cpn_hostkeys_keep(const char *folder, const char *file, const char *name, const 
 cpn_rc
 cpn_hostkeys_folder(char *out, size_t size, cpn_err *err)
 {
-    cpn_rc rc = cpn_contexts_dir(out, size, err);
-    size_t n = rc == CPN_OK ? strlen(out) : 0;
-
-    if (rc == CPN_OK && (size_t)snprintf(out + n, size - n, "/" CPN_KNOWN_HOSTS_DIR) >= size - n)
-        return cpn_fail(err, CPN_E_CONF, "the configuration folder's name is too long");
-    return rc;
+    return cpn_contexts_folder(CPN_KNOWN_HOSTS_DIR, out, size, err);
 }

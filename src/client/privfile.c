@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #define PATH_SIZE 4096
-#define LOCK_TRIES 50
-#define LOCK_WAIT_NS 100000000L /* between two tries */
+#define LOCK_WAIT_NS 10000000L /* between two tries */
+#define LOCK_TRIES 500         /* 5 s: it is held while a file is written */
+#define LOCK_TRIES_FILE 2000   /* 20 s: it is held while the gateway is asked */
 
 static cpn_rc
 check(int fd, const char *name, mode_t kind, cpn_err *err)
@@ -81,13 +82,13 @@ cpn_privdir_open(const char *path, bool make, int *out, cpn_err *err)
     return CPN_OK;
 }
 
-cpn_rc
-cpn_privdir_lock(int dirfd, cpn_err *err)
+static cpn_rc
+lock_within(int fd, int tries, cpn_err *err)
 {
     struct timespec wait = { 0, LOCK_WAIT_NS };
 
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+    for (int i = 0; i < tries; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return CPN_OK;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return cpn_fail(err, CPN_E_SYS, "locking the configuration folder: %s",
@@ -95,6 +96,12 @@ cpn_privdir_lock(int dirfd, cpn_err *err)
         nanosleep(&wait, NULL);
     }
     return cpn_fail(err, CPN_UNAVAILABLE, "another caponier holds the configuration folder");
+}
+
+cpn_rc
+cpn_privdir_lock(int dirfd, cpn_err *err)
+{
+    return lock_within(dirfd, LOCK_TRIES, err);
 }
 
 cpn_rc
@@ -107,7 +114,7 @@ cpn_privfile_lock(int dirfd, const char *name, int *out, cpn_err *err)
     if (fd < 0)
         return open_failed(name, err);
     if ((rc = check(fd, name, S_IFREG, err)) != CPN_OK ||
-        (rc = cpn_privdir_lock(fd, err)) != CPN_OK)
+        (rc = lock_within(fd, LOCK_TRIES_FILE, err)) != CPN_OK)
         return rc;
     *out = cpn_steal_fd(&fd);
     return CPN_OK;

@@ -9,7 +9,8 @@
 cpn_rc cpn_privdir_open(const char *path, bool make, int *out, cpn_err *err) CPN_MUST_CHECK;
 /* Wait for the folder's lock, at most 5 s; it ends when dirfd is closed. CPN_UNAVAILABLE. */
 cpn_rc cpn_privdir_lock(int dirfd, cpn_err *err) CPN_MUST_CHECK;
-/* The same for a lock of its own, a file of that name in the folder; *out ends it when closed. */
+/* The same for a lock of its own, a file of that name in the folder, that is held while the gateway
+ * is asked: waits at most 20 s. *out ends it when closed. */
 cpn_rc cpn_privfile_lock(int dirfd, const char *name, int *out, cpn_err *err) CPN_MUST_CHECK;
 /* Read a whole file of at most out->max bytes. CPN_NOT_FOUND; CPN_E_CONF: a symlink, not a regular
  * file, of another owner, open to others, too long. */

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "client/hostkeys.h"
+#include "codec/chars.h"
 
 #define BEGIN "# >>> caponier "
 #define END "# <<< caponier "
+#define LOGIN_MAX 64
 
 bool
 cpn_ssh_text_ok(const char *text)
@@ -17,6 +19,16 @@ cpn_ssh_text_ok(const char *text)
         if ((unsigned char)*p < 0x20 || *p == 0x7f || strchr("'\"\\`$", *p))
             return false;
     return text[0] != '\0';
+}
+
+bool
+cpn_ssh_login_ok(const char *text)
+{
+    size_t n = 0;
+
+    while (cpn_is_alnum((uint8_t)text[n]) || (text[n] && strchr("._-@+", text[n])))
+        n++;
+    return n > 0 && n <= LOGIN_MAX && !text[n] && text[0] != '-';
 }
 
 cpn_rc
@@ -49,14 +61,20 @@ quoted(cpn_buf *out, const char *before, const char *text, const char *after)
 static cpn_rc
 check(const cpn_ssh_stanza *s, cpn_err *err)
 {
-    const char *const texts[] = { s->program, s->gateway, s->folder, s->ca ? s->ca : "none",
-                                  s->account ? s->account : "none" };
+    const char *const texts[] = { s->program,
+                                  s->gateway,
+                                  s->folder,
+                                  s->ca ? s->ca : "none",
+                                  s->account ? s->account : "none",
+                                  s->agents ? s->agents : "none" };
 
     if (!cpn_hostkeys_name_ok(s->suffix))
         return cpn_fail(err, CPN_INVALID, "'%s' cannot be the end of a host's name", s->suffix);
     for (unsigned i = 0; i < s->names; i++)
         if (!cpn_hostkeys_name_ok(s->name[i]))
             return cpn_fail(err, CPN_INVALID, "'%s' cannot be a host's name", s->name[i]);
+    if (s->user && !cpn_ssh_login_ok(s->user))
+        return cpn_fail(err, CPN_INVALID, "'%s' cannot be a user's name", s->user);
     for (size_t i = 0; i < CPN_COUNT(texts); i++)
         if (!cpn_ssh_text_ok(texts[i]))
             return cpn_fail(err, CPN_INVALID,
@@ -89,8 +107,31 @@ put_proxy(cpn_buf *out, const cpn_ssh_stanza *s)
         rc = quoted(out, " --ca '", s->ca, "'");
     if (rc == CPN_OK)
         rc = quoted(out, " --known-hosts '", s->folder, "/%h'");
+    if (rc == CPN_OK && s->agents)
+        rc = quoted(out, " --identity-agent '", s->agents, "/%h'");
     if (rc == CPN_OK)
         rc = cpn_buf_printf(out, " --suffix %s -- %%h %%p\n", s->suffix);
+    return rc;
+}
+
+/* The agent's key first, whatever else the file says; not onward, since whoever is at the far end
+ * of a forwarded agent could use it. */
+static cpn_rc
+put_identity(cpn_buf *out, const cpn_ssh_stanza *s)
+{
+    cpn_rc rc = CPN_OK;
+
+    if (s->user)
+        rc = cpn_buf_printf(out, "    User %s\n", s->user);
+    if (rc == CPN_OK && s->agents)
+        rc = quoted(out, "    IdentityAgent \"", s->agents, "/%h\"\n");
+    if (rc == CPN_OK && s->agents)
+        rc = cpn_buf_printf(out, "    IdentitiesOnly no\n"
+                                 "    IdentityFile none\n"
+                                 "    PubkeyAuthentication yes\n"
+                                 "    PreferredAuthentications publickey\n"
+                                 "    ForwardAgent no\n"
+                                 "    AddKeysToAgent no\n");
     return rc;
 }
 
@@ -109,6 +150,8 @@ cpn_ssh_stanza_put(cpn_buf *out, const cpn_ssh_stanza *s, cpn_err *err)
         rc = put_proxy(out, s);
     if (rc == CPN_OK)
         rc = quoted(out, "    UserKnownHostsFile \"", s->folder, "/%h\"\n");
+    if (rc == CPN_OK)
+        rc = put_identity(out, s);
     if (rc == CPN_OK)
         rc = cpn_buf_printf(out,
                             "    GlobalKnownHostsFile /dev/null\n"

@@ -21,6 +21,8 @@ typedef struct cpn_ssh_stanza {
     const char *account; /* NULL: whichever is current when ssh runs */
     const char *ca;      /* absolute; NULL: none */
     const char *folder;  /* of the host keys, absolute */
+    const char *agents;  /* folder of the agents for identity sign-in; NULL: the user's own keys */
+    const char *user;    /* who signs in on the machines; NULL: ssh's own rules */
 } cpn_ssh_stanza;
 
 /* Append the block. CPN_INVALID: a text that cannot stand there safely. */
@@ -32,6 +34,8 @@ cpn_rc cpn_ssh_stanza_in(cpn_buf *out, cpn_view file, const char *suffix, cpn_vi
 /* May this text stand between quotes of a shell and of ssh_config(5)? No quote, backslash or
  * control byte. */
 bool cpn_ssh_text_ok(const char *text);
+/* May this stand behind User? Letters, digits and ._-@+, not first a hyphen; 1 to 64 bytes. */
+bool cpn_ssh_login_ok(const char *text);
 /* Append text with every % doubled, as ssh's options want it. */
 cpn_rc cpn_ssh_put_percent(cpn_buf *out, const char *text) CPN_MUST_CHECK;
 

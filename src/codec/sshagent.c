@@ -10,25 +10,38 @@ enum { FAILURE = 5, LIST = 11, LISTED = 12, SIGN = 13, SIGNED = 14 };
 #define SESSION_ID_MAX 64 /* the longest hash of a key exchange */
 #define ED25519 "ssh-ed25519"
 
-cpn_rc
-cpn_agent_parse(cpn_view in, cpn_agent_ask *out, size_t *used, cpn_err *err)
+/* Cut w down to what stands in the message behind its length. */
+static cpn_rc
+take_frame(cpn_sshwire *w, cpn_err *err)
 {
-    cpn_sshwire w = { .rest = in };
     uint32_t n;
-    uint8_t type;
 
-    *out = (cpn_agent_ask){ 0 };
-    *used = 0;
-    if (in.n < 4)
+    if (w->rest.n < 4)
         return CPN_AGAIN;
-    n = cpn_sshwire_u32(&w);
+    n = cpn_sshwire_u32(w);
     if (n > CPN_AGENT_FRAME_MAX)
         return cpn_fail(err, CPN_LIMIT, "a message of %u bytes", (unsigned)n);
     if (n == 0)
         return cpn_fail(err, CPN_E_PROTO, "an empty message");
-    if (w.rest.n < n)
+    if (w->rest.n < n)
         return CPN_AGAIN;
-    w.rest.n = n;
+    w->rest.n = n;
+    return CPN_OK;
+}
+
+cpn_rc
+cpn_agent_parse(cpn_view in, cpn_agent_ask *out, size_t *used, cpn_err *err)
+{
+    cpn_sshwire w = { .rest = in };
+    uint8_t type;
+    size_t n;
+    cpn_rc rc;
+
+    *out = (cpn_agent_ask){ 0 };
+    *used = 0;
+    if ((rc = take_frame(&w, err)) != CPN_OK)
+        return rc;
+    n = w.rest.n;
     type = cpn_sshwire_u8(&w);
     if (type == SIGN) {
         out->key = cpn_sshwire_string(&w);
@@ -40,7 +53,7 @@ cpn_agent_parse(cpn_view in, cpn_agent_ask *out, size_t *used, cpn_err *err)
         return cpn_fail(err, CPN_E_PROTO, "a malformed message of type %u", (unsigned)type);
     }
     out->kind = type == SIGN ? CPN_AGENT_SIGN : type == LIST ? CPN_AGENT_LIST : CPN_AGENT_OTHER;
-    *used = (size_t)n + 4;
+    *used = n + 4;
     return CPN_OK;
 }
 
@@ -94,6 +107,35 @@ cpn_agent_put_list(cpn_buf *out, cpn_view cert, cpn_view comment)
     if (rc == CPN_OK && cert.n)
         rc = cpn_sshwire_put_string(out, comment);
     return rc;
+}
+
+cpn_rc
+cpn_agent_put_ask_list(cpn_buf *out)
+{
+    return put_head(out, 0, LIST);
+}
+
+cpn_rc
+cpn_agent_read_list(cpn_view in, cpn_view *cert, cpn_view *comment, cpn_err *err)
+{
+    cpn_sshwire w = { .rest = in };
+    uint32_t n;
+    uint8_t type;
+    cpn_rc rc = take_frame(&w, err);
+
+    *cert = *comment = (cpn_view){ 0 };
+    if (rc != CPN_OK)
+        return rc;
+    type = cpn_sshwire_u8(&w);
+    n = cpn_sshwire_u32(&w);
+    if (n == 1) {
+        *cert = cpn_sshwire_string(&w);
+        *comment = cpn_sshwire_string(&w);
+    }
+    if (type == LISTED && n <= 1 && cpn_sshwire_done(&w))
+        return CPN_OK;
+    *cert = *comment = (cpn_view){ 0 };
+    return cpn_fail(err, CPN_E_PROTO, "the agent's answer is no list of one identity");
 }
 
 cpn_rc

@@ -28,6 +28,15 @@ cpn_rc cpn_agent_parse(cpn_view in, cpn_agent_ask *out, size_t *used, cpn_err *e
 /* Is `what` a request to sign in with this key (a certificate's blob) and nothing else? */
 bool cpn_agent_is_sign_in(cpn_view what, cpn_view key);
 
+/* The answer to a list request, as one who asks reads it: the first identity and its comment, both
+ * empty when there is none. Views borrow from in. CPN_AGAIN: more bytes are needed. CPN_LIMIT:
+ * longer than CPN_AGENT_FRAME_MAX. CPN_E_PROTO: another answer, more than one identity, or
+ * malformed. */
+cpn_rc cpn_agent_read_list(cpn_view in, cpn_view *cert, cpn_view *comment,
+                           cpn_err *err) CPN_MUST_CHECK;
+/* Append a list request. */
+cpn_rc cpn_agent_put_ask_list(cpn_buf *out) CPN_MUST_CHECK;
+
 /* Append an answer. CPN_LIMIT, CPN_E_NOMEM: no room. cert empty: an empty list. */
 cpn_rc cpn_agent_put_failure(cpn_buf *out) CPN_MUST_CHECK;
 cpn_rc cpn_agent_put_list(cpn_buf *out, cpn_view cert, cpn_view comment) CPN_MUST_CHECK;

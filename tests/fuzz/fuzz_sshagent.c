@@ -19,6 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     cpn_view in = { bytes, size };
     cpn_usercert c;
+    cpn_view cert, comment;
     cpn_agent_ask q;
     size_t used;
 
@@ -29,6 +30,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         assert(!cpn_agent_is_sign_in(in, in));
     } else {
         assert(!c.key.p && !c.principal.p);
+    }
+    if (cpn_agent_read_list(in, &cert, &comment, NULL) == CPN_OK) {
+        inside(cert, in);
+        inside(comment, in);
+    } else {
+        assert(!cert.p && !comment.p);
     }
     while (cpn_agent_parse(in, &q, &used, NULL) == CPN_OK) {
         assert(used > 4 && used <= in.n && used <= CPN_AGENT_FRAME_MAX + 4);

@@ -19,7 +19,9 @@ LIST, SIGN = b"\0\0\0\1\x0b", 13
 @pytest.fixture(scope="module")
 def lab(network, folder):
     """web1 trusts the CA by account, db1 in the strict form; guest may sign in on both, eve may only connect."""
-    g = started(network, folder / "identity", sessions_per_user=1000)
+    own = pathlib.Path(tempfile.mkdtemp(prefix="id-", dir=folder))  # other files have this lab too; a short path, for sockets
+    own.chmod(0o755)
+    g = started(network, own / "gate", sessions_per_user=1000)
     people = People(g)
     for name in ("guest@example.test", "boss@example.test", "eve@example.test"):
         g.user(name)
@@ -29,9 +31,9 @@ def lab(network, folder):
     people.assign("boss@example.test", ADMINISTRATOR)
     for a in ("10.77.1.41", "10.77.2.42", "10.77.1.43"):
         network.add(a)
-    machines = {"web1": machine_sshd(network, folder / "id-web1", people, "10.77.1.41", "web1", False),
-                "db1": machine_sshd(network, folder / "id-db1", people, "10.77.2.42", "db1", True),
-                "scripted": machine_sshd(network, folder / "id-scripted", people, "10.77.1.43", "db1", True)}
+    machines = {"web1": machine_sshd(network, own / "web1", people, "10.77.1.41", "web1", False),
+                "db1": machine_sshd(network, own / "db1", people, "10.77.2.42", "db1", True),
+                "scripted": machine_sshd(network, own / "scripted", people, "10.77.1.43", "db1", True)}
     rows = inventory()["machines"]
     for m in rows:
         if m["name"] in machines:

@@ -253,11 +253,55 @@ requests_and_answers(void **state)
     cpn_buf_fini(&tight);
 }
 
+static void
+lists_as_one_who_asks_reads_them(void **state)
+{
+    static const struct {
+        const char *why;
+        cpn_view in;
+        cpn_rc want;
+    } rows[] = {
+        { "half a length", B("\x00\x00"), CPN_AGAIN },
+        { "one byte short", B("\x00\x00\x00\x05\x0c\x00\x00\x00"), CPN_AGAIN },
+        { "an empty message", B("\x00\x00\x00\x00"), CPN_E_PROTO },
+        { "4 GiB", B("\xff\xff\xff\xff"), CPN_LIMIT },
+        { "a failure", B("\x00\x00\x00\x01\x05"), CPN_E_PROTO },
+        { "two identities", B("\x00\x00\x00\x05\x0c\x00\x00\x00\x02"), CPN_E_PROTO },
+        { "one that is not there", B("\x00\x00\x00\x05\x0c\x00\x00\x00\x01"), CPN_E_PROTO },
+        { "a key longer than the message",
+          B("\x00\x00\x00\x09\x0c\x00\x00\x00\x01\x00\x00\x00\x09"), CPN_E_PROTO },
+        { "something behind", B("\x00\x00\x00\x06\x0c\x00\x00\x00\x00\x00"), CPN_E_PROTO },
+        { "none", B("\x00\x00\x00\x05\x0c\x00\x00\x00\x00"), CPN_OK },
+    };
+    cpn_buf b = { .max = 256 };
+    cpn_view cert, comment;
+    cpn_agent_ask q;
+    size_t used;
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(rows); i++) {
+        cpn_rc rc = cpn_agent_read_list(rows[i].in, &cert, &comment, NULL);
+
+        if (rc != rows[i].want)
+            fail_msg("%s: got %d, want %d", rows[i].why, rc, rows[i].want);
+        assert_int_equal(cert.n + comment.n, 0);
+    }
+    assert_int_equal(cpn_agent_put_ask_list(&b), CPN_OK);
+    assert_int_equal(cpn_agent_parse(cpn_buf_view(&b), &q, &used, NULL), CPN_OK);
+    assert_int_equal(q.kind, CPN_AGENT_LIST);
+    cpn_buf_consume(&b, b.n);
+    assert_int_equal(cpn_agent_put_list(&b, CPN_VIEW_LIT("cert"), CPN_VIEW_LIT("me")), CPN_OK);
+    assert_int_equal(cpn_agent_read_list(cpn_buf_view(&b), &cert, &comment, NULL), CPN_OK);
+    assert_true(cpn_view_is(cert, "cert") && cpn_view_is(comment, "me"));
+    cpn_buf_fini(&b);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_that_are_refused),
+        cmocka_unit_test(lists_as_one_who_asks_reads_them),
         cmocka_unit_test(certificates_that_are_refused),
         cmocka_unit_test(what_is_no_sign_in),
         cmocka_unit_test(requests_and_answers),
