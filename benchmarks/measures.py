@@ -48,10 +48,10 @@ def rtt_beside(direction, seconds):
     """64-byte round trips while one bulk stream fills the same chain."""
     def measure(chain):
         probe, busy = chain.probe_and_bulk_ports()
-        load = subprocess.Popen([str(LOAD), direction, "1", str(busy), str(seconds + 1)], stdout=subprocess.DEVNULL)
+        load = subprocess.Popen([str(LOAD), direction, "1", str(busy), str(seconds + 0.5)], stdout=subprocess.DEVNULL)
         try:
             pin([load.pid], CLIENT_CPU)
-            time.sleep(0.5)  # the bulk stream is at its full rate
+            time.sleep(0.5)  # the bulk stream is at its full rate, and outlasts the probe by its warm-up
             _, p50, p99 = run([LOAD, "rtt", probe, seconds])
         finally:
             load.wait()
@@ -67,36 +67,29 @@ def setups(at_once, seconds):
     return measure
 
 
-def idle(chain, counts, watch_s):
-    """KiB a session (PSS of the gateway's processes, Private_Dirty of the clients', less the same at none), CPU while held."""
-    out = {}
-    for n in counts:
-        out[n] = None
-        if n > chain.streams_max:
-            continue
-        places = chain.idle_ports(n)
-        clients = [pid for _, _, pid in places]
-        base, client_base = memory_kib(chain.gateway_pids(), "Pss"), memory_kib(clients, "Private_Dirty")
-        began = cpu_seconds(chain.gateway_pids())
-        loads = []
-        try:
-            for port, share, _ in places:
-                loads.append(subprocess.Popen([str(LOAD), "idle", str(share), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                              text=True))
-                if loads[-1].stdout.readline() != "ready\n":
-                    break
-            else:
-                made = cpu_seconds(chain.gateway_pids())
-                out[n] = {"gateway KiB": (memory_kib(chain.gateway_pids(), "Pss") - base) / n,
-                          "client KiB": (memory_kib(clients, "Private_Dirty") - client_base) / n, "set-up us": (made - began) / n * 1e6}
-                time.sleep(watch_s)
-                out[n]["idle CPU %"] = (cpu_seconds(chain.gateway_pids()) - made) / watch_s * 100
-        finally:
-            for p in loads:
-                p.stdin.close()
-                p.wait()
-            chain.idle_done()
-    return out
+def idle(chain, n, watch_s):
+    """KiB a session (PSS of the gateway's processes, Private_Dirty of the clients', less the same at none), CPU while held. None: not reached."""
+    if n > chain.streams_max:
+        return None
+    places, loads = chain.idle_ports(n), []
+    clients = [pid for _, _, pid in places]
+    base, client_base = memory_kib(chain.gateway_pids(), "Pss"), memory_kib(clients, "Private_Dirty")
+    began = cpu_seconds(chain.gateway_pids())
+    try:
+        for port, share, _ in places:
+            loads.append(subprocess.Popen([str(LOAD), "idle", str(share), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            if loads[-1].stdout.readline() != "ready\n":
+                return None
+        made = cpu_seconds(chain.gateway_pids())
+        out = {"gateway KiB": (memory_kib(chain.gateway_pids(), "Pss") - base) / n,
+               "client KiB": (memory_kib(clients, "Private_Dirty") - client_base) / n, "set-up us": (made - began) / n * 1e6}
+        time.sleep(watch_s)
+        return {**out, "idle CPU %": (cpu_seconds(chain.gateway_pids()) - made) / watch_s * 100}
+    finally:
+        for p in loads:
+            p.stdin.close()
+            p.wait()
+        chain.idle_done()
 
 
 def gateway_start(folder, n=5):

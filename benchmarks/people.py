@@ -234,7 +234,7 @@ def memory(chain):
     return out
 
 
-ROWS = (("client: ssh NAME true", Way.signed_in, (SshJ, CaponierSsh, CaponierConfig), 4),
+ROWS = (("client: ssh NAME true", Way.signed_in, (SshJ, CaponierSsh, CaponierConfig), 2),
         ("client: start to first byte", lambda way: way.first_byte(), (SshJ, CaponierConnect), 4),
         ("client: start to listening", lambda way: way.listening(), (HaproxyClient, CaponierTunnel), 4),
         ("client: ten Ansible hosts", Way.ansible, (SshJ, CaponierConfig), 1))
