@@ -79,6 +79,14 @@ wrong_password(cpn_call *call, const cpn_flow *flow, const password_check *p)
     cpn_signin_refused(call, flow, 403, "the user name or password is wrong");
 }
 
+static bool
+password_may(void *owner)
+{
+    const password_check *p = owner;
+
+    return !cpn_penalty_wait(p->call->c->penalties, &p->call->peer, p->name);
+}
+
 static void
 password_checked(void *owner, cpn_rc rc, const char *phc)
 {
@@ -94,6 +102,8 @@ password_checked(void *owner, cpn_rc rc, const char *phc)
         cpn_signin_proved(call, flow, p.object_id);
     else if (rc == CPN_DENIED)
         wrong_password(call, flow, &p);
+    else if (rc == CPN_AGAIN)
+        cpn_reply_wait(call, cpn_penalty_wait(call->c->penalties, &call->peer, p.name));
     else
         cpn_signin_refused(call, flow, 503, "the gateway is busy; try again shortly");
 }
@@ -117,7 +127,8 @@ password_check_start(cpn_call *call, const cpn_flow *flow, const char *name)
         phc = cpn_account_phc(s, who->object_id);
     rc = cpn_secret_set(&secret, cpn_form_get(&call->form, "password"));
     if (rc == CPN_OK)
-        rc = cpn_credential_check(call->c->identity, phc, &secret, password_checked, p);
+        rc = cpn_credential_check(call->c->identity, phc, &secret, password_may, password_checked,
+                                  p);
     if (rc != CPN_OK) {
         free(p);
         cpn_signin_refused(call, flow, 503, "the gateway is busy; try again shortly");

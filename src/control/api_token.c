@@ -48,6 +48,25 @@ elsewhere(void *owner, const cpn_principal *who, const cpn_secret *secret,
         done(done_owner, CPN_DENIED, NULL); /* of a provider that was configured once */
 }
 
+static bool
+may_try(void *owner, const char *name)
+{
+    const cpn_call *call = owner;
+
+    return !cpn_penalty_wait(call->c->penalties, &call->peer, name);
+}
+
+/* As cpn_reply_wait says it. */
+static void
+wait_add(cpn_call *call, const char *name)
+{
+    unsigned wait = cpn_penalty_wait(call->c->penalties, &call->peer, name[0] ? name : NULL);
+    char text[16];
+
+    snprintf(text, sizeof(text), "%u", CPN_MAX(wait, 1u));
+    cpn_call_header(call, "Retry-After", text);
+}
+
 static void
 token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome *o)
 {
@@ -72,6 +91,10 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
         cpn_call_note(call, name, json_string_value(value));
     if (status == 401)
         cpn_call_header(call, "WWW-Authenticate", "Basic realm=\"caponier\"");
+    if (status == 429)
+        wait_add(call, o->name);
+    if (status == 503)
+        cpn_call_header(call, "Retry-After", "1");
     cpn_call_header(call, "Pragma", "no-cache"); /* RFC 6749 5.1 */
     cpn_reply_json(call, status, json_deep_copy(body));
 }
@@ -98,6 +121,7 @@ issue(cpn_call *call, const cpn_form *form)
                         .by_name = by_name,
                         .by_id = by_id,
                         .credential = credential,
+                        .may_try = may_try,
                         .elsewhere = c->oidc ? elsewhere : NULL,
                         .password_hint = c->oidc ? c->oidc->password_hint : NULL,
                         .no_passwords = !c->set.oidc_local_passwords,

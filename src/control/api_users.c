@@ -256,10 +256,20 @@ password_checked(void *owner, cpn_rc rc, const char *phc)
         cpn_penalty_source(a->call->c->penalties, &a->call->peer, CPN_PENALTY_SECRET);
         cpn_penalty_name(a->call->c->penalties, a->name);
         cpn_reply_error(a->call, 403, "wrong_password", "the old password is not right", NULL);
+    } else if (rc == CPN_AGAIN) {
+        cpn_reply_wait(a->call, cpn_penalty_wait(a->call->c->penalties, &a->call->peer, a->name));
     } else {
         cpn_reply_rc(a->call, rc, NULL, NULL);
     }
     account_free(a);
+}
+
+static bool
+may_try(void *owner)
+{
+    const account *a = owner;
+
+    return !cpn_penalty_wait(a->call->c->penalties, &a->call->peer, a->name);
 }
 
 /* One's own: the old one is asked for. */
@@ -280,7 +290,7 @@ password_own(account *a)
     rc = cpn_secret_set(&old, cpn_view_str(text));
     if (rc == CPN_OK)
         rc = cpn_credential_check(call->c->identity,
-                                  cpn_account_phc(call->c->snapshot, a->object_id), &old,
+                                  cpn_account_phc(call->c->snapshot, a->object_id), &old, may_try,
                                   password_checked, a);
     if (rc != CPN_OK)
         password_checked(a, rc, NULL);

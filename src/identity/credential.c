@@ -27,6 +27,7 @@ typedef struct job {
     char phc[PHC_MAX];
     cpn_secret secret;
     cpn_rc rc;
+    cpn_credential_may *may; /* NULL: always */
     cpn_credential_done *done;
     void *owner;
 } job;
@@ -126,30 +127,42 @@ after_cb(uv_work_t *w, int status)
     job *j = w->data;
     cpn_credentials *c = j->c;
 
-    c->running--;
     if (status != 0)
         j->rc = CPN_UNAVAILABLE;
-    if (c->closed) {
-        if (c->running == 0)
-            free(c);
-        job_free(j);
-        return;
-    }
-    start_waiting(c);
-    j->done(j->owner, j->rc, !j->check && j->rc == CPN_OK ? j->phc : NULL);
+    /* Told before the next one starts: what it was decides whether that may. */
+    if (!c->closed)
+        j->done(j->owner, j->rc, !j->check && j->rc == CPN_OK ? j->phc : NULL);
     job_free(j);
+    c->running--;
+    if (!c->closed)
+        start_waiting(c);
+    else if (c->running == 0)
+        free(c);
+}
+
+static job *
+first_take(cpn_credentials *c)
+{
+    job *j = c->first;
+
+    c->first = j->next;
+    if (!c->first)
+        c->last = &c->first;
+    c->waiting--;
+    return j;
 }
 
 static void
 start_waiting(cpn_credentials *c)
 {
     while (c->first && c->running < RUNNING_MAX) {
-        job *j = c->first;
+        job *j = first_take(c);
 
-        c->first = j->next;
-        if (!c->first)
-            c->last = &c->first;
-        c->waiting--;
+        if (j->may && !j->may(j->owner)) {
+            j->done(j->owner, CPN_AGAIN, NULL);
+            job_free(j);
+            continue;
+        }
         c->running++;
         j->work.data = j;
         if (uv_queue_work(c->loop, &j->work, work_cb, after_cb) != 0)
@@ -178,10 +191,11 @@ submit(cpn_identity *i, const char *phc, bool check, const cpn_secret *secret, j
 }
 
 static job *
-job_new(cpn_credential_done *done, void *owner)
+job_new(cpn_credential_may *may, cpn_credential_done *done, void *owner)
 {
     job *j = cpn_xcalloc(1, sizeof(*j));
 
+    j->may = may;
     j->done = done;
     j->owner = owner;
     return j;
@@ -191,12 +205,12 @@ cpn_rc
 cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_credential_done *done,
                     void *owner)
 {
-    return submit(i, NULL, false, secret, job_new(done, owner));
+    return submit(i, NULL, false, secret, job_new(NULL, done, owner));
 }
 
 cpn_rc
 cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,
-                     cpn_credential_done *done, void *owner)
+                     cpn_credential_may *may, cpn_credential_done *done, void *owner)
 {
-    return submit(i, phc, true, secret, job_new(done, owner));
+    return submit(i, phc, true, secret, job_new(may, done, owner));
 }

@@ -69,9 +69,14 @@ cpn_rc cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who,
 typedef void cpn_credential_done(void *owner, cpn_rc rc, const char *phc);
 cpn_rc cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_credential_done *done,
                            void *owner) CPN_MUST_CHECK;
-/* phc NULL: an unknown user; the same work is done and CPN_DENIED comes back. */
+/* Asked on the loop when a check's turn has come: may it still be tried? Of many attempts that were
+ * let in together the first wrong ones so keep out the rest. */
+typedef bool cpn_credential_may(void *owner);
+/* phc NULL: an unknown user; the same work is done and CPN_DENIED comes back. may NULL: always;
+ * when it says no, done comes with CPN_AGAIN, and nobody learns whether the secret was right. */
 cpn_rc cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,
-                            cpn_credential_done *done, void *owner) CPN_MUST_CHECK;
+                            cpn_credential_may *may, cpn_credential_done *done,
+                            void *owner) CPN_MUST_CHECK;
 
 /* Public documents. New references. tenant NULL: the authority {public_url}/adfs; else that of
  * {public_url}/{tenant} with its /oauth2/v2.0 endpoints. The issuer is one, the tokens': /adfs. */

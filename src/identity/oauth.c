@@ -85,6 +85,10 @@ static const refusal failed = {
     503, "temporarily_unavailable", "the gateway failed; its log says why", "failed", false, false
 };
 
+static const refusal too_many = { .status = 429,
+                                  .error = "temporarily_unavailable",
+                                  .description = "too many attempts; try again later",
+                                  .reason = "too_many_requests" };
 static const refusal away = { .status = 503,
                               .error = "temporarily_unavailable",
                               .description = "the identity provider does not answer now; try again "
@@ -150,7 +154,10 @@ refuse_rc(call *c, cpn_rc rc)
     if (rc == CPN_NOT_FOUND)
         refuse_secret(c, "unknown");
     else
-        refuse(c, rc == CPN_LIMIT ? &busy : rc == CPN_UNAVAILABLE ? &away : &failed);
+        refuse(c, rc == CPN_LIMIT         ? &busy
+                  : rc == CPN_AGAIN       ? &too_many
+                  : rc == CPN_UNAVAILABLE ? &away
+                                          : &failed);
 }
 
 /* ---- the form ---- */
@@ -314,8 +321,13 @@ refuse_certificate(call *c, const cpn_oauth_cert *cert)
 {
     refusal r = { 400, "unauthorized_client", cert->sentence, "role_missing", false, false };
 
+    refusal often = too_many;
+
+    often.description = cert->sentence;
     if (cert->rc == CPN_DENIED)
         refuse(c, &r);
+    else if (cert->rc == CPN_AGAIN)
+        refuse(c, &often);
     else
         refuse(c, cert->rc == CPN_LIMIT || cert->rc == CPN_UNAVAILABLE ? &busy : &failed);
 }
@@ -367,6 +379,14 @@ credential_checked(void *owner, cpn_rc rc, const char *phc)
         refuse_rc(c, rc);
 }
 
+static bool
+may_still(void *owner)
+{
+    const call *c = owner;
+
+    return !c->o.may_try || c->o.may_try(c->owner, c->name);
+}
+
 static void
 check_secret(call *c, cpn_principal_kind kind, cpn_view secret)
 {
@@ -386,7 +406,7 @@ check_secret(call *c, cpn_principal_kind kind, cpn_view secret)
         return;
     }
     if (rc == CPN_OK)
-        rc = cpn_credential_check(c->o.identity, phc, &copy, credential_checked, c);
+        rc = cpn_credential_check(c->o.identity, phc, &copy, may_still, credential_checked, c);
     if (rc != CPN_OK)
         refuse_rc(c, rc);
 }

@@ -19,8 +19,8 @@ struct cpn_principal;
 
 /* What became of the wish for an SSH certificate. Borrowed for the call. */
 typedef struct cpn_oauth_cert {
-    /* CPN_OK; CPN_DENIED: sentence says what is missing; CPN_LIMIT, CPN_UNAVAILABLE: not now; else
-     * it failed. */
+    /* CPN_OK; CPN_DENIED: sentence says what is missing; CPN_AGAIN: who asked asks too often, as
+     * sentence says; CPN_LIMIT, CPN_UNAVAILABLE: not now; else it failed. */
     cpn_rc rc;
     const char *sentence;
     const char *body; /* base64 */
@@ -38,6 +38,9 @@ typedef struct cpn_oauth {
     const struct cpn_principal *(*by_id)(void *owner, cpn_view object_id);
     /* Its argon2id text; NULL: it has none. */
     const char *(*credential)(void *owner, const struct cpn_principal *who);
+    /* Asked when the turn of a password or client secret comes, with the owner of done and the name
+     * as sent: may it still be tried? Else 429. NULL: always. */
+    bool (*may_try)(void *call, const char *name);
     /* The secret of a service that a provider elsewhere proves, checked there; done as of
      * cpn_credential_check, maybe before it returns. NULL: there is no provider. */
     void (*elsewhere)(void *owner, const struct cpn_principal *who, const cpn_secret *secret,
@@ -64,8 +67,8 @@ typedef struct cpn_oauth_outcome {
     const json_t *notes;   /* what a certificate says, for the audit record; or NULL */
 } cpn_oauth_outcome;
 
-/* status 200, 400, 401 or 503; body borrowed: tokens, or {"error","error_description"}. The answer
- * needs Cache-Control: no-store. */
+/* status 200, 400, 401, 429 or 503; body borrowed: tokens, or {"error","error_description"}. The
+ * answer needs Cache-Control: no-store. */
 typedef void cpn_oauth_done(void *owner, int status, const json_t *body,
                             const cpn_oauth_outcome *outcome);
 

@@ -66,7 +66,7 @@ check(const char *phc, const char *password)
     cpn_secret s = { 0 };
 
     assert_int_equal(cpn_secret_set(&s, cpn_view_str(password)), CPN_OK);
-    assert_int_equal(cpn_credential_check(identity, phc, &s, on_credential, &c), CPN_OK);
+    assert_int_equal(cpn_credential_check(identity, phc, &s, NULL, on_credential, &c), CPN_OK);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(c.calls, 1);
     assert_string_equal(c.phc, "");
@@ -104,12 +104,47 @@ waiting_checks_have_an_end(void **state)
 
     (void)state;
     assert_int_equal(cpn_identity_open(&other, &loop, store, &o, NULL), CPN_OK);
-    while (cpn_credential_check(other, NULL, &s, on_credential, &c) == CPN_OK)
+    while (cpn_credential_check(other, NULL, &s, NULL, on_credential, &c) == CPN_OK)
         assert_true(++taken <= 66);
     assert_int_equal(taken, 66); /* 2 at work, 64 waiting */
     cpn_identity_free(other);    /* nobody is called any more */
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(c.calls, 0);
+}
+
+/* The first wrong one keeps out those that were let in beside it and wait for their turn. */
+static bool
+none_was_wrong(void *owner)
+{
+    return ((checked *)owner)->rc != CPN_DENIED;
+}
+
+static void
+on_one_of_many(void *owner, cpn_rc rc, const char *phc)
+{
+    checked *c = owner;
+
+    (void)phc;
+    c->calls++;
+    if (rc == CPN_DENIED)
+        c->rc = rc;
+    else if (rc == CPN_AGAIN)
+        c->phc[0]++; /* how many were not tried */
+}
+
+static void
+a_check_is_asked_about_again_when_its_turn_comes(void **state)
+{
+    checked c = { 0 };
+    cpn_secret s = { .n = 1, .b = "x" };
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(
+            cpn_credential_check(identity, NULL, &s, none_was_wrong, on_one_of_many, &c), CPN_OK);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(c.calls, 20);
+    assert_in_range(c.phc[0], 18, 19); /* two work at a time */
 }
 
 /* ---- enrolment ---- */
@@ -709,6 +744,7 @@ main(void)
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
         cmocka_unit_test(waiting_checks_have_an_end),
+        cmocka_unit_test(a_check_is_asked_about_again_when_its_turn_comes),
         cmocka_unit_test(a_new_password_ends_what_the_old_one_approved),
         cmocka_unit_test(grants_give_tokens),
         cmocka_unit_test(a_sign_in_is_revoked),
