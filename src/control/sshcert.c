@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "codec/chars.h"
 #include "control/azdoor.h"
+#include "control/usage.h"
 #include "identity/sshca.h"
 #include "policy/sshlogin.h"
 
@@ -124,8 +125,13 @@ login_decide(cpn_control *c, const cpn_principal *who, const char *target, cpn_s
     cpn_ssh_rules rules = { .user_words = c->set.ssh_user_principals,
                             .admin_words = c->set.ssh_admin_principals,
                             .reserved = c->set.ssh_reserved_names };
-    cpn_rc rc = target[0] ? target_decide(c, who, target, err) : CPN_OK;
+    cpn_rc rc = CPN_OK;
 
+    if (cpn_usage_certificate(c->sessions->usage, who->object_id,
+                              (unsigned)c->set.ssh_certs_per_minute, cpn_mono_ms()) != CPN_OK)
+        return cpn_fail(err, CPN_AGAIN, "too many certificates were asked for; try again shortly");
+    if (target[0])
+        rc = target_decide(c, who, target, err);
     if (rc != CPN_OK)
         return rc;
     return cpn_ssh_login_for(c->snapshot, who, &rules, cpn_view_str(target), cpn_wall_s(), login,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 typedef struct use {
-    char *key; /* "u" object id, or "b" bastion id, in lower case */
+    char *key; /* "u" or "c" object id, or "b" bastion id, in lower case */
     unsigned ssh;
     unsigned rdp;
     unsigned carriers;
@@ -118,19 +118,30 @@ cpn_usage_carrier_give(cpn_usage *u, const char *object_id)
         add(&user->carriers, -1);
 }
 
+static cpn_rc
+spend(use *e, unsigned per_minute, uint64_t now_ms)
+{
+    uint64_t passed = CPN_MIN(now_ms - e->updated_ms, 60000u);
+    uint64_t regained = passed * per_minute;
+
+    e->spent -= CPN_MIN(e->spent, regained);
+    e->updated_ms = now_ms;
+    if (e->spent + 60000 > (uint64_t)per_minute * 60000)
+        return CPN_LIMIT;
+    e->spent += 60000;
+    return CPN_OK;
+}
+
 cpn_rc
 cpn_usage_rate(cpn_usage *u, const char *object_id, unsigned per_minute, uint64_t now_ms)
 {
-    use *user = use_get(u, 'u', cpn_view_str(object_id), true);
-    uint64_t passed = CPN_MIN(now_ms - user->updated_ms, 60000u);
-    uint64_t regained = passed * per_minute;
+    return spend(use_get(u, 'u', cpn_view_str(object_id), true), per_minute, now_ms);
+}
 
-    user->spent -= CPN_MIN(user->spent, regained);
-    user->updated_ms = now_ms;
-    if (user->spent + 60000 > (uint64_t)per_minute * 60000)
-        return CPN_LIMIT;
-    user->spent += 60000;
-    return CPN_OK;
+cpn_rc
+cpn_usage_certificate(cpn_usage *u, const char *object_id, unsigned per_minute, uint64_t now_ms)
+{
+    return spend(use_get(u, 'c', cpn_view_str(object_id), true), per_minute, now_ms);
 }
 
 void

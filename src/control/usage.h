@@ -20,6 +20,9 @@ void cpn_usage_carrier_give(cpn_usage *u, const char *object_id);
 /* One ticket or open of a user; a bucket of per_minute that fills evenly. CPN_LIMIT: empty. */
 cpn_rc cpn_usage_rate(cpn_usage *u, const char *object_id, unsigned per_minute,
                       uint64_t now_ms) CPN_MUST_CHECK;
+/* The same for SSH certificates, in a bucket of their own. */
+cpn_rc cpn_usage_certificate(cpn_usage *u, const char *object_id, unsigned per_minute,
+                             uint64_t now_ms) CPN_MUST_CHECK;
 /* Forget those without use. */
 void cpn_usage_sweep(cpn_usage *u, uint64_t now_ms);
 size_t cpn_usage_count(const cpn_usage *u);

@@ -2,14 +2,16 @@
 import base64
 import hashlib
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import time
 
 import pytest
 import requests
 
-from conftest import GROUP_ID, VM
+from conftest import GROUP_ID, VM, started
 from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually, every_record
 from lab.net import ROOT
 from lab.ssh import OPTIONS
@@ -340,3 +342,27 @@ def test_many_at_once_each_get_their_own(people, tmp_path):
     assert [r.status_code for r in replies] == [200] * 12, time.monotonic() - began
     serials = {k.keep(r.json()).shown().split("Serial: ")[1].split()[0] for k, r in zip(keys, replies)}
     assert len(serials) == 12
+
+
+def test_certificates_of_one_user_a_minute(network, folder, key):
+    """The limit is the user's own, says when to come back, and costs nobody the refresh token."""
+    g = started(network, folder / "cert-rate", ssh_certs_per_minute=2, fronts=1)
+    try:
+        people = People(g)
+        for name in ("busy.cert@example.test", "calm.cert@example.test"):
+            g.user(name)
+            people.assign(name, USER)
+        token = people.refresh_token("busy.cert@example.test")
+        for _ in range(2):
+            r = people.user_asks(key, token)
+            assert r.status_code == 200, r.text
+            token = r.json()["refresh_token"]
+        r = people.user_asks(key, token)
+        assert (r.status_code, r.json()["error"]) == (429, "temporarily_unavailable") and int(r.headers["Retry-After"]) > 0
+        assert "certificates" in r.json()["error_description"]
+        people.cert(key, "calm.cert@example.test")
+        g.write_config(ssh_certs_per_minute=100)
+        os.kill(g.process.pid, signal.SIGHUP)
+        eventually(lambda: people.user_asks(key, token).status_code == 200, what="the new limit; the token was not used up")
+    finally:
+        g.close()
