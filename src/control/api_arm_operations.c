@@ -74,6 +74,25 @@ ops_tidy(cpn_arm_ops *ops)
         op_drop(ops, ops->list);
 }
 
+/* Of one principal's the oldest gives way. */
+static void
+ops_make_room(cpn_arm_ops *ops, const char *owner)
+{
+    op *o, *oldest = NULL;
+    unsigned n = 0;
+
+    DL_FOREACH(ops->list, o)
+    {
+        if (strcasecmp(o->owner, owner) != 0)
+            continue;
+        if (!oldest)
+            oldest = o;
+        n++;
+    }
+    if (n >= CPN_ARM_OPS_EACH)
+        op_drop(ops, oldest);
+}
+
 /* "West Europe" is "westeurope" in Azure's addresses. */
 static void
 location_word(const char *where, char out[LOCATION_MAX])
@@ -100,6 +119,7 @@ cpn_arm_op_start(cpn_call *call, const char *where, bool location, char id[CPN_U
     cpn_uuid uuid;
 
     ops_tidy(ops);
+    ops_make_room(ops, call->claims.object_id);
     cpn_uuid_new(&uuid);
     cpn_uuid_text(&uuid, o->id);
     memcpy(id, o->id, CPN_UUID_TEXT);

@@ -119,41 +119,52 @@ sessions_here(const cpn_call *call, size_t *n)
     return all;
 }
 
-static void
-sessions_page(cpn_call *call)
+/* False: answered. */
+static bool
+page_fill(cpn_call *call, cpn_arm_page *page)
 {
     CPN_AUTO(cpn_auto_mem) cpn_session **all = NULL;
     cpn_arm_place place = CPN_ARM_HERE;
-    cpn_arm_page page;
     size_t n;
 
-    if (!bastion_there(call) || !cpn_arm_page_begin(&page, call))
-        return;
+    if (!bastion_there(call) || !cpn_arm_page_begin(page, call))
+        return false;
     all = sessions_here(call, &n);
     for (size_t i = 0; i < n && place != CPN_ARM_FULL; i++) {
         char id[CPN_UUID_TEXT];
 
-        place = cpn_arm_page_at(&page, cpn_uuid_text(&all[i]->id, id));
+        place = cpn_arm_page_at(page, cpn_uuid_text(&all[i]->id, id));
         if (place == CPN_ARM_HERE)
-            cpn_arm_page_put(&page, id, shown(call->c, all[i]));
+            cpn_arm_page_put(page, id, shown(call->c, all[i]));
     }
-    cpn_arm_page_end(&page);
+    return true;
 }
 
-/* The list is made when it is fetched, so that no answer has to be kept for who never comes. No
- * Azure-AsyncOperation: beside it az would show the operation's state and not fetch the list. */
+static void
+sessions_page(cpn_call *call)
+{
+    cpn_arm_page page;
+
+    if (page_fill(call, &page))
+        cpn_arm_page_end(&page);
+}
+
+/* Who follows Location gets a list that is made when it is fetched; who does not, as az rest, has
+ * the first page in the answer. No Azure-AsyncOperation: beside it az would show the operation's
+ * state and not fetch the list. */
 static void
 sessions_get(cpn_call *call)
 {
     char url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE];
+    cpn_arm_page page;
 
-    if (!bastion_there(call))
+    if (!page_fill(call, &page))
         return;
     cpn_arm_url(call, url, "%s?api-version=%s", call->path, cpn_arm_version(call, version));
     cpn_call_header(call, "Location", url);
     cpn_call_header(call, "Retry-After", "1"); /* else clients wait half a minute */
     cpn_call_note(call, "target", call->params.scope);
-    cpn_reply_json(call, 202, NULL);
+    cpn_reply_json(call, 202, cpn_arm_page_body(&page, "nextLink"));
 }
 
 /* ---- disconnectActiveSessions ---- */
@@ -172,6 +183,22 @@ cut_one(cpn_call *call, const char *text)
                                     call->began_ms));
     return json_pack("{s:s,s:s,s:s}", "sessionId", text, "message", message, "state",
                      "Disconnected");
+}
+
+/* Done when it is answered, in one page, as Azure's own clients want it: 200. Who takes every POST
+ * for a long-running operation finds its address and the same list behind it. */
+static void
+disconnect_answer(cpn_call *call, CPN_TAKES json_t *value)
+{
+    const char *where = cpn_arm_location(call->c->snapshot, call->params.scope,
+                                         cpn_snapshot_document(call->c->snapshot, CPN_KIND_BASTION,
+                                                               cpn_view_str(call->params.scope)));
+    json_t *body = json_pack("{s:o}", "value", value);
+    char operation[CPN_UUID_TEXT];
+
+    cpn_arm_op_start(call, where, true, operation);
+    cpn_arm_op_done(call->c, operation, json_incref(body));
+    cpn_reply_json(call, 200, body);
 }
 
 static void
@@ -195,7 +222,7 @@ sessions_disconnect(cpn_call *call)
             json_array_append_new(value, cut_one(call, json_string_value(id)));
     }
     cpn_call_note(call, "target", call->params.scope);
-    cpn_reply_json(call, 200, json_pack("{s:o}", "value", value));
+    disconnect_answer(call, value);
 }
 
 #define BASTION                                                                                    \

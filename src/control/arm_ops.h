@@ -5,8 +5,9 @@
  *     GET .../providers/Microsoft.Network/locations/L/operationResults/ID  → the result; 202 before
  *
  * An operation is seen by the principal that started it, and by nobody else. Kept in memory, at
- * most CPN_ARM_OPS_MAX, the oldest give way; after CPN_ARM_OPS_KEEP_MS, or when control was started
- * anew, it is not found any more. */
+ * most CPN_ARM_OPS_EACH of one principal and CPN_ARM_OPS_MAX in all: a principal's own oldest gives
+ * way first, so that nobody's operations push out another's before there are 32 such principals.
+ * After CPN_ARM_OPS_KEEP_MS, or when control was started anew, it is not found any more. */
 #ifndef CPN_CONTROL_ARM_OPS_H
 #define CPN_CONTROL_ARM_OPS_H
 
@@ -14,6 +15,7 @@
 #include "model/uuid.h"
 
 #define CPN_ARM_OPS_MAX 4096
+#define CPN_ARM_OPS_EACH 128
 #define CPN_ARM_OPS_KEEP_MS 3600000
 
 cpn_arm_ops *cpn_arm_ops_new(void);
