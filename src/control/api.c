@@ -2,6 +2,8 @@
 #include "control/api.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "control/arm.h"
 #include "control/assign.h"
@@ -55,6 +57,27 @@ cpn_route_azure(const cpn_route *r)
 {
     return r->errors == CPN_ERRORS_AZ || r->errors == CPN_ERRORS_ARM ||
            r->errors == CPN_ERRORS_GRAPH;
+}
+
+cpn_error_style
+cpn_api_errors(const char *path)
+{
+    static const struct {
+        const char *start;
+        cpn_error_style errors;
+    } neighbours[] = {
+        { "/api/", CPN_ERRORS_AZ },           { "/v1.0/", CPN_ERRORS_GRAPH },
+        { "/v1/", CPN_ERRORS_API },           { "/adfs/", CPN_ERRORS_OAUTH },
+        { "/subscriptions", CPN_ERRORS_ARM }, { "/tenants", CPN_ERRORS_ARM },
+        { "/providers", CPN_ERRORS_ARM },     { "/metadata/", CPN_ERRORS_ARM },
+    };
+
+    for (size_t i = 0; i < CPN_COUNT(neighbours); i++)
+        if (strncasecmp(path, neighbours[i].start, strlen(neighbours[i].start)) == 0)
+            return neighbours[i].errors;
+    if (strcasestr(path, "/providers/"))
+        return CPN_ERRORS_ARM;
+    return strstr(path, "/oauth2/") || strstr(path, "/v2.0/") ? CPN_ERRORS_OAUTH : CPN_ERRORS_API;
 }
 
 cpn_rc

@@ -69,6 +69,8 @@ cpn_rc cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, cpn_
                      char allow[64]) CPN_MUST_CHECK;
 /* Part of the Azure door, which az_clients: false closes. */
 bool cpn_route_azure(const cpn_route *r);
+/* How errors look at an address that has no row: as those of its neighbours. */
+cpn_error_style cpn_api_errors(const char *path);
 /* Asked before the body, where the scope does not depend on it. False: answered. */
 bool cpn_api_may_early(cpn_call *call);
 /* The body is whole: may the caller? then the handler, else the refusal. */

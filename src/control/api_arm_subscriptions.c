@@ -15,9 +15,10 @@ tenant_list(cpn_call *call)
     const char *tenant = cpn_identity_tenant(call->c->identity);
 
     cpn_reply_json(call, 200,
-                   json_pack("{s:[{s:s+,s:s,s:s,s:s,s:[s]}]}", "value", "id", "/tenants/", tenant,
-                             "tenantId", tenant, "tenantCategory", "Home", "displayName",
-                             call->c->host, "domains", call->c->host));
+                   json_pack("{s:[{s:s+,s:s,s:s,s:s,s:s,s:s,s:[s]}]}", "value", "id", "/tenants/",
+                             tenant, "tenantId", tenant, "tenantCategory", "Home", "tenantType",
+                             "AAD", "displayName", call->c->host, "defaultDomain", call->c->host,
+                             "domains", call->c->host));
 }
 
 /* ---- subscriptions ---- */
@@ -27,10 +28,10 @@ subscription_shape(const cpn_control *c, const char *id, const json_t *body)
 {
     const char *shown = cpn_json_string(body, "displayName");
 
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s}}", "id", id, "subscriptionId",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:[],s:{s:s,s:s,s:s}}", "id", id, "subscriptionId",
                      cpn_arm_name(id), "tenantId", cpn_identity_tenant(c->identity), "displayName",
                      shown[0] ? shown : cpn_arm_name(id), "state", "Enabled", "authorizationSource",
-                     "RoleBased", "subscriptionPolicies", "locationPlacementId",
+                     "RoleBased", "managedByTenants", "subscriptionPolicies", "locationPlacementId",
                      "Public_2014-09-01", "quotaId", "PayAsYouGo_2014-09-01", "spendingLimit",
                      "Off");
 }

@@ -114,7 +114,7 @@ rdpfile_show(cpn_call *call)
     }
     rdp_write(text, sizeof(text), a.verdict.machine ? a.verdict.machine->name : a.want.target_ip,
               local);
-    cpn_reply_text(call, "application/x-rdp", text);
+    cpn_reply_text(call, "application/x-rdp; charset=utf-8", text);
 }
 
 /* ---- Developer and QuickConnect ---- */

@@ -78,7 +78,7 @@ cpn_arm_headers(cpn_call *call)
     char text[CPN_UUID_TEXT];
     cpn_uuid id;
 
-    if (!call->route || call->route->errors != CPN_ERRORS_ARM)
+    if (call->errors != CPN_ERRORS_ARM)
         return;
     cpn_uuid_new(&id);
     cpn_uuid_text(&id, text);

@@ -127,14 +127,19 @@ condition_into(const cpn_msg_REQUEST *m, const char *name, const char *closed, c
         snprintf(out, size, "%s", closed);
 }
 
-/* The one empty segment that a front lets pass (httphead.h) says nothing. */
+/* The one empty segment that a front lets pass (httphead.h) says nothing, nor does one at the end
+ * of an ARM address. */
 static char *
 path_text(cpn_view path)
 {
     char *text = cpn_xstrndup((const char *)path.p, path.n), *gap = strstr(text, "//");
+    size_t n;
 
     if (gap)
         memmove(gap, gap + 1, strlen(gap));
+    n = strlen(text);
+    if (n > 1 && text[n - 1] == '/' && cpn_api_errors(text) == CPN_ERRORS_ARM)
+        text[n - 1] = '\0';
     return text;
 }
 
@@ -230,6 +235,15 @@ body_fits(cpn_call *call, const cpn_msg_REQUEST *m)
     return false;
 }
 
+/* Azure has types that this gateway has not. */
+static const char *
+nothing_word(const cpn_call *call)
+{
+    return call->errors == CPN_ERRORS_ARM && strcasestr(call->path, "/providers/")
+               ? "InvalidResourceType"
+               : "not_found";
+}
+
 /* True: a row was found and may be reached by this listener. False: answered. */
 static bool
 route_find(cpn_call *call, const cpn_msg_REQUEST *m)
@@ -240,15 +254,18 @@ route_find(cpn_call *call, const cpn_msg_REQUEST *m)
     bool operator_row = rc == CPN_OK && call->route->from == CPN_SCOPE_OPERATOR;
     bool closed = rc == CPN_OK && cpn_route_azure(call->route) && !call->c->set.az_clients;
 
+    if (m->admin != 1 && call->c->set.az_clients)
+        call->errors = cpn_api_errors(call->path);
     if (rc == CPN_DENIED) {
         cpn_reply_method(call, allow);
         return false;
     }
     if (rc != CPN_OK || closed || operator_row != (m->admin == 1)) {
         call->route = NULL;
-        cpn_reply_error(call, 404, "not_found", "there is nothing at this address", NULL);
+        cpn_reply_error(call, 404, nothing_word(call), "there is nothing at this address", NULL);
         return false;
     }
+    call->errors = call->route->errors;
     return true;
 }
 

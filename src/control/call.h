@@ -19,6 +19,7 @@ struct cpn_call {
     cpn_control *c;
     cpn_conn *conn; /* NULL: the connection is gone */
     const cpn_route *route;
+    cpn_error_style errors; /* the row's; without one, those of the address's neighbours */
     uint64_t began_ms;
 
     cpn_addr peer;

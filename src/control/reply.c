@@ -101,10 +101,17 @@ answer_send(cpn_call *call, const answer *a, CPN_TAKES char *body)
 
 /* ---- shapes ---- */
 
+/* Azure's clients guess the encoding of what does not name it. */
+static const char *
+json_media(const cpn_call *call)
+{
+    return call->errors == CPN_ERRORS_API ? "application/json" : "application/json; charset=utf-8";
+}
+
 void
 cpn_reply_json(CPN_TAKES cpn_call *call, int status, CPN_TAKES json_t *body)
 {
-    answer a = { .status = status, .content_type = body ? "application/json" : NULL };
+    answer a = { .status = status, .content_type = body ? json_media(call) : NULL };
     char *text = body ? cpn_json_text(body) : NULL;
 
     json_decref(body);
@@ -184,7 +191,7 @@ arm_code(const char *word)
 static json_t *
 error_body(const cpn_call *call, int status, const char *word, const char *sentence)
 {
-    switch (call->route ? call->route->errors : CPN_ERRORS_API) {
+    switch (call->errors) {
     case CPN_ERRORS_AZ:
         return json_pack("{s:s,s:s}", "message", sentence, "code", word);
     case CPN_ERRORS_ARM:
@@ -204,7 +211,7 @@ error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t
     char *text;
 
     cpn_utf8_mend(sentence);
-    if (call->route && call->route->errors == CPN_ERRORS_PAGE) {
+    if (call->errors == CPN_ERRORS_PAGE) {
         json_decref(more);
         cpn_call_note(call, "reason", word);
         cpn_page_say(call, a->status, "That did not work", sentence);
@@ -216,10 +223,29 @@ error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t
     json_decref(more);
     text = cpn_json_text(body);
     json_decref(body);
-    a->content_type = "application/json";
+    a->content_type = json_media(call);
     cpn_call_note(call, "reason", word);
     cpn_call_note(call, "message", sentence);
     answer_send(call, a, text);
+}
+
+/* RFC 6750 3: whose token is asked for and, when there was one, what is wrong with it. */
+static void
+challenge(cpn_call *call, const char *word, const char *sentence)
+{
+    char line[512];
+
+    if (call->errors == CPN_ERRORS_API) {
+        cpn_call_header(call, "WWW-Authenticate", "Bearer");
+    } else if (call->errors == CPN_ERRORS_ARM || call->errors == CPN_ERRORS_GRAPH) {
+        int n = snprintf(line, sizeof(line), "Bearer authorization_uri=\"https://%s/adfs\"",
+                         call->c->host);
+
+        if (strcmp(word, "unauthenticated") != 0)
+            snprintf(line + n, sizeof(line) - (size_t)n,
+                     ", error=\"invalid_token\", error_description=\"%.200s\"", sentence);
+        cpn_call_header(call, "WWW-Authenticate", line);
+    }
 }
 
 void
@@ -228,9 +254,8 @@ cpn_reply_error(CPN_TAKES cpn_call *call, int status, const char *word, const ch
 {
     answer a = { .status = status };
 
-    if (status == 401 && (!call->route || call->route->errors == CPN_ERRORS_API ||
-                          call->route->errors == CPN_ERRORS_ARM))
-        cpn_call_header(call, "WWW-Authenticate", "Bearer");
+    if (status == 401)
+        challenge(call, word, sentence);
     if (status == 503)
         cpn_call_header(call, "Retry-After", "1");
     else if (status == 429)
@@ -304,7 +329,8 @@ cpn_reply_busy(cpn_front *f, uint32_t conn)
 {
     static const char body[] =
         "{\"error\":{\"code\":\"busy\",\"message\":\"the gateway is at one of "
-        "its limits; try again shortly\"}}";
+        "its limits; try again shortly\"},\"message\":\"the gateway is at one of its limits; try "
+        "again shortly\"}"; /* the second for /api/tokens */
     static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
     cpn_msg m = { .type = CPN_MSG_REPLY,
                   .REPLY = { .conn = conn,

@@ -97,6 +97,9 @@ cpn_answer_refuse(cpn_conn *c, int status, const char *sentence)
 
     if (c->azure)
         n = snprintf(body, sizeof(body), "{\"message\":\"%s\"}\n", sentence);
+    else if (c->oauth)
+        n = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"error_description\":\"%s\"}\n",
+                     status == 503 ? "temporarily_unavailable" : "invalid_request", sentence);
     else
         n = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", word,
                      sentence);

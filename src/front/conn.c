@@ -115,7 +115,7 @@ static void
 http_enter(cpn_conn *c)
 {
     c->scanned = 0;
-    c->azure = false;
+    c->azure = c->oauth = false;
     c->api = (cpn_api){ 0 };
     cpn_conn_pause(c, false);
 }

@@ -63,6 +63,7 @@ struct cpn_conn {
     uint32_t number; /* in messages to control; never 0 */
     bool admin;      /* came in by admin_listen */
     bool azure;      /* its errors are in the Azure door's form */
+    bool oauth;      /* or in OAuth's */
     bool granted;    /* control said yes: the only way into RELAY */
     bool asked;      /* control holds something for it: GONE is due */
     bool paused;

@@ -20,6 +20,7 @@ dispatch(cpn_conn *c, const cpn_http_head *head)
 
     cpn_route_of(head, &facts, &r);
     c->azure = r.azure;
+    c->oauth = r.oauth;
     c->api = (cpn_api){ .head = cpn_view_is(head->method, "HEAD"),
                         .close = head->close || c->front->draining };
     switch (r.kind) {

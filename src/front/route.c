@@ -104,6 +104,15 @@ is_token(cpn_view path)
     return cpn_view_is(path, "/adfs/oauth2/token") || ends_with(path, "/oauth2/v2.0/token");
 }
 
+/* What programs ask, and not browsers. */
+static bool
+is_oauth(cpn_view path)
+{
+    return is_token(path) || cpn_view_is(path, "/adfs/oauth2/devicecode") ||
+           cpn_view_is(path, "/adfs/oauth2/revoke") || ends_with(path, "/oauth2/v2.0/devicecode") ||
+           ends_with(path, "/oauth2/v2.0/revoke");
+}
+
 static cpn_view
 basic_of(const cpn_http_head *head)
 {
@@ -238,7 +247,8 @@ cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route 
 {
     bool webtunnel = cpn_view_starts(head->path, WEBTUNNEL) || cpn_view_starts(head->path, OMNI);
 
-    *out = (cpn_route){ .azure = webtunnel || cpn_view_starts(head->path, "/api/") };
+    *out = (cpn_route){ .azure = webtunnel || cpn_view_starts(head->path, "/api/"),
+                        .oauth = is_oauth(head->path) };
     if (facts->admin) {
         admin_route(head, out);
         return;

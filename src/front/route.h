@@ -42,6 +42,7 @@ typedef struct cpn_route {
     int status;           /* of REFUSE */
     const char *sentence; /* of REFUSE */
     bool azure;           /* errors in the Azure door's form */
+    bool oauth;           /* errors in OAuth's */
     bool expects;         /* Expect: 100-continue */
     cpn_view key;         /* of an upgrade: Sec-WebSocket-Key */
     cpn_view bearer;      /* of Authorization; secret */
