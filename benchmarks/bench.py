@@ -115,6 +115,8 @@ def pictures(done, report, folder):
     svg.bars(folder / "latency.svg", "Round trip of 64 bytes, p50", "microseconds",
              groups([("alone", "round trip of 64 bytes"), ("beside down", "round trip beside one stream down"),
                      ("beside up", "round trip beside one stream up")], "p50 us"), names)
+    svg.bars(folder / "client.svg", "What a person waits for", "milliseconds", groups([(t.split(": ")[1], t) for t in people.WAITS], "ms"),
+             ["ssh -J", "caponier ssh", "caponier ssh-config", "caponier connect", "haproxy", "caponier tunnel"])
     idle = report.get("idle", {})
     counts = sorted({n for cells in idle.values() for n in cells})
     svg.bars(folder / "memory.svg", "Gateway memory of an idle session", "KiB",

@@ -5,6 +5,7 @@ import shutil
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
+NAMES = ("throughput", "latency", "memory", "client")
 PAGE, PICTURES = ROOT / "docs/performance.md", ROOT / "docs/performance"
 BEGIN, END = "<!-- figures: written by benchmarks/page.py -->", "<!-- end of figures -->"
 
@@ -41,7 +42,7 @@ def figures(report):
     lines = [BEGIN, "", f"{m['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; {report['repetitions']} repetitions of "
              f"{report['seconds']} s. Median (least..most) **median of the paired ratios to haproxy2**, in tables of the "
              "client to their first line.", ""]
-    for name in ("throughput", "latency", "memory"):
+    for name in NAMES:
         lines += [f"![{name}](performance/{name}.svg)", ""]
     lines += ["### Goals", "", "| wanted | measured | |", "|---|---|---|"]
     lines += [f"| {g['what']} {g['wanted']} | {g['value']:.2f} | {'reached' if g['reached'] else '**missed**'} |" for g in report["goals"]] + [""]
@@ -57,7 +58,7 @@ def main():
     source = pathlib.Path(sys.argv[1])
     report = json.loads((source / "bench.json").read_text())
     PICTURES.mkdir(exist_ok=True)
-    for name in ("throughput", "latency", "memory"):
+    for name in NAMES:
         shutil.copy(source / f"{name}.svg", PICTURES / f"{name}.svg")
     before, rest = PAGE.read_text().split(BEGIN)
     PAGE.write_text(before + figures(report) + rest.split(END)[1])
