@@ -27,6 +27,7 @@
 #define CPN_AUDIT_GATEWAY_START "gateway.start"
 #define CPN_AUDIT_GATEWAY_STOP "gateway.stop"
 #define CPN_AUDIT_GATEWAY_RELOAD "gateway.reload"
+#define CPN_AUDIT_GATEWAY_CLOCK "gateway.clock"
 
 /* Zero-initialise; NULL, "" and 0 leave a member out, except where noted. All borrowed. */
 typedef struct cpn_record {

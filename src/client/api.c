@@ -172,6 +172,20 @@ exchange(cpn_api *a, cpn_httpc_req *req, json_t **answer, cpn_err *err)
     return rc;
 }
 
+/* By our clock the token is good, the gateway says no: the clocks differ, or one has jumped. True:
+ * there is another one, and *err is clear; false: *err stays what the gateway said. */
+static bool
+renewed_after(cpn_api *a, cpn_err *err)
+{
+    cpn_err ignored = { 0 };
+
+    if (cpn_api_renew(a, true, &ignored) != CPN_OK)
+        return false;
+    *err = (cpn_err){ 0 };
+    json_decref(cpn_steal(&a->cli->problem));
+    return true;
+}
+
 cpn_rc
 cpn_api_call(cpn_api *a, const char *method, const char *target, const json_t *body,
              json_t **answer, cpn_err *err)
@@ -192,6 +206,10 @@ cpn_api_call(cpn_api *a, const char *method, const char *target, const json_t *b
     req.more = cpn_buf_view(&more);
     if (rc == CPN_OK)
         rc = exchange(a, &req, answer, err);
+    if (rc == CPN_UNAUTHENTICATED && a->ctx.refresh_token.n && renewed_after(a, err)) {
+        req.bearer = cpn_secret_view(&a->ctx.access_token);
+        rc = exchange(a, &req, answer, err);
+    }
     if (text)
         explicit_bzero(text, strlen(text)); /* it may hold a password */
     free(text);

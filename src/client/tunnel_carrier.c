@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "client/printable.h"
 #include "client/tunnel_impl.h"
 
@@ -10,12 +11,26 @@
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 4000
 
+void
+cpn_tunnel_distrust(cpn_tunnel_link *k)
+{
+    if (!k->carrier || k->draining)
+        return;
+    k->draining = true;
+    cpn_carrier_drain(k->carrier);
+}
+
 cpn_carrier *
 cpn_tunnel_room(cpn_tunnel *t)
 {
-    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++) {
-        const cpn_tunnel_link *k = &t->links[i];
+    int64_t now_s = cpn_wall_s();
 
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++) {
+        cpn_tunnel_link *k = &t->links[i];
+
+        /* The gateway opens no stream with a token that has ended; a new carrier has a new one. */
+        if (k->expires_s <= now_s)
+            cpn_tunnel_distrust(k);
         if (k->carrier && !k->draining && cpn_carrier_streams(k->carrier) < CPN_SESSION_STREAMS_MAX)
             return k->carrier;
     }
@@ -37,13 +52,12 @@ on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
     cpn_tunnel_link *k = owner;
 
-    /* The gateway's control has restarted and does not know this carrier: new streams want another.
-     */
-    if (end->why == CPN_STREAM_REFUSED && !k->draining &&
-        cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_CONTROL_AWAY))) {
-        k->draining = true;
-        cpn_carrier_drain(k->carrier);
-    }
+    /* The gateway's control has restarted and does not know this carrier, or the token it was made
+     * with has ended by the gateway's clock: new streams want another. */
+    if (end->why == CPN_STREAM_REFUSED &&
+        (cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_CONTROL_AWAY)) ||
+         cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_TOKEN_EXPIRED))))
+        cpn_tunnel_distrust(k);
     cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end);
 }
 
@@ -147,6 +161,7 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         k->carrier = NULL;
         try_later(t, err.msg);
     } else {
+        k->expires_s = t->api->ctx.expires_s;
         t->failures = 0;
         t->renewed = false;
         cpn_locals_open(t);

@@ -33,7 +33,8 @@ typedef struct cpn_local cpn_local;
 typedef struct cpn_tunnel_link {
     cpn_tunnel *tunnel;
     cpn_carrier *carrier;
-    bool draining; /* takes no new streams */
+    int64_t expires_s; /* of the token it was made with, Unix time */
+    bool draining;     /* takes no new streams */
 } cpn_tunnel_link;
 
 /* One inlet while it is served. */
@@ -125,6 +126,8 @@ void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 void cpn_tunnel_connect(cpn_tunnel *t);
 /* A carrier that takes one more stream; NULL: none now. */
 cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
+/* New streams take another carrier; those that run stay, since the way may come back. */
+void cpn_tunnel_distrust(cpn_tunnel_link *k);
 unsigned cpn_tunnel_carriers(const cpn_tunnel *t);
 void cpn_tunnel_retry(uv_timer_t *timer);
 

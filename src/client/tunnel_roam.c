@@ -13,16 +13,6 @@
 #define NEWS_MAX 16                          /* messages read in one go */
 #define SLEPT_LONG_NS ((int64_t)30000000000) /* shorter: the gateway still waits for us */
 
-/* New streams take a new carrier; those that run stay, since the way may come back. */
-static void
-distrust(cpn_tunnel_link *k)
-{
-    if (!k->carrier || k->draining)
-        return;
-    k->draining = true;
-    cpn_carrier_drain(k->carrier);
-}
-
 /* Does this machine still have the address that the connection was made from? */
 static bool
 still_ours(int fd)
@@ -59,7 +49,7 @@ on_news(uv_poll_t *poll, int status, int events)
         cpn_tunnel_link *k = &t->links[i];
 
         if (k->carrier && !still_ours(cpn_tls_fd(cpn_carrier_tls(k->carrier))))
-            distrust(k);
+            cpn_tunnel_distrust(k);
     }
 }
 
@@ -104,5 +94,5 @@ cpn_tunnel_roam_look(cpn_tunnel *t)
 
     t->asleep_ns = now;
     for (unsigned i = 0; i < CPN_CARRIERS_MAX && slept >= SLEPT_LONG_NS; i++)
-        distrust(&t->links[i]);
+        cpn_tunnel_distrust(&t->links[i]);
 }

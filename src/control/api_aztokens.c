@@ -78,8 +78,7 @@ ticket_issue(issuing *i, CPN_TAKES json_t *body)
 
     json_decref(body);
     cpn_az_secret(i->ticket, key);
-    cpn_batch_ticket(batch, key, cpn_view_str(text),
-                     cpn_wall_ms() + (int64_t)call->c->set.ticket_ttl);
+    cpn_batch_ticket(batch, key, cpn_view_str(text), (int64_t)call->c->set.ticket_ttl);
     free(text);
     rc = cpn_store_commit(call->c->store, batch, ticket_written, i);
     if (rc != CPN_OK)

@@ -1,9 +1,11 @@
 /* Makes and frees the struct that the files of control share, and turns its clock. */
 #include "control/core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "audit/record.h"
 #include "base/log.h"
 #include "control/arm_ops.h"
 #include "control/azdoor.h"
@@ -52,16 +54,29 @@ prune(cpn_control *c)
     (void)!cpn_store_commit(c->store, b, NULL, NULL);
 }
 
+/* Times on either side of a jump cannot be compared: the log says so, and so does the record. */
+static void
+look_at_clock(cpn_control *c)
+{
+    int64_t jump =
+        cpn_clock_jump(&c->wall, cpn_wall_ms(), (int64_t)(cpn_boot_ns() / CPN_NS_PER_MS));
+    char message[96];
+
+    if (!jump)
+        return;
+    cpn_log(CPN_LOG_WARN, "clock.jumped", CPN_KI("seconds", jump / 1000));
+    snprintf(message, sizeof(message), "the wall clock jumped %s by %lld s",
+             jump > 0 ? "forward" : "back", llabs((long long)jump / 1000));
+    cpn_trail_gateway(c, CPN_AUDIT_GATEWAY_CLOCK, message);
+}
+
 static void
 tick(uv_timer_t *t)
 {
     cpn_control *c = t->data;
     uint64_t now = cpn_mono_ms();
-    int64_t jump =
-        cpn_clock_jump(&c->wall, cpn_wall_ms(), (int64_t)(cpn_boot_ns() / CPN_NS_PER_MS));
 
-    if (jump)
-        cpn_log(CPN_LOG_WARN, "clock.jumped", CPN_KI("seconds", jump / 1000));
+    look_at_clock(c);
     c->ticks++;
     cpn_fronts_check(c, now);
     cpn_sessions_tick(c, now);
@@ -99,6 +114,7 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     uv_timer_init(loop, &c->tick);
     c->tick.data = c;
     uv_timer_start(&c->tick, tick, TICK_MS, TICK_MS);
+    look_at_clock(c);
     if (gethostname(c->node, sizeof(c->node) - 1) < 0 || !c->node[0])
         memcpy(c->node, "gateway", sizeof("gateway"));
     if ((rc = cpn_url_parse(cpn_view_str(set->public_url), &url, err)) != CPN_OK) {

@@ -278,6 +278,7 @@ row_json(const cpn_control *c, const cpn_session *s)
     json_object_set_new(row, "decisionId", json_string(s->decision));
     json_object_set_new(row, "policyEpoch", json_integer((json_int_t)s->epoch));
     json_object_set_new(row, "startMs", json_integer(s->start_wall_ms));
+    json_object_set_new(row, "startMonoMs", json_integer((json_int_t)s->start_ms));
     json_object_set_new(row, "anyProtocol", json_boolean(s->any_protocol));
     json_object_set_new(row, "countsAs", json_integer(s->counts_as));
     if (s->limits.up != CPN_NO_LIMIT)

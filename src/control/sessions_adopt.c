@@ -24,9 +24,22 @@ limit_of_row(const json_t *row, const char *key)
     return v ? (uint64_t)json_integer_value(v) : CPN_NO_LIMIT;
 }
 
+/* By the monotonic clock. Where keeper has it still, the machine is up since, and the clock that no
+ * jump moves tells its age; else the wall clock's difference must do. */
+static uint64_t
+start_of_row(const json_t *row, int64_t start_wall_ms, bool lives)
+{
+    uint64_t now = cpn_mono_ms();
+    json_int_t mono = json_integer_value(json_object_get(row, "startMonoMs"));
+
+    if (lives && mono > 0 && (uint64_t)mono <= now)
+        return (uint64_t)mono;
+    return now - CPN_MIN((uint64_t)CPN_MAX(cpn_wall_ms() - start_wall_ms, 0), now);
+}
+
 /* The session of a stored row, as it was when it started. */
 static cpn_session *
-session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
+session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row, bool lives)
 {
     cpn_session *s = cpn_xcalloc(1, sizeof(*s));
     cpn_err err = { 0 };
@@ -55,8 +68,7 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row)
                                    limit_of_row(row, "maxDownloadBytes") };
     s->counts_as = (cpn_protocol)json_integer_value(json_object_get(row, "countsAs"));
     s->protocol = s->counts_as;
-    s->start_ms = cpn_mono_ms() -
-                  CPN_MIN((uint64_t)CPN_MAX(cpn_wall_ms() - s->start_wall_ms, 0), cpn_mono_ms());
+    s->start_ms = start_of_row(row, s->start_wall_ms, lives);
     s->idle_since_ms = cpn_mono_ms();
     s->tickets = 1; /* there may be one in the store */
     s->ticket_until_ms = s->idle_since_ms + c->set.ticket_ttl;
@@ -112,7 +124,7 @@ cpn_sessions_alive(cpn_control *c, const cpn_msg_ALIVE *m)
     cpn_stream *st;
 
     if (!s && row) {
-        s = session_of_row(c, &m->session, row);
+        s = session_of_row(c, &m->session, row, true);
         cpn_usage_session(c->sessions->usage, s->object_id, s->want.bastion, s->counts_as, 1);
         s->counted = true;
     }
@@ -165,7 +177,7 @@ end_rows(cpn_control *c)
 
         if (!cpn_uuid_parse(&uuid, cpn_view_str(id)) || cpn_session_find(c, &uuid))
             continue;
-        s = session_of_row(c, &uuid, row);
+        s = session_of_row(c, &uuid, row, false);
         cpn_session_end(c, s, CPN_WHY_KEEPER_DIED);
     }
 }

@@ -19,7 +19,7 @@ void cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status);
 void cpn_trail_call(cpn_call *call, int status);
 /* "session.start", "session.end"; ends carry bytes, duration and reason. */
 void cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char *event);
-/* "gateway.start", "gateway.stop", "gateway.reload". */
+/* "gateway.start", "gateway.stop", "gateway.reload", "gateway.clock". */
 void cpn_trail_gateway(cpn_control *c, const char *event, const char *message);
 
 /* A connect request that policy refused. decision names it in the answer, too. */

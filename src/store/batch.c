@@ -115,12 +115,12 @@ cpn_batch_audit(cpn_batch *b, cpn_view body)
 }
 
 void
-cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_t expires_ms)
+cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_t life_ms)
 {
     cpn_op *op = add(b, CPN_OP_TICKET, NULL, NULL, body);
 
     memcpy(op->key, key, sizeof(op->key));
-    op->expires_ms = expires_ms;
+    op->life_ms = life_ms;
 }
 
 void

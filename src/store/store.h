@@ -61,9 +61,10 @@ void cpn_batch_sessions_prune(cpn_batch *b, int64_t before_ms);
 /* One audit record: the store numbers and chains it in the order of the commit
  * (codec/chain.h); body is the record's JSON object without seq, prev and hash. */
 void cpn_batch_audit(cpn_batch *b, cpn_view body);
-/* Tickets: key = SHA-256 of the secret. expires: monotonic-independent Unix ms, at most 10 minutes
- * ahead (cut to that). Over 100,000 live ones the batch fails with CPN_LIMIT. */
-void cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_t expires_ms);
+/* Tickets: key = SHA-256 of the secret. life: ms from the commit, at most 10 minutes (cut to that);
+ * no jump of the wall clock moves its end. Over 100,000 live ones the batch fails with CPN_LIMIT.
+ */
+void cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_t life_ms);
 /* Refresh tokens and the like: a secret's hash -> body, until expiry. */
 void cpn_batch_secret_put(cpn_batch *b, const char *kind, const uint8_t key[32], cpn_view body,
                           int64_t expires_ms);

@@ -40,6 +40,7 @@ typedef struct cpn_op {
     cpn_view body;    /* p NULL in EXPECT: absent */
     uint8_t key[32];  /* ticket, secret */
     int64_t expires_ms;
+    int64_t life_ms; /* of a ticket */
 } cpn_op;
 
 struct cpn_batch {

@@ -353,8 +353,7 @@ static cpn_rc
 sqlite_ticket_put(void *db, const cpn_op *op, cpn_err *err)
 {
     sqlite_store *q = db;
-    cpn_rc rc = cpn_tickets_put(q->tickets, op->key, op->body, op->expires_ms - q->clock.wall_ms(),
-                                q->clock.mono_ms());
+    cpn_rc rc = cpn_tickets_put(q->tickets, op->key, op->body, op->life_ms, q->clock.mono_ms());
 
     return rc == CPN_OK ? rc : cpn_fail(err, rc, "the ticket cannot be kept");
 }

@@ -107,3 +107,12 @@ def ada(gateway):
     u = gateway.user("ada@example.test")
     gateway.admin.ok("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope", GROUP_ID)
     return u
+
+
+@pytest.fixture
+def target(network):
+    """The listening socket of the machine `scripted`, which the test plays."""
+    s = network.machines.listen("10.77.1.5", 22)
+    s.settimeout(20)
+    yield s
+    s.close()

@@ -8,7 +8,7 @@ from conftest import BASTION, GROUP_ID, SUBSCRIPTION, VM
 from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually
 from test_azure_door import AzureClient, opened
 from test_seed_steps import read_all
-from test_sessions import audit, live, target  # noqa: F401
+from test_sessions import audit, live
 
 AUTHORIZATION = "/providers/Microsoft.Authorization/"
 DOCUMENTED = {"sessionId", "startTime", "targetSubscriptionId", "resourceType", "targetHostName", "targetResourceGroup",

@@ -70,14 +70,6 @@ def az(gateway, token):
     return AzureClient(gateway, token)
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def sessions(admin):
     return [s for s in admin.json("session", "list")["value"] if s["door"] == "azure"]
 

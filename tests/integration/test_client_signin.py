@@ -15,7 +15,7 @@ import pytest
 
 from lab.gateway import ADMIN, ADMIN_PASSWORD, PATIENCE, User
 from lab.terminal import OnTerminal
-from test_sessions import live, target  # noqa: F401
+from test_sessions import live
 from test_signin_flows import Web, hidden, person
 
 HERE = pathlib.Path(__file__).parent

@@ -14,14 +14,6 @@ from lab import ssh as labssh
 from lab.gateway import SANITIZED, eventually
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def start(user, *args, **kw):
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw}
     return subprocess.Popen(user.argv("connect", *args), env=user.env, **streams)

@@ -15,14 +15,6 @@ from test_seed_steps import read_all
 from test_sessions import audit, live
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def echo(c, s):
     s.sendall(b"down")
     assert c.recv(10) == b"down"

@@ -30,14 +30,6 @@ def eve(gateway):
     return u
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def last_end(admin, user="limited@example.test"):
     ends = [r for r in every_record(admin)
             if r["operationName"] == "session.end" and r.get("userEmail") == user]

@@ -12,24 +12,10 @@ import time
 import pytest
 
 from lab.gateway import PATIENCE, SANITIZED, eventually
-from test_azure_door import AzureClient, opened, sessions
-from test_azure_door import token  # noqa: F401
+from test_azure_door import az, opened, sessions, token  # noqa: F401
 from test_hostile_http import honest, raw
 from test_seed_steps import read_all
 from test_sessions import audit, live
-
-
-@pytest.fixture
-def az(gateway, token):  # noqa: F811
-    return AzureClient(gateway, token)
-
-
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
 
 
 def rss_mib(gateway):

@@ -25,14 +25,6 @@ def az(gateway, token):  # noqa: F811
     return AzureClient(gateway, token)
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def metric(gateway, name):
     """The sum of the fronts' own, as the metrics page shows them."""
     return sum(float(x.split()[-1]) for x in gateway.admin_get("/metrics")[1].splitlines() if re.match(name + r"[{ ]", x))

@@ -27,14 +27,6 @@ def gate(network, folder):
     g.close()
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def signed_in(gate, name=ADMIN, password=ADMIN_PASSWORD):
     r = requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), data={
         "grant_type": "password", "username": name, "password": password, "client_id": "x", "scope": "openid"})

@@ -14,14 +14,6 @@ from lab.gateway import BUILD, SANITIZED, Gateway, eventually
 from test_sessions import live
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 def test_health_readiness_metrics(gateway):
     assert gateway.admin_get("/healthz")[0] == 200
     assert gateway.admin_get("/readyz")[0] == 200

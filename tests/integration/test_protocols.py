@@ -8,14 +8,6 @@ from conftest import inventory
 from test_seed_steps import read_all
 
 
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
 @pytest.fixture(scope="module")
 def tunnel(ada):
     with ada.tunnel("--name", "door", "scripted") as t:

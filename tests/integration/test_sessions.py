@@ -9,20 +9,10 @@ import sqlite3
 import subprocess
 import time
 
-import pytest
-
 from conftest import GROUP_ID, VM, inventory
 from lab.gateway import eventually
 from lab.ssh import ssh
 from test_seed_steps import read_all
-
-
-@pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
 
 
 @contextlib.contextmanager

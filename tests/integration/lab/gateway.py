@@ -102,11 +102,12 @@ class Tunnel:
 
 
 class Gateway:
-    """outside: the namespace its users are in; None: ours."""
+    """outside: the namespace its users are in; None: ours. under: words before the program's name."""
 
-    def __init__(self, network, folder, outside=None, **settings):
+    def __init__(self, network, folder, outside=None, under=(), **settings):
         self.network = network
         self.outside = outside
+        self.under = under
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.listener = outside.bound_socket() if outside else net.bound_socket()
@@ -136,7 +137,7 @@ class Gateway:
         lfd = self.listener.fileno()
         self.log = open(self.dir / "caponierd.log", "ab")
         self.process = subprocess.Popen(
-            self.network.gateway.argv(BUILD / "caponierd", "-c", self.config, "--listen-fd", lfd, "--ready-fd", ready_w),
+            self.network.gateway.argv(*self.under, BUILD / "caponierd", "-c", self.config, "--listen-fd", lfd, "--ready-fd", ready_w),
             pass_fds=[lfd, ready_w], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         os.close(ready_w)
         try:
