@@ -138,5 +138,5 @@ cpn_record_text(const cpn_record *r, cpn_buf *out)
 {
     CPN_AUTO(cpn_json_auto) json_t *j = cpn_record_json(r);
 
-    return j ? cpn_json_dump(j, out) : CPN_E_NOMEM;
+    return j ? cpn_json_dump_canonical(j, out) : CPN_E_NOMEM;
 }

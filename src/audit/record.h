@@ -65,7 +65,7 @@ typedef struct cpn_record {
 
 /* A new reference; NULL: no memory. */
 json_t *cpn_record_json(const cpn_record *r);
-/* Its text, appended. CPN_LIMIT, CPN_E_NOMEM. */
+/* Its text in canonical form, appended. CPN_LIMIT, CPN_E_NOMEM. */
 cpn_rc cpn_record_text(const cpn_record *r, cpn_buf *out) CPN_MUST_CHECK;
 
 #endif

@@ -19,7 +19,8 @@
 #include "base/buf.h"
 #include "codec/digest.h"
 
-#define CPN_RECORD_MAX 65536 /* bytes of a record's canonical form */
+#define CPN_RECORD_MAX 65536       /* bytes of a record's canonical form */
+#define CPN_RECORD_MEMBERS_MAX 120 /* that its writer gives it */
 
 /* Zero value: an empty chain. */
 typedef struct cpn_chain_head {
@@ -27,9 +28,11 @@ typedef struct cpn_chain_head {
     uint8_t hash[CPN_SHA256_BYTES];
 } cpn_chain_head;
 
-/* Make body the next record: append its canonical form to record (which should be empty) and move
- * the head. CPN_INVALID: body is no JSON object, holds a reserved name (seq, prev, hash), a
- * fraction or null bytes. CPN_LIMIT: longer than CPN_RECORD_MAX. The head is untouched then. */
+/* Make body the next record: append it with its two further members to record (which should be
+ * empty) and move the head. body is in canonical form already (cpn_json_dump_canonical) and flat:
+ * its members are strings, integers, true, false or null, since it is not read again but only
+ * looked through. CPN_INVALID: it is not so, or holds a reserved name (seq, prev, hash). CPN_LIMIT:
+ * longer than CPN_RECORD_MAX. The head is untouched then. */
 cpn_rc cpn_chain_link(cpn_chain_head *head, cpn_view body, cpn_buf *record,
                       cpn_err *err) CPN_MUST_CHECK;
 

@@ -55,6 +55,7 @@ ticket_written(void *owner, cpn_rc rc, const cpn_err *err)
     cpn_session *s = cpn_session_find(call->c, &i->session);
 
     if (rc == CPN_OK) {
+        call->told_again = s != NULL;
         tokens_answer(call, i->auth, i->ticket);
     } else {
         if (s && i->fresh)
@@ -232,6 +233,7 @@ tokens_delete(cpn_call *call)
     }
     cpn_call_note(call, "tunnelId", cpn_uuid_text(&s->id, id));
     cpn_call_note(call, "objectId", s->object_id);
+    call->told_again = true;
     cpn_cut_closed(call->c, s);
     cpn_reply_json(call, 204, NULL);
 }

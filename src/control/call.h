@@ -46,6 +46,8 @@ struct cpn_call {
 
     json_t *noted; /* members for the audit record, or NULL; see cpn_call_note */
     bool audited;  /* the record went with the change itself */
+    /* The session's own records will tell it again: this one may wait to be written with them. */
+    bool told_again;
 
     bool dispatched; /* the body is whole: the handler owns the call */
     bool answered;

@@ -54,6 +54,9 @@ end_write(cpn_control *c, cpn_session *s)
     e->id = s->id;
     cpn_batch_session_end(b, &s->id, cpn_view_str(text));
     cpn_trail_session(c, b, s, "session.end");
+    /* An end that is lost with us is written at the next start; who cut it would not be. */
+    if (s->end_cut_ms < 0)
+        cpn_batch_may_wait(b);
     s->end_writing = true;
     if (cpn_store_commit(c->store, b, end_written, e) != CPN_OK) {
         s->end_writing = false;

@@ -8,6 +8,7 @@
 #include "audit/record.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/chain.h"
 #include "codec/chars.h"
 #include "control/allowance.h"
 
@@ -51,10 +52,11 @@ record_of(const cpn_control *c, const char *operation)
 static void
 record_in(cpn_batch *b, CPN_TAKES json_t *record)
 {
-    char *text = cpn_json_text(record);
+    CPN_AUTO(cpn_buf_fini) cpn_buf text = { .max = CPN_RECORD_MAX };
 
-    cpn_batch_audit(b, cpn_view_str(text));
-    free(text);
+    /* What does not fit is empty then, and the chain refuses it and the batch. */
+    (void)!cpn_json_dump_canonical(record, &text);
+    cpn_batch_audit(b, cpn_buf_view(&text));
     json_decref(record);
 }
 
@@ -72,14 +74,21 @@ alone_done(void *owner, cpn_rc rc, const cpn_err *err)
 }
 
 static void
+batch_alone(cpn_control *c, CPN_TAKES cpn_batch *b)
+{
+    cpn_rc rc;
+
+    if ((rc = cpn_store_commit(c->store, b, alone_done, c)) != CPN_OK)
+        cpn_log(CPN_LOG_ERROR, "audit.lost", CPN_KV("error", cpn_rc_word(rc)));
+}
+
+static void
 record_alone(cpn_control *c, CPN_TAKES json_t *record)
 {
     cpn_batch *b = cpn_batch_new();
-    cpn_rc rc;
 
     record_in(b, record);
-    if ((rc = cpn_store_commit(c->store, b, alone_done, c)) != CPN_OK)
-        cpn_log(CPN_LOG_ERROR, "audit.lost", CPN_KV("error", cpn_rc_word(rc)));
+    batch_alone(c, b);
 }
 
 /* ---- calls ---- */
@@ -150,10 +159,17 @@ void
 cpn_trail_call(cpn_call *call, int status)
 {
     json_t *record = call_record(call, status);
+    cpn_batch *b;
 
-    if (!turned_away_again(call, status, record))
-        record_alone(call->c, json_incref(record));
-    json_decref(record);
+    if (turned_away_again(call, status, record)) {
+        json_decref(record);
+        return;
+    }
+    b = cpn_batch_new();
+    if (call->told_again)
+        cpn_batch_may_wait(b);
+    record_in(b, record);
+    batch_alone(call->c, b);
 }
 
 /* ---- sessions ---- */

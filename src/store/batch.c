@@ -109,6 +109,12 @@ cpn_batch_sessions_prune(cpn_batch *b, int64_t before_ms)
 }
 
 void
+cpn_batch_may_wait(cpn_batch *b)
+{
+    b->may_wait = true;
+}
+
+void
 cpn_batch_audit(cpn_batch *b, cpn_view body)
 {
     add(b, CPN_OP_AUDIT, NULL, NULL, body);

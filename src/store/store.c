@@ -57,8 +57,8 @@ cpn_req_free(cpn_req *r)
 static void
 hand_over(cpn_store *s)
 {
-    uv_prepare_stop(&s->handles->turn_prepare);
-    uv_check_stop(&s->handles->turn_check);
+    uv_timer_stop(&s->handles->company);
+    s->turn_urgent = false;
     if (!s->turn.first)
         return;
     uv_mutex_lock(&s->lock);
@@ -68,26 +68,18 @@ hand_over(cpn_store *s)
 }
 
 static void
-turn_prepare_cb(uv_prepare_t *h)
+company_cb(uv_timer_t *h)
 {
     hand_over(h->data);
 }
 
 static void
-turn_check_cb(uv_check_t *h)
-{
-    hand_over(h->data);
-}
-
-static void
-deliver(cpn_store *s)
+deliver(cpn_store *s, cpn_reqs *answered)
 {
     cpn_reqs l = { 0 };
     cpn_req *r;
 
-    uv_mutex_lock(&s->lock);
-    cpn_reqs_move(&l, &s->answers);
-    uv_mutex_unlock(&s->lock);
+    cpn_reqs_move(&l, answered);
     while ((r = cpn_reqs_pop(&l))) {
         if (atomic_fetch_sub(&s->waiting, 1) == 1)
             uv_unref((uv_handle_t *)&s->handles->answered);
@@ -100,9 +92,45 @@ deliver(cpn_store *s)
 }
 
 static void
+collect(cpn_store *s)
+{
+    cpn_reqs l = { 0 };
+
+    uv_mutex_lock(&s->lock);
+    cpn_reqs_move(&l, &s->answers);
+    uv_mutex_unlock(&s->lock);
+    deliver(s, &l);
+}
+
+static void
 answered_cb(uv_async_t *h)
 {
-    deliver(h->data);
+    collect(h->data);
+}
+
+/* Whoever is answered here may ask again. */
+static void
+turn_ends(cpn_store *s)
+{
+    while (s->turn_urgent || s->at_once.first) {
+        if (s->turn_urgent)
+            hand_over(s);
+        deliver(s, &s->at_once);
+    }
+    uv_prepare_stop(&s->handles->turn_prepare);
+    uv_check_stop(&s->handles->turn_check);
+}
+
+static void
+turn_prepare_cb(uv_prepare_t *h)
+{
+    turn_ends(h->data);
+}
+
+static void
+turn_check_cb(uv_check_t *h)
+{
+    turn_ends(h->data);
 }
 
 static cpn_req *
@@ -115,6 +143,33 @@ req_new(cpn_req_kind what, size_t body_max)
     return r;
 }
 
+/* A ticket in memory needs neither the thread nor the disk. */
+static bool
+answered_at_once(cpn_store *s, cpn_req *r)
+{
+    const cpn_op *only =
+        r->batch && r->batch->first && !r->batch->first->next ? r->batch->first : NULL;
+
+    if (!s->driver->tickets_in_memory)
+        return false;
+    if (r->what == CPN_REQ_TICKET_TAKE)
+        r->rc = s->driver->ticket_take(s->db, r->key, &r->body, &r->err);
+    else if (only && only->op == CPN_OP_TICKET)
+        r->rc = s->driver->ticket_put(s->db, only, &r->err);
+    else
+        return false;
+    cpn_reqs_add(&s->at_once, r);
+    return true;
+}
+
+/* Whichever comes first: before the loop waits, or after it has. */
+static void
+until_turn_ends(cpn_store *s)
+{
+    uv_prepare_start(&s->handles->turn_prepare, turn_prepare_cb);
+    uv_check_start(&s->handles->turn_check, turn_check_cb);
+}
+
 /* Put a request into this loop turn. Consumes it. */
 static cpn_rc
 ask(cpn_store *s, CPN_TAKES cpn_req *r)
@@ -125,12 +180,17 @@ ask(cpn_store *s, CPN_TAKES cpn_req *r)
     }
     if (atomic_fetch_add(&s->waiting, 1) == 0)
         uv_ref((uv_handle_t *)&s->handles->answered);
-    if (!s->turn.first) {
-        /* Whichever comes first: before the loop waits, or after it has. */
-        uv_prepare_start(&s->handles->turn_prepare, turn_prepare_cb);
-        uv_check_start(&s->handles->turn_check, turn_check_cb);
+    if (answered_at_once(s, r)) {
+        until_turn_ends(s);
+        return CPN_OK;
     }
     cpn_reqs_add(&s->turn, r);
+    if (!r->batch || !r->batch->may_wait) {
+        s->turn_urgent = true;
+        until_turn_ends(s);
+    } else if (!uv_is_active((uv_handle_t *)&s->handles->company)) {
+        uv_timer_start(&s->handles->company, company_cb, CPN_STORE_COMPANY_MS, 0);
+    }
     return CPN_OK;
 }
 
@@ -194,13 +254,15 @@ open_handles(cpn_store *s, uv_loop_t *loop)
 
     s->handles = h;
     if (uv_async_init(loop, &h->answered, answered_cb) != 0 ||
-        uv_prepare_init(loop, &h->turn_prepare) != 0 || uv_check_init(loop, &h->turn_check) != 0)
+        uv_prepare_init(loop, &h->turn_prepare) != 0 || uv_check_init(loop, &h->turn_check) != 0 ||
+        uv_timer_init(loop, &h->company) != 0)
         abort(); /* fails only on a loop that is not one */
-    h->answered.data = h->turn_prepare.data = h->turn_check.data = s;
+    h->answered.data = h->turn_prepare.data = h->turn_check.data = h->company.data = s;
     /* Only an open question keeps the loop alive. */
     uv_unref((uv_handle_t *)&h->answered);
     uv_unref((uv_handle_t *)&h->turn_prepare);
     uv_unref((uv_handle_t *)&h->turn_check);
+    uv_unref((uv_handle_t *)&h->company);
 }
 
 static void
@@ -216,7 +278,7 @@ static void
 close_handles(cpn_store_handles *h)
 {
     uv_handle_t *each[] = { (uv_handle_t *)&h->answered, (uv_handle_t *)&h->turn_prepare,
-                            (uv_handle_t *)&h->turn_check };
+                            (uv_handle_t *)&h->turn_check, (uv_handle_t *)&h->company };
 
     h->closing = CPN_COUNT(each);
     for (size_t i = 0; i < CPN_COUNT(each); i++) {
@@ -271,7 +333,8 @@ cpn_store_free(cpn_store *s)
     uv_cond_signal(&s->work);
     uv_mutex_unlock(&s->lock);
     uv_thread_join(&s->thread);
-    deliver(s);
+    collect(s);
+    deliver(s, &s->at_once);
     s->driver->close(s->db);
     close_handles(s->handles);
     uv_mutex_destroy(&s->lock);

@@ -4,7 +4,8 @@
  * Reads of policy never come here: control holds a snapshot (policy/snapshot.h) that is loaded once
  * and rebuilt after each commit. Writes are batches. Everything runs on the store's own thread;
  * `done` is called on the loop that opened the store. What one loop turn asked for is one
- * transaction (group commit); inside it batches keep their order, and a batch is whole or absent.
+ * transaction (group commit), with what could wait for company; inside it batches keep their order,
+ * and a batch is whole or absent.
  *
  * Results in `done`: CPN_OK; CPN_EXISTS (a precondition failed: nothing of this batch happened);
  * CPN_LIMIT (disk full: come back later, nothing happened); CPN_E_STORE (err says). */
@@ -59,7 +60,7 @@ void cpn_batch_session_end(cpn_batch *b, const cpn_uuid *id, cpn_view body);
 #define CPN_PRUNE_ROWS 20000
 void cpn_batch_sessions_prune(cpn_batch *b, int64_t before_ms);
 /* One audit record: the store numbers and chains it in the order of the commit
- * (codec/chain.h); body is the record's JSON object without seq, prev and hash. */
+ * (codec/chain.h); body is the record's JSON object without seq, prev and hash, canonical. */
 void cpn_batch_audit(cpn_batch *b, cpn_view body);
 /* Tickets: key = SHA-256 of the secret. life: ms from the commit, at most 10 minutes (cut to that);
  * no jump of the wall clock moves its end. Over 100,000 live ones the batch fails with CPN_LIMIT.
@@ -69,6 +70,11 @@ void cpn_batch_ticket(cpn_batch *b, const uint8_t key[32], cpn_view body, int64_
 void cpn_batch_secret_put(cpn_batch *b, const char *kind, const uint8_t key[32], cpn_view body,
                           int64_t expires_ms);
 void cpn_batch_secret_delete(cpn_batch *b, const char *kind, const uint8_t key[32]);
+/* Nobody waits for this batch: it may lie for up to CPN_STORE_COMPANY_MS, to be committed with what
+ * is asked for meanwhile. It keeps its place: whatever is asked for later, a read too, comes after
+ * it. */
+#define CPN_STORE_COMPANY_MS 50
+void cpn_batch_may_wait(cpn_batch *b);
 /* Takes the batch. done may be NULL; it is called once if and only if this returns CPN_OK.
  * CPN_LIMIT: CPN_STORE_WAITING_MAX operations wait already. */
 #define CPN_STORE_WAITING_MAX 4096

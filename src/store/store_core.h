@@ -63,6 +63,7 @@ typedef struct cpn_store_handles {
     uv_async_t answered;
     uv_prepare_t turn_prepare;
     uv_check_t turn_check;
+    uv_timer_t company;
     unsigned closing;
 } cpn_store_handles;
 
@@ -73,7 +74,9 @@ struct cpn_store {
     uv_thread_t thread;
     /* loop's side */
     cpn_store_handles *handles; /* freed by its last close */
-    cpn_reqs turn;              /* asked for in this loop turn */
+    cpn_reqs at_once;           /* answered in this loop turn, to be delivered at its end */
+    bool turn_urgent;           /* somebody waits for what is in turn */
+    cpn_reqs turn;              /* asked for in this loop turn, and before it what may wait */
     /* between them */
     uv_mutex_t lock;
     uv_cond_t work;

@@ -46,6 +46,7 @@ typedef struct cpn_op {
 struct cpn_batch {
     cpn_op *first;
     cpn_op **last;
+    bool may_wait;
 };
 
 /* A record with its hash, for audit_each. False: stop. */
@@ -78,6 +79,7 @@ typedef struct cpn_store_driver {
 
     /* Tickets need no transaction of the caller's. put: CPN_LIMIT; drop: absent is fine;
      * take: CPN_NOT_FOUND unknown, used or expired. */
+    bool tickets_in_memory; /* these three never wait, and may be called on any thread */
     cpn_rc (*ticket_put)(void *db, const cpn_op *op, cpn_err *err);
     void (*ticket_drop)(void *db, const uint8_t key[32]);
     cpn_rc (*ticket_take)(void *db, const uint8_t key[32], cpn_buf *out, cpn_err *err);

@@ -521,6 +521,7 @@ const cpn_store_driver cpn_store_driver_sqlite = {
     .audit_head_put = sqlite_audit_head_put,
     .audit_head = sqlite_audit_head,
     .audit_each = sqlite_audit_each,
+    .tickets_in_memory = true,
     .ticket_put = sqlite_ticket_put,
     .ticket_drop = sqlite_ticket_drop,
     .ticket_take = sqlite_ticket_take,

@@ -2,6 +2,7 @@
 #include "store/tickets.h"
 
 #include <stdlib.h>
+#include <uv.h>
 
 /* The key is a digest of our own random bytes: any of its bytes are a hash. */
 #define HASH_FUNCTION(keyptr, keylen, hashv) memcpy(&(hashv), (keyptr), sizeof(hashv))
@@ -16,6 +17,7 @@ typedef struct ticket {
 } ticket;
 
 struct cpn_tickets {
+    uv_mutex_t lock;
     ticket *all;
     size_t max;
     uint64_t swept_ms; /* the last full sweep */
@@ -27,6 +29,8 @@ cpn_tickets_new(size_t max)
     cpn_tickets *t = cpn_xcalloc(1, sizeof(*t));
 
     t->max = max;
+    if (uv_mutex_init(&t->lock) != 0)
+        abort(); /* glibc's never fails */
     return t;
 }
 
@@ -45,13 +49,19 @@ cpn_tickets_free(cpn_tickets *t)
         return;
     while (t->all)
         forget(t, t->all);
+    uv_mutex_destroy(&t->lock);
     free(t);
 }
 
 size_t
-cpn_tickets_count(const cpn_tickets *t)
+cpn_tickets_count(cpn_tickets *t)
 {
-    return HASH_COUNT(t->all);
+    size_t n;
+
+    uv_mutex_lock(&t->lock);
+    n = HASH_COUNT(t->all);
+    uv_mutex_unlock(&t->lock);
+    return n;
 }
 
 static ticket *
@@ -82,9 +92,8 @@ sweep(cpn_tickets *t, uint64_t now_ms)
     }
 }
 
-cpn_rc
-cpn_tickets_put(cpn_tickets *t, const uint8_t key[32], cpn_view body, int64_t ttl_ms,
-                uint64_t now_ms)
+static cpn_rc
+put(cpn_tickets *t, const uint8_t key[32], cpn_view body, int64_t ttl_ms, uint64_t now_ms)
 {
     ticket *k;
 
@@ -107,17 +116,31 @@ cpn_tickets_put(cpn_tickets *t, const uint8_t key[32], cpn_view body, int64_t tt
     return CPN_OK;
 }
 
+cpn_rc
+cpn_tickets_put(cpn_tickets *t, const uint8_t key[32], cpn_view body, int64_t ttl_ms,
+                uint64_t now_ms)
+{
+    cpn_rc rc;
+
+    uv_mutex_lock(&t->lock);
+    rc = put(t, key, body, ttl_ms, now_ms);
+    uv_mutex_unlock(&t->lock);
+    return rc;
+}
+
 void
 cpn_tickets_drop(cpn_tickets *t, const uint8_t key[32])
 {
-    ticket *k = find(t, key);
+    ticket *k;
 
-    if (k)
+    uv_mutex_lock(&t->lock);
+    if ((k = find(t, key)))
         forget(t, k);
+    uv_mutex_unlock(&t->lock);
 }
 
-cpn_rc
-cpn_tickets_take(cpn_tickets *t, const uint8_t key[32], uint64_t now_ms, cpn_buf *out)
+static cpn_rc
+take(cpn_tickets *t, const uint8_t key[32], uint64_t now_ms, cpn_buf *out)
 {
     ticket *k = find(t, key);
     cpn_rc rc = CPN_NOT_FOUND;
@@ -127,5 +150,16 @@ cpn_tickets_take(cpn_tickets *t, const uint8_t key[32], uint64_t now_ms, cpn_buf
     if (now_ms < k->deadline_ms)
         rc = cpn_buf_append(out, (cpn_view){ k->body, k->body_n });
     forget(t, k);
+    return rc;
+}
+
+cpn_rc
+cpn_tickets_take(cpn_tickets *t, const uint8_t key[32], uint64_t now_ms, cpn_buf *out)
+{
+    cpn_rc rc;
+
+    uv_mutex_lock(&t->lock);
+    rc = take(t, key, now_ms, out);
+    uv_mutex_unlock(&t->lock);
     return rc;
 }

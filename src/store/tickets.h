@@ -1,7 +1,7 @@
 /* store/tickets.h -- the tickets of one node, in memory: one use, bounded, short-lived.
  *
- * Ages by the monotonic clock, so that a wall clock set back never revives one. Not thread-safe:
- * owned by the store's thread. */
+ * Ages by the monotonic clock, so that a wall clock set back never revives one. Any thread may
+ * call: a lock of its own is held for as long as one look into the table takes. */
 #ifndef CPN_STORE_TICKETS_H
 #define CPN_STORE_TICKETS_H
 
@@ -23,6 +23,6 @@ void cpn_tickets_drop(cpn_tickets *t, const uint8_t key[32]);
 /* Remove it and append its body to out. CPN_NOT_FOUND: unknown, used, or expired at now_ms. */
 cpn_rc cpn_tickets_take(cpn_tickets *t, const uint8_t key[32], uint64_t now_ms,
                         cpn_buf *out) CPN_MUST_CHECK;
-size_t cpn_tickets_count(const cpn_tickets *t);
+size_t cpn_tickets_count(cpn_tickets *t);
 
 #endif

@@ -221,6 +221,55 @@ a_thousand_batches_are_few_transactions(void **state)
     free(a);
 }
 
+/* What may wait goes with the next that may not, in its place; alone it goes when its time is over,
+ * when somebody reads, and at the end. */
+static void
+some_batches_wait_for_company(void **state)
+{
+    fixture *f = *state;
+    answer early = { 0 }, late = { 0 }, read = { 0 }, ticket = { 0 };
+    cpn_store_counts before, after;
+    cpn_batch *b = cpn_batch_new();
+    uint8_t key[32];
+
+    cpn_store_counted(f->store, &before);
+    cpn_batch_audit(b, CPN_VIEW_LIT("{\"message\":\"early\"}"));
+    cpn_batch_may_wait(b);
+    assert_int_equal(cpn_store_commit(f->store, b, on_done, &early), CPN_OK);
+    key_of("passes by", key);
+    assert_int_equal(cpn_store_ticket_consume(f->store, key, on_body, &ticket), CPN_OK);
+    assert_int_equal(ticket.calls, 0); /* never from within the question */
+    while (ticket.calls == 0)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_int_equal(early.calls, 0);
+    b = cpn_batch_new();
+    cpn_batch_audit(b, CPN_VIEW_LIT("{\"message\":\"late\"}"));
+    assert_int_equal(cpn_store_commit(f->store, b, on_done, &late), CPN_OK);
+    while (late.calls == 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(early.calls, 1);
+    cpn_store_counted(f->store, &after);
+    assert_int_equal(after.transactions - before.transactions, 1);
+    assert_int_equal(after.batches - before.batches, 2);
+
+    for (int i = 0; i < 3; i++) {
+        b = cpn_batch_new();
+        cpn_batch_audit(b, CPN_VIEW_LIT("{\"message\":\"alone\"}"));
+        cpn_batch_may_wait(b);
+        assert_int_equal(cpn_store_commit(f->store, b, on_done, &early), CPN_OK);
+        if (i == 0)
+            uv_run(&f->loop, UV_RUN_DEFAULT);
+        else if (i == 1)
+            assert_string_equal(verify_now(f, &read), "{\"records\":4,\"ok\":true}");
+        else
+            fixture_close(f);
+        assert_int_equal(early.calls, i + 2);
+        assert_int_equal(early.rc, CPN_OK);
+    }
+    assert_int_equal(fixture_open(f, NULL), CPN_OK);
+    assert_string_equal(verify_now(f, &read), "{\"records\":5,\"ok\":true}");
+}
+
 static void
 the_queue_has_an_end(void **state)
 {
@@ -331,7 +380,7 @@ add_records(fixture *f, int n)
 
     for (int i = 0; i < n; i++) {
         int len = snprintf(text, sizeof(text),
-                           "{\"userEmail\":\"u%d@example.test\",\"clientPort\":%d}", i % 3, i);
+                           "{\"clientPort\":%d,\"userEmail\":\"u%d@example.test\"}", i, i % 3);
         cpn_batch_audit(b, (cpn_view){ (uint8_t *)text, (size_t)len });
     }
     assert_int_equal(commit_now(f, b), CPN_OK);
@@ -608,6 +657,7 @@ main(void)
         CASE(a_killed_writer_loses_nothing_acknowledged),
         CASE(changes_keep_their_order),
         CASE(a_thousand_batches_are_few_transactions),
+        CASE(some_batches_wait_for_company),
         CASE(the_queue_has_an_end),
         CASE(sessions_start_once_and_end_once),
         CASE(ended_sessions_are_forgotten_in_time),

@@ -124,8 +124,8 @@ make_chain(link_row rows[LINKS], cpn_chain_head *head)
         CPN_AUTO(cpn_buf_fini) cpn_buf record = { .max = 500 };
         char body[128];
 
-        snprintf(body, sizeof(body), " { \"z\":%d, \"message\":\"\\u00e9 \\\"%d\\\"\", \"a\":true}",
-                 i, i);
+        snprintf(body, sizeof(body), "{\"a\":true,\"message\":\"\xc3\xa9 \\\"%d\\\"\",\"z\":%d}", i,
+                 i);
         assert_int_equal(cpn_chain_link(head, cpn_view_str(body), &record, NULL), CPN_OK);
         assert_true(cpn_view_copy(cpn_buf_view(&record), rows[i].text, sizeof(rows[i].text)));
         rows[i].n = record.n;
@@ -181,15 +181,76 @@ every_edit_shows(void **state)
     }
 }
 
+#define ZEROS "00000000000000000000000000000000"
+#define FIRST_PREV "\"prev\":\"" ZEROS ZEROS "\""
+#define FIRST_SEQ "\"seq\":1"
+
 static void
 records_have_one_form(void **state)
 {
+    static const struct {
+        const char *body, *want;
+    } placed[] = {
+        { "{}", "{" FIRST_PREV "," FIRST_SEQ "}" },
+        { "{\"\":0}", "{\"\":0," FIRST_PREV "," FIRST_SEQ "}" },
+        { "{\"a\":-1,\"b\":\"\\t\\u001F/\\\\\"}",
+          "{\"a\":-1,\"b\":\"\\t\\u001F/\\\\\"," FIRST_PREV "," FIRST_SEQ "}" },
+        { "{\"pre\":true,\"prevs\":null}",
+          "{\"pre\":true," FIRST_PREV ",\"prevs\":null," FIRST_SEQ "}" },
+        { "{\"z\":\"\"}", "{" FIRST_PREV "," FIRST_SEQ ",\"z\":\"\"}" },
+        { "{\"a\":0,\"r\":9223372036854775807,\"se\":false,\"seqs\":1}",
+          "{\"a\":0," FIRST_PREV ",\"r\":9223372036854775807,\"se\":false," FIRST_SEQ
+          ",\"seqs\":1}" },
+    };
     static const char *const refused[] = {
-        "", "1", "[]", "{\"seq\":1}", "{\"prev\":\"\"}", "{\"hash\":null}", "{\"a\":0.1}", "{} x",
+        "",
+        "1",
+        "[]",
+        "{",
+        "{}}",
+        "{} ",
+        " {}",
+        "{} x",
+        /* what the chain adds */
+        "{\"seq\":1}",
+        "{\"prev\":\"\"}",
+        "{\"hash\":null}",
+        "{\"a\":1,\"seq\":1,\"z\":1}",
+        /* another spelling */
+        "{\"a\": 1}",
+        "{\"a\":1, \"b\":1}",
+        "{\"a\":1,}",
+        "{,\"a\":1}",
+        "{\"a\":1\"b\":1}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{\"\\u0061\":1}",
+        "{\"a\":\"\\u0061\"}",
+        "{\"a\":\"\\u001f\"}",
+        "{\"a\":\"\\u0009\"}",
+        "{\"a\":\"\\u000A\"}",
+        "{\"a\":\"\\u0000\"}",
+        "{\"a\":\"\\/\"}",
+        "{\"a\":\"\\\"}",
+        "{\"a\":\"\t\"}",
+        "{\"a\":\"\xff\"}",
+        "{\"a\":01}",
+        "{\"a\":-0}",
+        "{\"a\":-}",
+        "{\"a\":0.1}",
+        "{\"a\":1e3}",
+        "{\"a\":9223372036854775808}",
+        "{\"a\":True}",
+        /* another order, twice, nested */
+        "{\"b\":1,\"a\":1}",
+        "{\"a\":1,\"a\":1}",
+        "{\"a\":{}}",
+        "{\"a\":[]}",
     };
     CPN_AUTO(cpn_buf_fini) cpn_buf record = { .max = 1000 };
     CPN_AUTO(cpn_buf_fini) cpn_buf small = { .max = 20 };
-    cpn_chain_head head = { 0 }, zero = { 0 };
+    cpn_chain_head head = { 0 }, zero = { 0 }, zero_head = { 0 };
 
     (void)state;
     for (size_t i = 0; i < CPN_COUNT(refused); i++)
@@ -198,12 +259,16 @@ records_have_one_form(void **state)
     assert_int_equal(cpn_chain_link(&head, CPN_VIEW_LIT("{}"), &small, NULL), CPN_LIMIT);
     assert_memory_equal(&head, &zero, sizeof(head));
     assert_int_equal(record.n + small.n, 0);
-    assert_int_equal(
-        cpn_chain_link(&head, CPN_VIEW_LIT("{ \"b\" : \"\\t\\u001f/\", \"a\":-1 }"), &record, NULL),
-        CPN_OK);
-    assert_true(cpn_view_is(cpn_buf_view(&record),
-                            "{\"a\":-1,\"b\":\"\\t\\u001F/\",\"prev\":\"000000000000000000000000000"
-                            "0000000000000000000000000000000000000\",\"seq\":1}"));
+    for (size_t i = 0; i < CPN_COUNT(placed); i++) {
+        head = zero;
+        record.n = 0;
+        assert_int_equal(cpn_chain_link(&head, cpn_view_str(placed[i].body), &record, NULL),
+                         CPN_OK);
+        assert_true(cpn_view_is(cpn_buf_view(&record), placed[i].want));
+        assert_int_equal(cpn_chain_check(&zero_head, cpn_buf_view(&record), head.hash, NULL),
+                         CPN_OK);
+        zero_head = zero;
+    }
 }
 
 static void
