@@ -1,18 +1,24 @@
-/* One stream through client and gateway in processes of their own: CPU seconds a GiB of each, and
+/* Streams through client and gateway in processes of their own: CPU seconds a GiB of each, and
  * with strace the number of system calls.
  *
- *     relaybench up|down MIB [raw] [held]   held: the gateway stops itself before it starts, and
- * its sockets have room for 4 MiB to pile up relaybench idle SESSIONS         memory of an idle
- * session (a carrier with one stream) strace -f -ff -e trace=desc,network -o /tmp/rb relaybench
- * down 1024; then count by pid
+ *     relaybench up|down MIB [raw] [held] [many N] [apart]
+ *         held: the gateway stops itself before it starts, and its sockets have room for 4 MiB to
+ *               pile up
+ *         many: N connections with a stream each, MIB in all
+ *         apart: each of them has a client process of its own
+ *     relaybench idle SESSIONS         memory of an idle session (a carrier with one stream)
+ *
+ *     strace -f -ff -e trace=desc,network -o /tmp/rb relaybench down 1024; then count by pid
  *
  * generator =TCP=> client =TLS+WebSocket=> gateway =TCP=> sink, or the other way round. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -22,12 +28,29 @@
 
 #define CHUNK (1u << 20)
 
+#define MANY_MAX 256
+
 typedef struct role {
     nettest *nt;
     int local; /* the plain socket of this role */
     bool idle;
     unsigned opened;
+    unsigned *running; /* connections of this process that have not ended */
 } role;
+
+/* The sockets of one connection: [0] the outer end, [1] the inner one; wire: client, gateway. */
+typedef struct path {
+    int app[2];
+    int wire[2];
+    int target[2];
+} path;
+
+typedef struct plan {
+    uint64_t bytes;
+    unsigned many;
+    bool up, raw, held, apart;
+    path paths[MANY_MAX];
+} plan;
 
 static void
 tcp_pair(int fd[2])
@@ -75,7 +98,8 @@ on_end(void *owner, cpn_carrier_why why, unsigned code, const char *text)
 
     if (why != CPN_CARRIER_CLOSED)
         fprintf(stderr, "carrier ended: %d %u %s\n", why, code, text);
-    uv_stop(&r->nt->uv);
+    if (!r->running || --*r->running == 0)
+        uv_stop(&r->nt->uv);
 }
 
 static void
@@ -85,69 +109,102 @@ on_raw_end(void *owner, cpn_rawrelay *relay, const cpn_raw_end *end)
 
     (void)relay;
     (void)end;
-    uv_stop(&r->nt->uv);
+    if (--*r->running == 0)
+        uv_stop(&r->nt->uv);
 }
 
 static const cpn_carrier_events gateway_events = { on_open, NULL, on_stream_end, on_end, NULL };
 static const cpn_carrier_events client_events = { NULL, NULL, on_stream_end, on_end, NULL };
 
+/* One connection of this process: its end of the wire, its plain socket. */
 static void
-run_role(nettest *nt, int wire, int local, bool server, bool raw)
+start_one(role *r, int wire, int local, bool server, bool raw)
 {
     cpn_err err = { 0 };
-    role r = { .nt = nt, .local = local };
-    cpn_tls_opts to = { .ctx = server ? nt->server : nt->client, .server_name = "gate.test" };
+    cpn_tls_opts to = { .ctx = server ? r->nt->server : r->nt->client,
+                        .server_name = "gate.test",
+                        .handshake_ms = 60000 };
     cpn_carrier_opts co = { .role = server ? CPN_WS_SERVER : CPN_WS_CLIENT,
                             .events = server ? &gateway_events : &client_events,
-                            .owner = &r };
-    cpn_raw_opts ro = { .role = co.role, .on_end = on_raw_end, .owner = &r };
+                            .owner = r };
+    cpn_raw_opts ro = { .role = co.role, .on_end = on_raw_end, .owner = r };
     cpn_rawrelay *relay;
     cpn_carrier *c;
     cpn_stream *s;
     cpn_tls *t;
 
+    r->local = local;
     fcntl(wire, F_SETFL, O_NONBLOCK);
-    if (cpn_tls_new(&t, nt->loop, wire, &to, &err) < 0)
+    if (cpn_tls_new(&t, r->nt->loop, wire, &to, &err) < 0)
         abort();
     if (raw) {
-        if (cpn_rawrelay_new(&relay, nt->loop, t, &ro, &err) < 0)
+        if (cpn_rawrelay_new(&relay, r->nt->loop, t, &ro, &err) < 0)
             abort();
         cpn_rawrelay_attach(relay, local);
     } else {
-        if (cpn_carrier_new(&c, nt->loop, t, &co, &err) < 0)
+        if (cpn_carrier_new(&c, r->nt->loop, t, &co, &err) < 0)
             abort();
         if (!server && cpn_carrier_open(c, &s, CPN_VIEW_LIT("{}"), local, NULL, &err) != CPN_OK)
             abort();
     }
+}
+
+/* Connections from..to of the plan, until all of them have ended. */
+static void
+run_role(nettest *nt, const plan *p, bool server, unsigned from, unsigned to)
+{
+    static role roles[MANY_MAX];
+    unsigned running = to - from;
+
+    for (unsigned i = from; i < to; i++) {
+        const path *at = &p->paths[i];
+
+        roles[i] = (role){ .nt = nt, .running = &running };
+        start_one(&roles[i], at->wire[server], server ? at->target[1] : at->app[1], server, p->raw);
+    }
     uv_run(&nt->uv, UV_RUN_DEFAULT);
 }
 
-static void
-generate(int fd, uint64_t n)
-{
-    static uint8_t chunk[CHUNK];
-
-    while (n > 0) {
-        ssize_t put = write(fd, chunk, (size_t)CPN_MIN(sizeof(chunk), n));
-
-        if (put < 0)
-            abort();
-        n -= (uint64_t)put;
-    }
-    shutdown(fd, SHUT_WR);
-    (void)!read(fd, chunk, 1);
-}
-
+/* Write to all, or read and drop from all, until each has had its bytes. Returns the bytes. */
 static uint64_t
-sink(int fd)
+move_all(const plan *p, bool writes)
 {
     static uint8_t chunk[CHUNK];
-    uint64_t n = 0;
+    uint64_t each = p->bytes / p->many, left[MANY_MAX], total = 0;
+    struct epoll_event ev[64];
+    unsigned running = p->many;
+    int ep = epoll_create1(0);
 
-    for (ssize_t got; (got = recv(fd, chunk, sizeof(chunk), MSG_TRUNC)) > 0;)
-        n += (uint64_t)got;
-    shutdown(fd, SHUT_WR);
-    return n;
+    for (unsigned i = 0; i < p->many; i++) {
+        int fd = p->up == writes ? p->paths[i].app[0] : p->paths[i].target[0];
+        struct epoll_event want = { .events = writes ? EPOLLOUT : EPOLLIN, .data.u32 = i };
+
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+        epoll_ctl(ep, EPOLL_CTL_ADD, fd, &want);
+        left[i] = each;
+    }
+    while (running > 0) {
+        int n = epoll_wait(ep, ev, 64, -1);
+
+        for (int k = 0; k < n; k++) {
+            unsigned i = ev[k].data.u32;
+            int fd = p->up == writes ? p->paths[i].app[0] : p->paths[i].target[0];
+            ssize_t got = writes ? write(fd, chunk, (size_t)CPN_MIN(sizeof(chunk), left[i]))
+                                 : recv(fd, chunk, sizeof(chunk), MSG_TRUNC);
+
+            if (got > 0) {
+                left[i] -= (uint64_t)got;
+                total += (uint64_t)got;
+            }
+            if (got < 0 || (writes && left[i] > 0) || (!writes && got > 0))
+                continue;
+            shutdown(fd, SHUT_WR);
+            epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL);
+            running--;
+        }
+    }
+    close(ep);
+    return total;
 }
 
 static long
@@ -312,54 +369,135 @@ make_room(int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 }
 
+/* The value behind a word; 1 without it. */
+static unsigned
+number_behind(int argc, char **argv, const char *word)
+{
+    for (int i = 3; i + 1 < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return (unsigned)strtoul(argv[i + 1], NULL, 10);
+    return 1;
+}
+
+/* As ./bench: the load and the clients on one core, the gateway and the target on the other. */
+static void
+stay_on(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+        sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Everything but this role's own ends. */
+static void
+close_others(const plan *p, bool server, unsigned from, unsigned to)
+{
+    for (unsigned i = 0; i < p->many; i++) {
+        const path *at = &p->paths[i];
+        bool mine = i >= from && i < to;
+
+        close(at->app[0]), close(at->target[0]), close(at->wire[!server]);
+        close(server ? at->app[1] : at->target[1]);
+        if (!mine)
+            close(at->wire[server]), close(server ? at->target[1] : at->app[1]);
+    }
+}
+
+static pid_t
+start_role(nettest *nt, const plan *p, bool server, unsigned from, unsigned to)
+{
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    stay_on(server);
+    uv_loop_fork(&nt->uv);
+    close_others(p, server, from, to);
+    if (server && p->held) {
+        for (unsigned i = 0; i < p->many; i++) {
+            make_room(p->paths[i].wire[1]);
+            make_room(p->paths[i].target[1]);
+        }
+        raise(SIGSTOP);
+    }
+    run_role(nt, p, server, from, to);
+    _exit(0);
+}
+
+/* Start the other side of the load, be this one; returns how long it took, ns. */
+static uint64_t
+run_load(const plan *p)
+{
+    uint64_t start = cpn_mono_ns();
+    pid_t source = fork();
+
+    if (source == 0) {
+        stay_on(!p->up);
+        move_all(p, true);
+        pause();
+    }
+    stay_on(p->up);
+    if (move_all(p, false) != p->bytes)
+        fprintf(stderr, "bytes are missing\n");
+    start = cpn_mono_ns() - start;
+    kill(source, SIGKILL);
+    waitpid(source, NULL, 0);
+    return start;
+}
+
+static void
+run_bulk(const plan *p)
+{
+    pid_t gateway, clients[MANY_MAX];
+    unsigned apart = p->apart ? p->many : 1;
+    double gib = (double)p->bytes / (1 << 30), client_cpu = 0;
+    uint64_t ns;
+    nettest nt;
+
+    nettest_start(&nt);
+    nt.quota.max = 256u << 20;
+    alarm(0);
+    gateway = start_role(&nt, p, true, 0, p->many);
+    for (unsigned i = 0; i < apart; i++)
+        clients[i] = start_role(&nt, p, false, p->apart ? i : 0, p->apart ? i + 1 : p->many);
+    for (unsigned i = 0; i < p->many; i++) {
+        const path *at = &p->paths[i];
+
+        close(at->wire[0]), close(at->wire[1]), close(at->app[1]), close(at->target[1]);
+    }
+    fprintf(stderr, "gateway %d client %d\n", gateway, clients[0]);
+    ns = run_load(p);
+    for (unsigned i = 0; i < p->many; i++)
+        close(p->paths[i].app[0]), close(p->paths[i].target[0]);
+    for (unsigned i = 0; i < apart; i++)
+        client_cpu += cpu_of(clients[i]);
+    printf("%s %s: %.0f MiB/s, gateway %.3f s/GiB, client %.3f s/GiB\n", p->raw ? "raw" : "carrier",
+           p->up ? "up" : "down", (double)(p->bytes >> 20) * 1e9 / (double)ns,
+           cpu_of(gateway) / gib, client_cpu / gib);
+}
+
 int
 main(int argc, char **argv)
 {
-    bool up = argc > 1 && strcmp(argv[1], "up") == 0, raw = has_word(argc, argv, "raw"),
-         held = has_word(argc, argv, "held");
-    uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024, start, ns;
-    int app[2], wire[2], target[2];
-    pid_t gateway, client, source;
-    double gib = (double)mib / 1024;
-    nettest nt;
+    static plan p;
+    uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024;
 
     if (argc > 1 && strcmp(argv[1], "idle") == 0)
         return run_idle((unsigned)mib);
-    tcp_pair(app);
-    tcp_pair(wire);
-    tcp_pair(target);
-    nettest_start(&nt);
-    alarm(0);
-    if ((gateway = fork()) == 0) {
-        uv_loop_fork(&nt.uv);
-        close(app[0]), close(app[1]), close(wire[0]), close(target[0]);
-        if (held) {
-            make_room(wire[1]);
-            make_room(target[1]);
-            raise(SIGSTOP);
-        }
-        run_role(&nt, wire[1], target[1], true, raw);
-        _exit(0);
+    p.up = argc > 1 && strcmp(argv[1], "up") == 0;
+    p.raw = has_word(argc, argv, "raw");
+    p.held = has_word(argc, argv, "held");
+    p.apart = has_word(argc, argv, "apart");
+    p.many = CPN_MIN(CPN_MAX(number_behind(argc, argv, "many"), 1u), MANY_MAX);
+    p.bytes = (mib << 20) / p.many * p.many;
+    for (unsigned i = 0; i < p.many; i++) {
+        tcp_pair(p.paths[i].app);
+        tcp_pair(p.paths[i].wire);
+        tcp_pair(p.paths[i].target);
     }
-    if ((client = fork()) == 0) {
-        uv_loop_fork(&nt.uv);
-        close(app[0]), close(wire[1]), close(target[0]), close(target[1]);
-        run_role(&nt, wire[0], app[1], false, raw);
-        _exit(0);
-    }
-    close(wire[0]), close(wire[1]), close(app[1]), close(target[1]);
-    if ((source = fork()) == 0) {
-        generate(up ? app[0] : target[0], mib << 20);
-        _exit(0);
-    }
-    fprintf(stderr, "gateway %d client %d\n", gateway, client);
-    start = cpn_mono_ns();
-    if (sink(up ? target[0] : app[0]) != mib << 20)
-        fprintf(stderr, "bytes are missing\n");
-    ns = cpn_mono_ns() - start;
-    close(app[0]), close(target[0]);
-    printf("%s %s: %.0f MiB/s, gateway %.3f s/GiB, client %.3f s/GiB\n", raw ? "raw" : "carrier",
-           up ? "up" : "down", (double)mib * 1e9 / (double)ns, cpu_of(gateway) / gib,
-           cpu_of(client) / gib);
+    run_bulk(&p);
     return 0;
 }
