@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-from chains import BUILD, CLIENT_CPU, GATEWAY_CPU, Gateway, Loopback, cpu_seconds, memory_kib, net, pin, wait_listening
+from chains import BUILD, CLIENT_CPU, GATEWAY_CPU, Gateway, Loopback, cpu_seconds, memory_kib, pin
 
 LOAD, MICRO, RELAYBENCH = (BUILD / "benchmarks" / name for name in ("load", "micro", "relaybench"))
 WARM_UP = 0.3  # of load down|up: its bytes are not counted, its CPU is
@@ -103,34 +103,11 @@ def gateway_start(folder, n=5):
     return times
 
 
-# ---- anchors -------------------------------------------------------------------------------------
+# ---- an anchor ----------------------------------------------------------------------------------
 
 
 def handshake_us(n=400):
     return run([MICRO, "handshake", n], GATEWAY_CPU)[0]
-
-
-def aead_gb_s(seconds=0.5):
-    return run([MICRO, "aead", seconds], GATEWAY_CPU)[0]
-
-
-def limit_cpu(target, seconds):
-    """CPU seconds a GiB that a gateway cannot go below: our plain relay's, and the cipher's."""
-    port, out = net.free_port(), {}
-    relay = subprocess.Popen([str(MICRO), "relay", str(port), str(target)])
-    try:
-        pin([relay.pid], GATEWAY_CPU)
-        wait_listening(port, "the plain relay")
-        cipher = 1.073741824 / aead_gb_s()
-        for direction in ("down", "up"):
-            before = cpu_seconds([relay.pid])
-            took, _ = run([LOAD, direction, 1, port, seconds])
-            plain = (cpu_seconds([relay.pid]) - before) * seconds / (seconds + WARM_UP) / (took / 2**30)
-            out[direction] = plain + cipher
-    finally:
-        relay.kill()
-        relay.wait()
-    return out
 
 
 # ---- counts: no noise ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pathlib
 import shutil
 import subprocess
 
-from chains import CIPHER, ROOT, Chain, certificate, net
+from chains import BUILD, CIPHER, ROOT, Chain, certificate, net
 
 
 class Haproxy2(Chain):
@@ -35,6 +35,19 @@ class Haproxy2Default(Haproxy2):
 class Haproxy2NoResume(Haproxy2):
     name = "haproxy2-noresume"
     reuse = "no-ssl-reuse"
+
+
+class Limit(Chain):
+    """No peer, but how far one can get: each end relays plainly, 256 KiB a call, and lets each byte through the cipher once."""
+
+    name = "limit"
+
+    def start(self):
+        middle, micro = net.free_port(), BUILD / "benchmarks/micro"
+        self.server = self.spawn(micro, "relay", middle, self.target, "seal")
+        self.wait_listening(middle)
+        self.client = self.spawn(micro, "relay", self.port, middle, "seal")
+        self.wait_listening(self.port)
 
 
 class Stunnel2(Chain):
