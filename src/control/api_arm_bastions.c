@@ -193,7 +193,7 @@ put_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     cpn_arm_op_start(
         w->call,
         cpn_arm_location(s, w->id, cpn_snapshot_document(s, CPN_KIND_BASTION, cpn_view_str(w->id))),
-        false, operation);
+        CPN_ARM_OP_STATE, operation);
     cpn_arm_op_done(w->call->c, operation, NULL);
     answer_shown(w);
     free(w);
@@ -316,8 +316,8 @@ delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     } else if (writing_failed(w, rc, problems, err)) {
         return;
     } else {
-        cpn_arm_op_start(w->call, cpn_arm_location(w->call->c->snapshot, w->id, NULL), true,
-                         operation);
+        cpn_arm_op_start(w->call, cpn_arm_location(w->call->c->snapshot, w->id, NULL),
+                         CPN_ARM_OP_BOTH, operation);
         cpn_arm_op_done(w->call->c, operation, NULL);
         cpn_reply_json(w->call, 202, NULL);
     }

@@ -108,7 +108,7 @@ location_word(const char *where, char out[LOCATION_MAX])
 }
 
 void
-cpn_arm_op_start(cpn_call *call, const char *where, bool location, char id[CPN_UUID_TEXT])
+cpn_arm_op_start(cpn_call *call, const char *where, cpn_arm_op_ways ways, char id[CPN_UUID_TEXT])
 {
     cpn_arm_ops *ops = call->c->arm_ops;
     op *o = cpn_xcalloc(1, sizeof(*o));
@@ -130,9 +130,10 @@ cpn_arm_op_start(cpn_call *call, const char *where, bool location, char id[CPN_U
     location_word(where, word);
     cpn_arm_version(call, version);
     cpn_arm_url(call, url, form, subscription, word, "operations", id, version);
-    cpn_call_header(call, "Azure-AsyncOperation", url);
+    if (ways & CPN_ARM_OP_STATE)
+        cpn_call_header(call, "Azure-AsyncOperation", url);
     cpn_arm_url(call, url, form, subscription, word, "operationResults", id, version);
-    if (location)
+    if (ways & CPN_ARM_OP_RESULT)
         cpn_call_header(call, "Location", url);
     /* Without it clients wait half a minute before they look again. */
     cpn_call_header(call, "Retry-After", "1");

@@ -186,7 +186,7 @@ cut_one(cpn_call *call, const char *text)
 }
 
 /* Done when it is answered, in one page, as Azure's own clients want it: 200. Who takes every POST
- * for a long-running operation finds its address and the same list behind it. */
+ * for a long-running operation finds the same list behind Location. */
 static void
 disconnect_answer(cpn_call *call, CPN_TAKES json_t *value)
 {
@@ -196,7 +196,7 @@ disconnect_answer(cpn_call *call, CPN_TAKES json_t *value)
     json_t *body = json_pack("{s:o}", "value", value);
     char operation[CPN_UUID_TEXT];
 
-    cpn_arm_op_start(call, where, true, operation);
+    cpn_arm_op_start(call, where, CPN_ARM_OP_RESULT, operation);
     cpn_arm_op_done(call->c, operation, json_incref(body));
     cpn_reply_json(call, 200, body);
 }

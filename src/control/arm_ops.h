@@ -21,10 +21,19 @@
 cpn_arm_ops *cpn_arm_ops_new(void);
 void cpn_arm_ops_free(cpn_arm_ops *ops);
 
-/* A new operation of the caller's, running. Adds Azure-AsyncOperation, Retry-After and, when
- * location is true, Location (of operationResults) to the call's answer, which follows. id names
- * the operation for what comes later. where: an ARM location ("" is "local"). */
-void cpn_arm_op_start(cpn_call *call, const char *where, bool location, char id[CPN_UUID_TEXT]);
+/* What leads to an operation: its state (Azure-AsyncOperation), its result (Location). az shows the
+ * result only where it is not told of the state. */
+typedef enum cpn_arm_op_ways {
+    CPN_ARM_OP_STATE = 1,
+    CPN_ARM_OP_RESULT,
+    CPN_ARM_OP_BOTH
+} cpn_arm_op_ways;
+
+/* A new operation of the caller's, running. Adds the ways to it and Retry-After to the call's
+ * answer, which follows. id names the operation for what comes later. where: an ARM location (""
+ * is "local"). */
+void cpn_arm_op_start(cpn_call *call, const char *where, cpn_arm_op_ways ways,
+                      char id[CPN_UUID_TEXT]);
 /* It is done. result (taken, may be NULL) is what operationResults shows: with it 200, without 204.
  * No such operation any more: nothing. */
 void cpn_arm_op_done(cpn_control *c, const char *id, CPN_TAKES json_t *result);

@@ -1,4 +1,6 @@
 """Live sessions, seen and cut by Debian's azure-cli."""
+import json
+
 import pytest
 
 from conftest import BASTION
@@ -34,6 +36,19 @@ def test_asked_for_as_a_long_running_operation(root, session):
     shown = root.json("resource", "invoke-action", "--action", "getActiveSessions", "--ids", BASTION + "door", "--api-version", "2022-01-01")
     mine, = [s for s in shown["value"] if s["userName"] == "ada@example.test"]
     assert mine["protocol"] == "SSH" and mine["targetIpAddress"] == "10.77.1.5"
+
+
+def test_az_rest_shows_the_list_at_once(root, session):
+    shown = root.rest("post", BASTION + "door/getActiveSessions", check=0).json()["value"]
+    assert [s["sessionId"] for s in shown] == [s["sessionId"] for s in active(root)]
+
+
+def test_cut_as_a_long_running_operation(root, session):
+    mine, = adas(root)
+    cut = root.json("resource", "invoke-action", "--action", "disconnectActiveSessions", "--ids", BASTION + "door", "--api-version", "2022-01-01",
+                    "--request-body", json.dumps({"sessionIds": [mine["sessionId"]]}))
+    assert [(c["sessionId"], c["state"]) for c in cut["value"]] == [(mine["sessionId"], "Disconnected")]
+    assert adas(root) == []
 
 
 def test_seen_and_cut(root, session):
