@@ -1,4 +1,4 @@
-"""The Azure door: what a set-up, fifty at once, and bulk through a client in Python cost the gateway, all roles together."""
+"""The Azure door: what fifty connections at once and bulk through a client in Python cost the gateway, all roles together."""
 import concurrent.futures
 import pathlib
 import subprocess
@@ -12,7 +12,6 @@ from lab.gateway import ADMIN, ADMIN_PASSWORD
 from measures import LOAD, run
 
 MACHINE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/target"
-TLS_EACH = 3  # POST, upgrade, DELETE: requests keeps no connection
 
 
 def client_of(chain):
@@ -26,23 +25,6 @@ def echoed(ws):
     """The target answers: the tunnel is whole."""
     ws.send_binary(b"E" + b"x" * 64)
     assert ws.recv()
-
-
-def setups(chain, n=100):
-    """CPU of the gateway a set-up, one after the other, each with a session of its own and its DELETE."""
-    client = client_of(chain)
-
-    def one():
-        auth, ws = client.dial(shared=False)
-        echoed(ws)
-        ws.close()
-        client.delete(auth)
-    for _ in range(5):
-        one()
-    before = cpu_seconds(chain.gateway_pids())
-    for _ in range(n):
-        one()
-    return {"gateway us": (cpu_seconds(chain.gateway_pids()) - before) / n * 1e6}
 
 
 def at_once(chain, n=50):
@@ -110,11 +92,10 @@ def bulk(chain, seconds):
 
 
 def measure(chain, seconds):
-    return {"set-up": setups(chain), "fifty at once": at_once(chain), "bulk": bulk(chain, seconds)}
+    return {"fifty at once": at_once(chain), "bulk": bulk(chain, seconds)}
 
 
-def judge(cells, handshake_us, goals):
-    goals.most("az door: gateway CPU of a set-up / its three TLS handshakes", cells["set-up"]["gateway us"] / (TLS_EACH * handshake_us), 1.6)
+def judge(cells, goals):
     goals.most("az door: gateway CPU s, fifty connections at once", cells["fifty at once"]["gateway s"], 1.0)
     for way in ("down", "up"):
         goals.most(f"az door: gateway CPU / wall, {way} through the Python client", cells["bulk"][way]["CPU/wall"], 0.5)

@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 import azdoor  # noqa: E402
 import measures  # noqa: E402
 import people  # noqa: E402
+import setups  # noqa: E402
 import svg  # noqa: E402
 from chains import BUILD, GATEWAY_CPU, Caponier, CaponierCarriers, CaponierFronts, net, pin  # noqa: E402
 from rivals import (Haproxy2, Haproxy2Default, Haproxy2NoResume, Limit, Nginx2, PyWebsockify, SshL, SshLGcm, Stunnel2, StunnelHitch,  # noqa: E402
@@ -97,7 +98,9 @@ def judge(done, report, goals):
         for what in ("gateway KiB", "set-up us"):
             goals.most(f"{what}, {max(held)} sessions / {min(held)}", most[what] / least[what], 1.1)
     if "az door" in report:
-        azdoor.judge(report["az door"], report["handshake us"], goals)
+        azdoor.judge(report["az door"], goals)
+    if setups.TITLE in done:
+        setups.judge(done[setups.TITLE], goals)
     people.judge(done, report["client KiB"], goals)
 
 
@@ -190,6 +193,9 @@ def main():
                 done[title] = interleaved(title, [c for c in chains if c.name in names], measure, report["repetitions"], Haproxy2.name)
                 report["rows"][title] = done[title].table()
         by_name = {c.name: c for c in chains}
+        if args.rows in setups.TITLE:
+            done[setups.TITLE] = setups.measure(next(c for c in chains if c.name == Caponier.name), report["repetitions"])
+            report["rows"][setups.TITLE] = done[setups.TITLE].table()
         people_rows, report["client KiB"] = people.measure(by_name[Haproxy2.name], by_name[Caponier.name], folder, seconds, report["repetitions"],
                                                            args.rows)
         done.update(people_rows)

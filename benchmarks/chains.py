@@ -1,4 +1,5 @@
 """What a chain is (it carries a TCP connection from a local port to the target), and Caponier as one. Others: rivals.py."""
+import contextlib
 import itertools
 import os
 import pathlib
@@ -31,21 +32,18 @@ def children(pid):
     return out
 
 
-def cpu_seconds(pids):
-    """User and system time, of threads that have ended too; to 10 ms."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        except OSError:
-            pass
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def cpu_time(pid):
-    """Seconds of user and system time of one process that lives, to the nanosecond (clock_getcpuclockid(3))."""
+    """Seconds of user and system time of one process that lives, of its threads that have ended too, to the nanosecond
+    (clock_getcpuclockid(3))."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def cpu_seconds(pids):
+    total = 0.0
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it has gone
+            total += cpu_time(pid)
+    return total
 
 
 def memory_kib(pids, field):

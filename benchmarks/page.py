@@ -41,7 +41,7 @@ def figures(report):
     m = report["machine"]
     lines = [BEGIN, "", f"{m['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; {report['repetitions']} repetitions of "
              f"{report['seconds']} s. Median (least..most) **median of the paired ratios to haproxy2**, in tables of the "
-             "client to their first line.", ""]
+             "client and of set-ups over TLS connections of their own to their first line.", ""]
     for name in NAMES:
         lines += [f"![{name}](performance/{name}.svg)", ""]
     lines += ["### Goals", "", "| wanted | measured | |", "|---|---|---|"]

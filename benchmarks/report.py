@@ -7,8 +7,9 @@ def spread(values):
 
 
 def ratio(values, base):
-    """The median of the paired ratios: neighbours of one repetition saw the same machine."""
-    return statistics.median(v / b for v, b in zip(values, base) if b)
+    """The median of the paired ratios: neighbours of one repetition saw the same machine. 0: there is nothing to compare with."""
+    pairs = [v / b for v, b in zip(values, base) if b > 0]
+    return statistics.median(pairs) if pairs else 0.0
 
 
 class Row:
