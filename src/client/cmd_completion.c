@@ -34,6 +34,43 @@ first_words(void)
     printf("network");
 }
 
+/* The second words of the commands that begin with this one. */
+static void
+second_words(const char *first, size_t n)
+{
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+        if (strncmp((*c)->name, first, n) == 0 && (*c)->name[n] == ' ')
+            printf(" %s", (*c)->name + n + 1);
+}
+
+static void
+bash_command(const cpn_cmd *cmd)
+{
+    printf("        '%s'|'%s '*|'bastion %s'|'bastion %s '*) words='", cmd->name, cmd->name,
+           cmd->name, cmd->name);
+    words_of(cmd, " ");
+    second_words(cmd->name, strlen(cmd->name));
+    printf("' ;;\n");
+}
+
+/* Words that are no command by themselves. */
+static void
+bash_groups(void)
+{
+    const char *last = "";
+    size_t n = 0;
+
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
+        if (!strchr((*c)->name, ' ') || strncmp((*c)->name, last, n + 1) == 0)
+            continue;
+        last = (*c)->name;
+        n = strcspn(last, " ");
+        printf("        '%.*s') words='", (int)n, last);
+        second_words(last, n);
+        printf("' ;;\n");
+    }
+}
+
 static void
 bash(void)
 {
@@ -51,18 +88,12 @@ bash(void)
         "        '') words='");
     first_words();
     printf("' ;;\n        network) words=bastion ;;\n");
-    for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
-        printf("        '%s'*|'bastion %s'*) words='", (*c)->name, (*c)->name);
-        words_of(*c, " ");
-        printf("' ;;\n");
-    }
-    for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
-        const char *space = strchr((*c)->name, ' ');
-
-        if (space)
-            printf("        %.*s) words+=' %s' ;;&\n", (int)(space - (*c)->name), (*c)->name,
-                   space + 1);
-    }
+    /* "tunnel list" before "tunnel", since the first that fits is taken. */
+    for (int one_word = 0; one_word < 2; one_word++)
+        for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+            if ((strchr((*c)->name, ' ') == NULL) == (one_word == 1))
+                bash_command(*c);
+    bash_groups();
     printf("    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
            "}\n"
@@ -78,6 +109,23 @@ zsh_text(const char *s)
 }
 
 static void
+zsh_command(const cpn_cmd *cmd)
+{
+    const cpn_opt *opt[CPN_OPTS_MAX];
+    unsigned n = cpn_cmd_options(cmd, opt);
+
+    printf("'%s '*) _arguments", cmd->name);
+    for (unsigned i = 0; i < n; i++) {
+        if (opt[i]->refused)
+            continue;
+        printf(" '--%s[", opt[i]->name);
+        zsh_text(opt[i]->help);
+        printf("]%s%s:_files'", opt[i]->arg ? ":" : "", opt[i]->arg ? opt[i]->arg : "");
+    }
+    printf(" '*:argument:_files' ;;\n");
+}
+
+static void
 zsh(void)
 {
     printf("#compdef caponier\n# made by 'caponier completion zsh'\nlocal cmd\nwhile [[ "
@@ -87,27 +135,18 @@ zsh(void)
            ")); done\n"
            "if (( CURRENT == 2 )); then compadd -- ");
     first_words();
-    printf("; return; fi\ncmd=\"${words[2]} ${words[3]}\"\ncase $cmd in\n");
-    for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
-        const cpn_opt *opt[CPN_OPTS_MAX];
-        unsigned n = cpn_cmd_options(*c, opt);
-
-        printf("'%s'*) _arguments", (*c)->name);
-        for (unsigned i = 0; i < n; i++) {
-            if (opt[i]->refused)
-                continue;
-            printf(" '--%s[", opt[i]->name);
-            zsh_text(opt[i]->help);
-            printf("]%s%s:_files'", opt[i]->arg ? ":" : "", opt[i]->arg ? opt[i]->arg : "");
-        }
-        printf(" '*:argument:_files' ;;\n");
-    }
+    printf("; return; fi\ncmd=\"${words[2]} ${words[3]} \"\ncase $cmd in\n");
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
         const char *space = strchr((*c)->name, ' ');
 
         if (space)
-            printf("%.*s*) compadd -- %s ;|\n", (int)(space - (*c)->name), (*c)->name, space + 1);
+            printf("'%.*s '*) (( CURRENT == 3 )) && compadd -- %s ;|\n", (int)(space - (*c)->name),
+                   (*c)->name, space + 1);
     }
+    for (int one_word = 0; one_word < 2; one_word++)
+        for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+            if ((strchr((*c)->name, ' ') == NULL) == (one_word == 1))
+                zsh_command(*c);
     printf("esac\n");
 }
 

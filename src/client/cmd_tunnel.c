@@ -1,12 +1,14 @@
 /* caponier tunnel: a local port that leads to a private machine. */
-#include <ctype.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "client/out.h"
+#include "client/detach.h"
 #include "client/printable.h"
+#include "client/process.h"
+#include "client/ready.h"
+#include "client/tunlog.h"
 #include "client/tunnel.h"
 
 #define TIMEOUT_MAX 31536000 /* a year */
@@ -38,6 +40,15 @@ static const cpn_opt opts[] = {
       .arg = "SECONDS",
       .def = "0",
       .help = "end after so long; 0: when interrupted" },
+    { .name = "idle-timeout",
+      .arg = "SECONDS",
+      .def = "0",
+      .help = "end when no session has been open for so long; 0: never" },
+    { .name = "exit-with", .arg = "PID", .help = "end when this process of yours ends" },
+    { .name = "detach", .help = "go on in the background once it listens" },
+    { .name = "ready-fd",
+      .arg = "N",
+      .help = "write where it listens to this open descriptor, one line, and close it" },
     { 0 },
 };
 
@@ -66,75 +77,6 @@ ask(cpn_api *a, cpn_target *t, cpn_err *err)
                   message ? message : "the gateway does not say why");
     a->cli->problem = cpn_steal(&answer);
     return rc;
-}
-
-/* As a word that no shell takes apart. */
-static void
-alias_of(const cpn_target *t, char *out, size_t size)
-{
-    size_t n = 0;
-
-    for (; t->label[n] && n + 1 < size; n++)
-        out[n] = isalnum((unsigned char)t->label[n]) || t->label[n] == '.' || t->label[n] == '-'
-                     ? t->label[n]
-                     : '_';
-    out[n] = '\0';
-}
-
-static cpn_rc
-tell_json(const cpn_inlet *in, const char *alias, cpn_err *err)
-{
-    const cpn_target *t = &in->target;
-    char address[CPN_ADDR_TEXT];
-    json_auto_t *event = json_pack("{s:s, s:s, s:s, s:s, s:i}", "event", "ready", "bastion",
-                                   t->bastion, "target", t->resource[0] ? t->resource : t->address,
-                                   "hostKeyAlias", alias, "resourcePort", (int)t->port);
-
-    if (in->path[0]) {
-        json_object_set_new(event, "socket", json_string(in->path));
-    } else {
-        json_object_set_new(event, "port", json_integer(in->port));
-        json_object_set_new(event, "address", json_string(cpn_addr_text(&in->address, address)));
-    }
-    return cpn_out_event(event, err);
-}
-
-static void
-tell_person(const cpn_inlet *in, const char *alias)
-{
-    char address[CPN_ADDR_TEXT];
-    char where[CPN_MAX(sizeof(in->path), CPN_ADDR_TEXT)];
-
-    cpn_addr_text(&in->address, address);
-    if (in->path[0])
-        snprintf(where, sizeof(where), "%s", in->path);
-    else
-        cpn_addr_port_text(&in->address, (uint16_t)in->port, where);
-    printf("Listening on %s for %s, port %u. Ctrl-C ends it.\n", where, alias, in->target.port);
-    if (!isatty(STDOUT_FILENO) || in->path[0])
-        return;
-    if (in->target.port == 3389)
-        printf("  xfreerdp /v:%s\n", where);
-    else
-        printf("  ssh -p %u -o HostKeyAlias=%s USER@%s\n", in->port, alias, address);
-}
-
-static cpn_rc
-tell_ready(const cpn_cli *cli, const cpn_inlet *in, cpn_err *err)
-{
-    char alias[sizeof(in->target.label)];
-
-    alias_of(&in->target, alias, sizeof(alias));
-    if (cli->format == CPN_FORMAT_JSON)
-        return tell_json(in, alias, err);
-    if (cli->format == CPN_FORMAT_TABLE)
-        tell_person(in, alias);
-    else if (in->path[0])
-        printf("%s\n", in->path);
-    else
-        printf("%u\n", in->port);
-    fflush(stdout);
-    return CPN_OK;
 }
 
 /* On a path, or on a port of --bind. */
@@ -225,40 +167,131 @@ listen_all(cpn_inlet *in, unsigned *n, const cpn_cli *cli, cpn_err *err)
     return rc;
 }
 
+/* One run of the command. */
+typedef struct run {
+    cpn_cli *cli;
+    cpn_inlet *in;
+    unsigned n;
+    cpn_tunnel_plan plan;
+    cpn_bell bell;
+    int ready_fd; /* -1: nobody waits there */
+    int channel;  /* of the parent that waits; -1: we stay */
+} run;
+
+/* So that it is found; one in the foreground serves without. */
 static cpn_rc
-serve(cpn_cli *cli, cpn_inlet *in, unsigned n, unsigned timeout, cpn_err *err)
+open_bell(run *r, cpn_err *err)
+{
+    cpn_err why = { 0 };
+    cpn_rc rc = cpn_bell_open(&r->bell, &why);
+
+    if (rc != CPN_OK) {
+        cpn_bell_close(&r->bell);
+        if (r->channel >= 0)
+            return cpn_fail(err, rc, "--detach: %s", why.msg);
+        cpn_say("'tunnel list' will not show this tunnel: %s", why.msg);
+        return CPN_OK;
+    }
+    r->plan.bell = &r->bell;
+    return r->channel >= 0 ? cpn_tunlog_open(r->bell.id, err) : CPN_OK;
+}
+
+/* Relative paths must go on meaning what they do. */
+static bool
+may_leave_folder(const run *r)
+{
+    const char *ca = cpn_args_get(&r->cli->args, "ca");
+
+    for (unsigned i = 0; i < r->n; i++)
+        if (r->in[i].path[0] && r->in[i].path[0] != '/')
+            return false;
+    return !ca || ca[0] == '/';
+}
+
+static cpn_rc
+tell_ready(run *r, cpn_err *err)
+{
+    cpn_rc rc;
+
+    /* Whoever reads that it is ready may end it at once; that is to be done in order. */
+    cpn_tunnel_hold_signals(true);
+    rc = cpn_ready_tell(r->cli, r->in, r->n, r->bell.id, r->channel >= 0, err);
+    if (rc == CPN_OK && r->in[0].peers.everybody)
+        cpn_say("everybody who reaches this address uses the tunnel with your rights");
+    if (rc == CPN_OK && r->ready_fd >= 0)
+        cpn_ready_write(cpn_steal_fd(&r->ready_fd), r->in, r->n);
+    if (rc != CPN_OK || r->channel < 0)
+        return rc;
+    if (may_leave_folder(r) && chdir("/") < 0)
+        return cpn_fail(err, CPN_E_SYS, "chdir /");
+    rc = cpn_tunlog_take_stderr(err);
+    return rc == CPN_OK ? cpn_detach_done(cpn_steal_fd(&r->channel), err) : rc;
+}
+
+static cpn_rc
+serve(run *r, cpn_err *err)
 {
     cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
+    cpn_rc rc = cpn_api_open(&a, r->cli, err);
 
-    for (unsigned i = 0; i < n && rc == CPN_OK; i++)
-        rc = ask(&a, &in[i].target, err);
-    for (unsigned i = 0; i < n && rc == CPN_OK; i++)
-        rc = tell_ready(cli, &in[i], err);
-    if (rc == CPN_OK && in[0].peers.everybody)
-        cpn_say("everybody who reaches this address uses the tunnel with your rights");
+    for (unsigned i = 0; i < r->n && rc == CPN_OK; i++)
+        rc = ask(&a, &r->in[i].target, err);
     if (rc == CPN_OK)
-        rc = cpn_tunnel_run(&a, in, n, timeout, err);
+        rc = open_bell(r, err);
+    if (rc == CPN_OK)
+        rc = tell_ready(r, err);
+    if (rc == CPN_OK)
+        rc = cpn_tunnel_run(&a, r->in, r->n, &r->plan, err);
     cpn_api_fini(&a);
     return rc;
+}
+
+/* What can be refused before anything is opened; then the process splits, if it is to. */
+static cpn_rc
+read_plan(run *r, cpn_err *err)
+{
+    const cpn_args *args = &r->cli->args;
+    bool detach = cpn_args_has(args, "detach");
+    unsigned pid = 0;
+    cpn_rc rc = cpn_ready_fd(r->cli, &r->ready_fd, err);
+
+    r->plan.events = r->cli->format == CPN_FORMAT_JSON && !detach;
+    r->plan.line = r->cli->format == CPN_FORMAT_TABLE && !detach;
+    if (rc == CPN_OK)
+        rc = cpn_args_number(args, "timeout", 0, TIMEOUT_MAX, &r->plan.timeout_s, err);
+    if (rc == CPN_OK)
+        rc = cpn_args_number(args, "idle-timeout", 0, TIMEOUT_MAX, &r->plan.idle_s, err);
+    if (rc == CPN_OK && cpn_args_has(args, "exit-with"))
+        rc = cpn_args_number(args, "exit-with", 1, INT_MAX, &pid, err);
+    if (rc == CPN_OK && detach)
+        rc = cpn_detach_begin(r->ready_fd, &r->channel, err);
+    return rc == CPN_OK && pid ? cpn_process_open((pid_t)pid, &r->plan.exit_with, err) : rc;
 }
 
 static cpn_rc
 tunnel_run(cpn_cli *cli, cpn_err *err)
 {
-    cpn_inlet *in = cpn_xcalloc(CPN_INLETS_MAX, sizeof(*in));
-    unsigned n = 0, timeout = 0;
-    cpn_rc rc = cpn_args_number(&cli->args, "timeout", 0, TIMEOUT_MAX, &timeout, err);
+    run r = { .cli = cli,
+              .in = cpn_xcalloc(CPN_INLETS_MAX, sizeof(*r.in)),
+              .plan.exit_with = -1,
+              .bell = CPN_BELL_NONE,
+              .ready_fd = -1,
+              .channel = -1 };
+    cpn_rc rc = read_plan(&r, err);
 
     for (unsigned i = 0; i < CPN_INLETS_MAX; i++)
-        in[i] = CPN_INLET_NONE;
+        r.in[i] = CPN_INLET_NONE;
     if (rc == CPN_OK)
-        rc = listen_all(in, &n, cli, err);
+        rc = listen_all(r.in, &r.n, cli, err);
     if (rc == CPN_OK)
-        rc = serve(cli, in, n, timeout, err);
+        rc = serve(&r, err);
     for (unsigned i = 0; i < CPN_INLETS_MAX; i++)
-        cpn_inlet_close(&in[i]);
-    free(in);
+        cpn_inlet_close(&r.in[i]);
+    cpn_bell_close(&r.bell);
+    cpn_auto_fd(&r.plan.exit_with);
+    cpn_auto_fd(&r.ready_fd);
+    cpn_auto_fd(&r.channel);
+    free(r.in);
     return rc;
 }
 
@@ -284,6 +317,8 @@ const cpn_cmd cpn_cmd_tunnel = {
               "no port at all; only you can open the socket" },
             { "caponier tunnel --target-ip-address 10.0.1.4 --resource-port 3389 --port 0 -o json",
               "by address; one line of JSON says the port when it is ready" },
+            { "caponier tunnel web1 --port 50022 --detach --idle-timeout 600",
+              "in the background, until nobody has used it for ten minutes" },
             { 0 } },
     .run = tunnel_run,
 };

@@ -2,6 +2,7 @@
 #include "client/inlet.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,6 +139,16 @@ cpn_inlet_unix(cpn_inlet *in, const char *path, cpn_err *err)
     }
     in->fd = cpn_steal_fd(&fd);
     return CPN_OK;
+}
+
+const char *
+cpn_inlet_text(const cpn_inlet *in, char out[CPN_INLET_TEXT])
+{
+    if (in->path[0])
+        snprintf(out, CPN_INLET_TEXT, "%s", in->path);
+    else
+        cpn_addr_port_text(&in->address, (uint16_t)in->port, out);
+    return out;
 }
 
 void

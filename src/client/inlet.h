@@ -37,6 +37,9 @@ cpn_rc cpn_inlet_tcp(cpn_inlet *in, const cpn_addr *address, unsigned port,
 /* Listen on a path. A socket of ours that nobody serves any more is replaced; anything else that is
  * there stays and is an error. CPN_INVALID: the path; CPN_E_SYS. */
 cpn_rc cpn_inlet_unix(cpn_inlet *in, const char *path, cpn_err *err) CPN_MUST_CHECK;
+/* Where it listens: "127.0.0.1:50022", "[::1]:50022", or the path. */
+#define CPN_INLET_TEXT 128
+const char *cpn_inlet_text(const cpn_inlet *in, char out[CPN_INLET_TEXT]);
 /* Close, and remove the path if it is still the socket that was made. */
 void cpn_inlet_close(cpn_inlet *in);
 

@@ -12,6 +12,9 @@
 cpn_rc cpn_printable_put(cpn_buf *out, cpn_view in) CPN_MUST_CHECK;
 /* Columns that printable text takes: one a code point. */
 size_t cpn_printable_width(cpn_view printable);
+/* Called before each line on stderr that follows: to erase what stands there, or to put something
+ * in front. NULL: nothing more. */
+void cpn_say_before(void (*hook)(void *arg), void *arg);
 /* One line on stderr, "caponier: " in front, made printable, at most 4 KiB. */
 void cpn_say(const char *fmt, ...) CPN_PRINTF(1, 2);
 /* The same without the name in front; newlines in fmt's text are kept. */

@@ -327,10 +327,13 @@ cpn_stdio_over(cpn_stdio *io)
 void
 cpn_stdio_free(cpn_stdio *io)
 {
-    watched *all[] = { &io->in, &io->out, &io->sock };
+    watched *all[3];
 
     if (!io)
         return;
+    all[0] = &io->in;
+    all[1] = &io->out;
+    all[2] = &io->sock;
     io->done = NULL;
     for (size_t i = 0; i < CPN_COUNT(all); i++)
         if (all[i]->polled)

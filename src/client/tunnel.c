@@ -50,8 +50,10 @@ on_goodbye(uv_timer_t *timer)
 }
 
 void
-cpn_tunnel_stop(cpn_tunnel *t)
+cpn_tunnel_stop(cpn_tunnel *t, const char *why)
 {
+    if (!t->ended_by)
+        t->ended_by = why;
     if (t->stopping || cpn_tunnel_carriers(t) == 0) {
         t->stopping = true;
         uv_stop(&t->uv);
@@ -74,13 +76,13 @@ on_signal(uv_signal_t *s, int number)
 
     (void)number;
     t->failed = true;
-    cpn_tunnel_stop(t);
+    cpn_tunnel_stop(t, "signal");
 }
 
 static void
 on_timeout(uv_timer_t *timer)
 {
-    cpn_tunnel_stop(timer->data);
+    cpn_tunnel_stop(timer->data, "timeout");
 }
 
 /* Each local connection takes two descriptors. */
@@ -113,15 +115,29 @@ cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
     return CPN_OK;
 }
 
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+void
+cpn_tunnel_hold_signals(bool hold)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < CPN_COUNT(signals); i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 cpn_rc
 cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
 {
-    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    static const cpn_tunnel_plan none = { .exit_with = -1 };
     uv_timer_t *timers[] = { &t->timeout, &t->retry, &t->goodbye };
     cpn_rc rc;
 
     raise_descriptors();
-    t->roam_fd = -1;
+    t->plan = t->plan ? t->plan : &none;
+    t->roam_fd = t->idle_fd = -1;
     t->memory.max = RELAY_MEMORY;
     rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
     if (rc != CPN_OK)
@@ -151,6 +167,9 @@ void
 cpn_tunnel_finish(cpn_tunnel *t)
 {
     t->stopping = true;
+    cpn_tunnel_sessions_over(t);
+    cpn_tunnel_line_stop(t);
+    cpn_tunnel_bell_stop(t);
     cpn_httpc_cancel(t->connecting);
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
         cpn_carrier_free(t->links[i].carrier);
@@ -162,6 +181,7 @@ cpn_tunnel_finish(cpn_tunnel *t)
     while (uv_run(&t->uv, UV_RUN_DEFAULT) != 0)
         ;
     cpn_tunnel_roam_stop(t);
+    cpn_tunnel_until_stop(t);
     (void)uv_loop_close(&t->uv);
     for (unsigned i = 0; i < t->said_n; i++)
         free(t->said[i]);
@@ -169,24 +189,43 @@ cpn_tunnel_finish(cpn_tunnel *t)
         free(t->inlets[i].open_json);
 }
 
-cpn_rc
-cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s, cpn_err *err)
+/* What only a tunnel of its own has: ends, a bell, a line on the terminal. */
+static cpn_rc
+begin_alone(cpn_tunnel *t, cpn_err *err)
 {
-    cpn_tunnel t = { .api = api };
+    cpn_rc rc = cpn_tunnel_begin(t, err);
+
+    cpn_tunnel_hold_signals(false);
+    if (rc == CPN_OK)
+        rc = cpn_tunnel_until_start(t, err);
+    if (rc == CPN_OK)
+        rc = cpn_tunnel_bell_start(t, err);
+    if (rc == CPN_OK)
+        cpn_tunnel_line_start(t);
+    return rc;
+}
+
+cpn_rc
+cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n, const cpn_tunnel_plan *plan,
+               cpn_err *err)
+{
+    cpn_tunnel t = { .api = api, .plan = plan };
     cpn_rc rc;
 
     if (uv_loop_init(&t.uv) != 0)
         return cpn_fail(err, CPN_E_NOMEM, "event loop");
-    rc = cpn_tunnel_begin(&t, err);
+    rc = begin_alone(&t, err);
     for (unsigned i = 0; i < n && rc == CPN_OK; i++)
         rc = cpn_tunnel_serve(&t, &inlets[i], err);
     if (rc == CPN_OK) {
-        if (timeout_s)
-            uv_timer_start(&t.timeout, on_timeout, (uint64_t)timeout_s * 1000, 0);
+        if (plan->timeout_s)
+            uv_timer_start(&t.timeout, on_timeout, (uint64_t)plan->timeout_s * 1000, 0);
         cpn_tunnel_accept(&t, true);
         cpn_tunnel_connect(&t);
         uv_run(&t.uv, UV_RUN_DEFAULT);
     }
     cpn_tunnel_finish(&t);
+    if (rc == CPN_OK)
+        cpn_event_stopped(&t);
     return rc;
 }

@@ -7,14 +7,26 @@
 #ifndef CPN_CLIENT_TUNNEL_H
 #define CPN_CLIENT_TUNNEL_H
 
-#include "client/inlet.h"
+#include "client/bell.h"
 
 typedef struct cpn_tunnel cpn_tunnel;
 
-/* Serve until a signal (SIGINT, SIGTERM, SIGHUP) or until timeout_s have passed (0: for ever); the
- * gateway is told that the streams are over. api and inlets are borrowed. */
-cpn_rc cpn_tunnel_run(cpn_api *api, cpn_inlet *inlets, unsigned n, unsigned timeout_s,
-                      cpn_err *err) CPN_MUST_CHECK;
+/* How a tunnel ends by itself, and what it tells meanwhile. */
+typedef struct cpn_tunnel_plan {
+    unsigned timeout_s;   /* end after so long; 0: never */
+    unsigned idle_s;      /* end when no session has been open for so long; 0: never */
+    int exit_with;        /* a pidfd: end when that process does; -1: none */
+    bool events;          /* JSON on stdout, a line each (client/tunnel_events.c) */
+    bool line;            /* a live line on stderr, if that is a terminal */
+    const cpn_bell *bell; /* answers `tunnel list` and `tunnel stop`; NULL: not listed */
+} cpn_tunnel_plan;
+
+/* From now on (or no more) the signals that end a tunnel wait; cpn_tunnel_run takes them. */
+void cpn_tunnel_hold_signals(bool hold);
+/* Serve until a signal (SIGINT, SIGTERM, SIGHUP) or until the plan says so; the gateway is told
+ * that the streams are over. Everything is borrowed. */
+cpn_rc cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n,
+                      const cpn_tunnel_plan *plan, cpn_err *err) CPN_MUST_CHECK;
 
 /* Serve one inlet as long as the program argv[0] (an absolute path) runs, with our own standard
  * input, output and error. *status: its exit status, or 128 and the signal. When a signal ends us,

@@ -48,6 +48,14 @@ cpn_tunnel_carriers(const cpn_tunnel *t)
 }
 
 static void
+on_opened(void *owner, cpn_stream *s, cpn_view json)
+{
+    const cpn_tunnel_link *k = owner;
+
+    cpn_tunnel_session_opened(k->tunnel, cpn_stream_user(s), json);
+}
+
+static void
 on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
     cpn_tunnel_link *k = owner;
@@ -76,13 +84,16 @@ on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text
         return;
     }
     if (why != CPN_CARRIER_CLOSED)
+        cpn_tunnel_carrier_lost(t, text);
+    if (why != CPN_CARRIER_CLOSED)
         cpn_say("the connection to the gateway was lost (%s)%s", text,
                 t->stdio ? "" : "; the next one makes a new one");
     if (cpn_locals_wait(t))
         cpn_tunnel_connect(t);
 }
 
-static const cpn_carrier_events events = { .on_stream_end = on_stream_end,
+static const cpn_carrier_events events = { .on_opened = on_opened,
+                                           .on_stream_end = on_stream_end,
                                            .on_end = on_carrier_end };
 
 /* Try again while somebody waits, a little later each time. */
@@ -164,6 +175,7 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         k->expires_s = t->api->ctx.expires_s;
         t->failures = 0;
         t->renewed = false;
+        cpn_tunnel_carrier_made(t);
         cpn_locals_open(t);
     }
 }

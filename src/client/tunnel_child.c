@@ -19,7 +19,7 @@ child_over(uv_process_t *process, int64_t status, int signal)
 
     c->over = true;
     c->status = signal ? 128 + signal : (int)status;
-    cpn_tunnel_stop(c->tunnel);
+    cpn_tunnel_stop(c->tunnel, "program");
 }
 
 static cpn_rc

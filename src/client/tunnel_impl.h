@@ -7,6 +7,11 @@
  *     tunnel_roam.c     another network, or a machine that slept: carriers that lead nowhere
  *     tunnel_say.c      refusals and cuts as sentences
  *     tunnel_child.c    an inlet for as long as one program runs
+ *     tunnel_watch.c    sessions and bytes, counted
+ *     tunnel_events.c   the same as lines of JSON for a program
+ *     tunnel_line.c     the same as one line on a terminal
+ *     tunnel_until.c    ends for want of sessions, or with another process
+ *     tunnel_bell.c     answers `tunnel list` and `tunnel stop`
  *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
 #define CPN_CLIENT_TUNNEL_IMPL_H
@@ -15,7 +20,9 @@
 
 #include "client/stdio.h"
 #include "client/tunnel.h"
+#include "client/tunnel_watch.h"
 #include "codec/firstbytes.h"
+#include "model/uuid.h"
 #include "net/carrier.h"
 #include "net/httpc.h"
 
@@ -26,8 +33,6 @@
 #define CPN_LOCAL_WAIT_MS 15000 /* for a carrier, while the gateway is away */
 #define CPN_SAID_MAX 32         /* refusals that are remembered as told */
 #define CPN_LAST_WORDS 1024
-
-typedef struct cpn_local cpn_local;
 
 /* A place for a carrier; carrier is NULL while there is none. */
 typedef struct cpn_tunnel_link {
@@ -45,8 +50,22 @@ typedef struct cpn_tunnel_inlet {
     uv_poll_t accept;
 } cpn_tunnel_inlet;
 
+typedef struct cpn_bell_guest cpn_bell_guest;
+
 struct cpn_tunnel {
     cpn_api *api;
+    const cpn_tunnel_plan *plan;
+    const char *ended_by;     /* a word of the event `stopped`; NULL: not yet */
+    cpn_tunnel_counts counts; /* up and down: of ended streams */
+    bool lost;                /* a carrier was, and none has been made since */
+    uint64_t events_skipped;  /* since the last one that was written */
+    cpn_tunnel_line line;
+    int idle_fd; /* a timer; -1: none */
+    uv_poll_t idle;
+    uv_poll_t other; /* the process that we end with */
+    uv_poll_t bell;
+    cpn_bell_guest *guests;
+    unsigned guests_n;
     cpn_tunnel_inlet inlets[CPN_INLETS_MAX];
     unsigned inlets_n;
     uv_loop_t uv;
@@ -95,7 +114,11 @@ struct cpn_local {
     int own_fd; /* a duplicate, for looking and for last words */
     uv_poll_t poll;
     uv_timer_t timer;
-    unsigned handles; /* not yet closed */
+    unsigned handles;   /* not yet closed */
+    cpn_stream *stream; /* NULL: none yet, or no more */
+    bool opened;        /* and it is a session */
+    char session[CPN_UUID_TEXT];
+    uint64_t opened_ms;
     cpn_local *next;
 };
 
@@ -103,8 +126,9 @@ struct cpn_local {
 /* Loop, signals, timers; then inlets may be added. t is zero but for api. */
 cpn_rc cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
 cpn_rc cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err) CPN_MUST_CHECK;
-/* Tell the gateway that everything is over and leave the loop; a second time: at once. */
-void cpn_tunnel_stop(cpn_tunnel *t);
+/* Tell the gateway that everything is over and leave the loop; a second time: at once. why: the
+ * word for the event `stopped`. */
+void cpn_tunnel_stop(cpn_tunnel *t, const char *why);
 void cpn_tunnel_finish(cpn_tunnel *t);
 
 /* ---- tunnel_local.c ---- */
@@ -151,8 +175,20 @@ void cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS]);
 /* On stderr, once for the same refusal. */
 void cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json);
 /* On stderr: why a running stream was ended by the gateway; nothing for ordinary ends. */
-void cpn_tunnel_say_reset(cpn_tunnel *t, cpn_view json);
+void cpn_tunnel_say_reset(const cpn_target *target, cpn_view json);
+/* The reason, whether it stands alone or inside an error of the API. New reference, may be NULL. */
+json_t *cpn_reason_parse(cpn_view json);
 /* On stderr, once for the same sentence. */
 void cpn_tunnel_say_once(cpn_tunnel *t, const char *sentence);
+
+/* ---- tunnel_until.c ---- */
+cpn_rc cpn_tunnel_until_start(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
+/* The first session was opened (true), or the last one ended. */
+void cpn_tunnel_until_busy(cpn_tunnel *t, bool busy);
+void cpn_tunnel_until_stop(cpn_tunnel *t);
+
+/* ---- tunnel_bell.c ---- */
+cpn_rc cpn_tunnel_bell_start(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
+void cpn_tunnel_bell_stop(cpn_tunnel *t);
 
 #endif

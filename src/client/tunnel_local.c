@@ -35,6 +35,7 @@ local_drop(cpn_local *l)
     if (l->state == CPN_LOCAL_GONE)
         return;
     l->state = CPN_LOCAL_GONE;
+    cpn_tunnel_session_over(t, l, NULL);
     while (*p != l)
         p = &(*p)->next;
     *p = l->next;
@@ -104,6 +105,7 @@ local_open(cpn_local *l, cpn_carrier *carrier)
                                  cpn_steal_fd(&l->fd), l, &err);
 
     if (rc == CPN_OK) {
+        l->stream = s;
         l->state = CPN_LOCAL_STREAM;
         return;
     }
@@ -273,6 +275,7 @@ cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
 {
     char sentence[CPN_LAST_WORDS];
 
+    cpn_tunnel_session_over(t, l, end);
     if (end->why == CPN_STREAM_REFUSED) {
         cpn_reason_sentence_of(end->text, sentence);
         cpn_tunnel_say_refused(t, &l->inlet->inlet->target, end->text);
@@ -280,7 +283,7 @@ cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
         return;
     }
     if (end->why == CPN_STREAM_RESET_PEER)
-        cpn_tunnel_say_reset(t, end->text);
+        cpn_tunnel_say_reset(&l->inlet->inlet->target, end->text);
     t->failed |= end->why != CPN_STREAM_CLOSED;
     local_drop(l);
 }

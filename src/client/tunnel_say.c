@@ -6,9 +6,8 @@
 #include "client/printable.h"
 #include "client/tunnel_impl.h"
 
-/* The reason, whether it stands alone or inside an error of the API. New reference, may be NULL. */
-static json_t *
-parse(cpn_view json)
+json_t *
+cpn_reason_parse(cpn_view json)
 {
     json_t *root = json.n ? json_loadb((const char *)json.p, json.n, 0, NULL) : NULL;
     json_t *inner = json_object_get(root, "error");
@@ -31,7 +30,7 @@ text_of(const json_t *reason, const char *key)
 bool
 cpn_reason_is(cpn_view json, const char *word)
 {
-    json_auto_t *reason = parse(json);
+    json_auto_t *reason = cpn_reason_parse(json);
 
     return strcmp(text_of(reason, "code"), word) == 0 ||
            strcmp(text_of(reason, "reason"), word) == 0;
@@ -40,7 +39,7 @@ cpn_reason_is(cpn_view json, const char *word)
 void
 cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS])
 {
-    json_auto_t *reason = parse(json);
+    json_auto_t *reason = cpn_reason_parse(json);
     const char *message = text_of(reason, "message");
     const json_t *row;
     size_t i;
@@ -87,8 +86,9 @@ void
 cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json)
 {
     char sentence[CPN_LAST_WORDS];
-    json_auto_t *reason = parse(json);
+    json_auto_t *reason = cpn_reason_parse(json);
 
+    cpn_event_refused(t, target, json);
     cpn_reason_sentence_of(json, sentence);
     if (told_before(t, sentence))
         return;
@@ -113,15 +113,15 @@ ordinary(const char *code)
 }
 
 void
-cpn_tunnel_say_reset(cpn_tunnel *t, cpn_view json)
+cpn_tunnel_say_reset(const cpn_target *target, cpn_view json)
 {
     char sentence[CPN_LAST_WORDS];
-    json_auto_t *reason = parse(json);
+    json_auto_t *reason = cpn_reason_parse(json);
     const char *by = text_of(reason, "by");
 
-    (void)t;
     if (ordinary(text_of(reason, "code")))
         return;
     cpn_reason_sentence_of(json, sentence);
-    cpn_say("session ended: %s%s%s", sentence, by[0] ? ", by " : "", by);
+    cpn_say("%s, port %u: session ended: %s%s%s", target->label, target->port, sentence,
+            by[0] ? ", by " : "", by);
 }

@@ -9,7 +9,7 @@ on_done(void *owner, bool complete)
     cpn_tunnel *t = owner;
 
     t->failed |= !complete;
-    cpn_tunnel_stop(t);
+    cpn_tunnel_stop(t, "closed");
 }
 
 static cpn_rc

@@ -63,3 +63,16 @@ def test_broken_pipe_and_closed_descriptors_end_cleanly():
     assert r.returncode in (0, 1, 141) and b"ault" not in r.stderr
     r = subprocess.run(f"{CLI} --version <&- >&- 2>&-; echo $?", shell=True, executable="/bin/bash", capture_output=True, text=True)
     assert int(r.stdout) in (0, 1)
+
+
+@pytest.mark.parametrize("typed,want,not_want", [
+    ("tunnel", {"list", "stop", "--port", "--detach"}, {"--all"}), ("tunnel list", {"--output"}, {"--port"}), ("tunnel stop", {"--all"}, {"--port"}),
+    ("network bastion tunnel stop", {"--all"}, {"--port"}), ("tunnel web1", {"--port"}, {"--all"}), ("vm", {"list", "show"}, {"--output"}),
+    ("ssh-config", {"--suffix"}, {"--port"}),
+])
+def test_bash_completes(typed, want, not_want, tmp_path):
+    (tmp_path / "c").write_text(run("completion", "bash").stdout)
+    words = ["caponier", *typed.split(), ""]
+    script = f"source {tmp_path}/c; COMP_WORDS=({' '.join(w or chr(39) * 2 for w in words)}); COMP_CWORD={len(words) - 1}; _caponier; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    got = set(subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20).stdout.split())
+    assert want <= got and not not_want & got, got
