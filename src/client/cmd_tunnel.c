@@ -214,7 +214,7 @@ tell_ready(run *r, cpn_err *err)
     cpn_rc rc;
 
     /* Whoever reads that it is ready may end it at once; that is to be done in order. */
-    cpn_tunnel_hold_signals(true);
+    cpn_tunnel_hold_signals();
     rc = cpn_ready_tell(r->cli, r->in, r->n, r->bell.id, r->channel >= 0, err);
     if (rc == CPN_OK && r->in[0].peers.everybody)
         cpn_say("everybody who reaches this address uses the tunnel with your rights");

@@ -117,15 +117,23 @@ cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
-void
-cpn_tunnel_hold_signals(bool hold)
-{
-    sigset_t set;
+static volatile sig_atomic_t held; /* the last one that came; 0: none */
 
-    sigemptyset(&set);
+static void
+hold(int number)
+{
+    held = number;
+}
+
+void
+cpn_tunnel_hold_signals(void)
+{
+    struct sigaction a = { .sa_handler = hold, .sa_flags = SA_RESTART };
+
+    /* Not blocked: a thread that resolves names would take them. */
+    sigemptyset(&a.sa_mask);
     for (size_t i = 0; i < CPN_COUNT(signals); i++)
-        sigaddset(&set, signals[i]);
-    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+        sigaction(signals[i], &a, NULL);
 }
 
 cpn_rc
@@ -195,7 +203,8 @@ begin_alone(cpn_tunnel *t, cpn_err *err)
 {
     cpn_rc rc = cpn_tunnel_begin(t, err);
 
-    cpn_tunnel_hold_signals(false);
+    if (held)
+        raise(held);
     if (rc == CPN_OK)
         rc = cpn_tunnel_until_start(t, err);
     if (rc == CPN_OK)

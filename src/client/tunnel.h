@@ -21,8 +21,8 @@ typedef struct cpn_tunnel_plan {
     const cpn_bell *bell; /* answers `tunnel list` and `tunnel stop`; NULL: not listed */
 } cpn_tunnel_plan;
 
-/* From now on (or no more) the signals that end a tunnel wait; cpn_tunnel_run takes them. */
-void cpn_tunnel_hold_signals(bool hold);
+/* From now on the signals that end a tunnel wait for cpn_tunnel_run. */
+void cpn_tunnel_hold_signals(void);
 /* Serve until a signal (SIGINT, SIGTERM, SIGHUP) or until the plan says so; the gateway is told
  * that the streams are over. Everything is borrowed. */
 cpn_rc cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n,
