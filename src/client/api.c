@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "client/gateway.h"
-#include "net/httpc.h"
 
 #define TARGET_MAX 4096
 
@@ -157,7 +156,13 @@ exchange(cpn_api *a, cpn_httpc_req *req, json_t **answer, cpn_err *err)
     req->gateway = &a->url;
     req->ctx = a->tls;
     req->response_max = CPN_API_ANSWER_MAX;
+    req->key = req->bearer.n ? &a->ctx.key : NULL;
     rc = cpn_httpc_call(req, &reply, err);
+    if (rc == CPN_OK && reply.status == 401 && req->key && cpn_api_clock(a, &reply)) {
+        cpn_httpc_reply_fini(&reply);
+        reply = (cpn_httpc_reply){ 0 };
+        rc = cpn_httpc_call(req, &reply, err);
+    }
     if (rc == CPN_OK && reply.body.n > 0)
         got = json_loadb((const char *)reply.body.p, reply.body.n, JSON_REJECT_DUPLICATES, NULL);
     if (rc == CPN_OK && (reply.status < 200 || reply.status > 299))

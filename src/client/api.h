@@ -10,11 +10,12 @@
 #include "client/cli.h"
 #include "client/contexts.h"
 #include "codec/url.h"
-#include "net/tls_ctx.h"
+#include "net/httpc.h"
 
 #define CPN_API_ANSWER_MAX ((size_t)64 << 20) /* bytes of one answer */
 #define CPN_API_PAGES_MAX 200                 /* pages of one list */
-#define CPN_TOKEN_SPARE_S 300                 /* a token with less left is renewed first */
+#define CPN_API_TOKEN_PATH "/adfs/oauth2/token"
+#define CPN_TOKEN_SPARE_S 300 /* a token with less left is renewed first */
 
 typedef struct cpn_api {
     cpn_cli *cli;
@@ -66,6 +67,10 @@ cpn_rc cpn_api_lock(cpn_api *a, int *lock, cpn_err *err) CPN_MUST_CHECK;
 /* Keep a->ctx with its new refresh token; err is not NULL. What we hold is good even if it cannot
  * be kept, so that is a warning. */
 cpn_rc cpn_api_keep(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
+/* After a refusal of a request that proved the key: true when this machine's clock is off from the
+ * gateway's by what made the proof look old or early. From now on proofs allow for it, and the
+ * request is worth another try. */
+bool cpn_api_clock(cpn_api *a, const cpn_httpc_reply *reply);
 /* Is less than CPN_TOKEN_SPARE_S left, and a refresh token there? */
 bool cpn_api_stale(const cpn_api *a);
 /* Take over what another process has renewed. */

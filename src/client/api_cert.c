@@ -7,7 +7,6 @@
 #include "codec/b64url.h"
 #include "codec/form.h"
 
-#define TOKEN_PATH "/adfs/oauth2/token"
 #define LINUX_SCOPE "https://pas.windows.net/CheckMyAccess/Linux/.default offline_access openid"
 #define LIFE_MAX_S 86400
 
@@ -88,7 +87,7 @@ ask(cpn_api *a, const uint8_t public_key[32], const char *target, cpn_sshid_cert
                         "the secret of a service principal is not kept");
     rc = make_form(a, public_key, target, &form, err);
     if (rc == CPN_OK)
-        rc = cpn_api_oauth(a, TOKEN_PATH, &form, &answer, err);
+        rc = cpn_api_oauth(a, CPN_API_TOKEN_PATH, &form, &answer, err);
     if (rc == CPN_UNAUTHENTICATED)
         return cpn_ctx(err, rc, "no certificate (run 'caponier login')");
     if (rc == CPN_OK)

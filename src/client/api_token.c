@@ -1,24 +1,41 @@
 /* Gets access tokens from the gateway and renews them. */
 #include "client/api.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "client/printable.h"
 #include "client/privfile.h"
 #include "codec/form.h"
-#include "net/httpc.h"
+#include "codec/httpdate.h"
 
-#define TOKEN_PATH "/adfs/oauth2/token"
 #define REVOKE_PATH "/adfs/oauth2/revoke"
 #define REVOKE_MS 5000 /* signing out must not wait for a gateway that is away */
 #define LOCK_NAME "renew.lock"
+
+bool
+cpn_api_clock(cpn_api *a, const cpn_httpc_reply *reply)
+{
+    int64_t theirs, ahead;
+
+    if (!a->ctx.key.set ||
+        cpn_httpdate_read(cpn_http_header(&reply->head, "date"), &theirs) != CPN_OK)
+        return false;
+    ahead = cpn_wall_s() - theirs;
+    if (llabs(ahead - a->ctx.key.ahead_s) <= CPN_PROOF_WINDOW_S / 2)
+        return false;
+    a->ctx.key.ahead_s = ahead;
+    return true;
+}
 
 static cpn_rc
 keep_tokens(cpn_api *a, const json_t *answer, cpn_err *err)
 {
     const char *access = json_string_value(json_object_get(answer, "access_token"));
     const char *refresh = json_string_value(json_object_get(answer, "refresh_token"));
+    const char *type = json_string_value(json_object_get(answer, "token_type"));
     const json_t *in = json_object_get(answer, "expires_in");
     json_int_t seconds =
         json_is_string(in) ? strtoll(json_string_value(in), NULL, 10) : json_integer_value(in);
@@ -27,6 +44,9 @@ keep_tokens(cpn_api *a, const json_t *answer, cpn_err *err)
         cpn_secret_set(&a->ctx.access_token, cpn_view_str(access)) != CPN_OK)
         return cpn_fail(err, CPN_E_PROTO, "the gateway gave no access token");
     a->ctx.expires_s = cpn_wall_s() + seconds;
+    /* A gateway that knows nothing of keys. */
+    if (!type || strcasecmp(type, "DPoP") != 0)
+        cpn_proof_key_wipe(&a->ctx.key);
     if (refresh && cpn_secret_set(&a->ctx.refresh_token, cpn_view_str(refresh)) != CPN_OK)
         return cpn_fail(err, CPN_E_PROTO, "the gateway's refresh token is too long");
     return CPN_OK;
@@ -68,8 +88,16 @@ cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_
                           .body = cpn_buf_view(form) };
     cpn_httpc_reply reply = { 0 };
     json_auto_t *got = NULL;
-    cpn_rc rc = cpn_httpc_call(&req, &reply, err);
+    cpn_rc rc;
 
+    if (strcmp(path, CPN_API_TOKEN_PATH) == 0)
+        req.key = &a->ctx.key;
+    rc = cpn_httpc_call(&req, &reply, err);
+    if (rc == CPN_OK && reply.status == 400 && req.key && cpn_api_clock(a, &reply)) {
+        cpn_httpc_reply_fini(&reply);
+        reply = (cpn_httpc_reply){ 0 };
+        rc = cpn_httpc_call(&req, &reply, err);
+    }
     cpn_buf_fini(form);
     if (rc == CPN_OK && reply.body.n > 0)
         got = json_loadb((const char *)reply.body.p, reply.body.n, 0, NULL);
@@ -85,7 +113,7 @@ cpn_rc
 cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
 {
     json_auto_t *got = NULL;
-    cpn_rc rc = cpn_api_oauth(a, TOKEN_PATH, form, &got, err);
+    cpn_rc rc = cpn_api_oauth(a, CPN_API_TOKEN_PATH, form, &got, err);
 
     return rc == CPN_OK ? keep_tokens(a, got, err) : rc;
 }
@@ -150,6 +178,7 @@ cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
         rc = cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, err);
     if (rc != CPN_OK)
         return rc;
+    now.key.ahead_s = a->ctx.key.ahead_s;
     cpn_context_fini(&a->ctx);
     a->ctx = now;
     explicit_bzero(&now, sizeof(now));
@@ -239,6 +268,7 @@ cpn_api_reload(cpn_api *a)
     if (!a->ctx.user || cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, NULL) != CPN_OK)
         return;
     if (now.expires_s > a->ctx.expires_s) {
+        now.key.ahead_s = a->ctx.key.ahead_s;
         cpn_context_fini(&a->ctx);
         a->ctx = now;
         explicit_bzero(&now, sizeof(now));

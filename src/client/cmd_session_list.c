@@ -22,6 +22,7 @@ session_list_run(cpn_cli *cli, cpn_err *err)
                                           { "Up", "bytesUp" },
                                           { "Down", "bytesDown" },
                                           { "State", "state" },
+                                          { "Binding", "binding" },
                                           { 0 } };
     cpn_api a = { 0 };
     json_auto_t *all = NULL;

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "client/privfile.h"
+#include "codec/b64url.h"
 
 #define FILE_NAME "contexts.json"
 
@@ -21,6 +22,7 @@ cpn_context_fini(cpn_context *c)
     free(c->subscription);
     cpn_secret_wipe(&c->access_token);
     cpn_secret_wipe(&c->refresh_token);
+    cpn_proof_key_wipe(&c->key);
     *c = (cpn_context){ 0 };
 }
 
@@ -75,6 +77,31 @@ load(int dirfd, json_t **out, cpn_err *err)
     return rc;
 }
 
+/* The library lends its own bytes. */
+static void
+wipe(const json_t *c)
+{
+    static const char *const secrets[] = { "accessToken", "refreshToken", "key" };
+
+    for (size_t i = 0; i < CPN_COUNT(secrets); i++) {
+        const json_t *s = json_object_get(c, secrets[i]);
+
+        if (json_is_string(s))
+            explicit_bzero((void *)(uintptr_t)json_string_value(s), json_string_length(s));
+    }
+}
+
+/* NULL is fine. */
+static void
+forget(json_t *all)
+{
+    const json_t *list = json_object_get(all, "contexts");
+
+    for (size_t i = 0; i < json_array_size(list); i++)
+        wipe(json_array_get(list, i));
+    json_decref(all);
+}
+
 static bool
 is_text(const json_t *c, const char *key, const char *want)
 {
@@ -106,6 +133,19 @@ dup_text(const json_t *c, const char *key)
     return s ? cpn_xstrdup(s) : NULL;
 }
 
+/* Absent, or 32 bytes. */
+static bool
+decode_key(const json_t *c, cpn_proof_key *out)
+{
+    const json_t *key = json_object_get(c, "key");
+    cpn_view text = { (const uint8_t *)json_string_value(key), json_string_length(key) };
+    size_t n = 0;
+
+    out->set = cpn_b64url_decode(text, out->seed, sizeof(out->seed), &n) == CPN_OK &&
+               n == sizeof(out->seed);
+    return !key || out->set;
+}
+
 static cpn_rc
 decode(const json_t *c, cpn_context *out, cpn_err *err)
 {
@@ -119,10 +159,11 @@ decode(const json_t *c, cpn_context *out, cpn_err *err)
     if (cpn_secret_set(&out->access_token, cpn_view_str(json_string_value(
                                                json_object_get(c, "accessToken")))) == CPN_OK &&
         cpn_secret_set(&out->refresh_token, cpn_view_str(json_string_value(
-                                                json_object_get(c, "refreshToken")))) == CPN_OK)
+                                                json_object_get(c, "refreshToken")))) == CPN_OK &&
+        decode_key(c, &out->key))
         return CPN_OK;
     cpn_context_fini(out);
-    return cpn_fail(err, CPN_E_CONF, "%s holds a token that is too long", FILE_NAME);
+    return cpn_fail(err, CPN_E_CONF, "%s holds a token or a key that is not ours", FILE_NAME);
 }
 
 cpn_rc
@@ -141,7 +182,7 @@ cpn_contexts_get(const char *dir, const char *gateway, const char *user, cpn_con
         return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
     c = find(all, gateway, user, &at);
     rc = c ? decode(c, out, err) : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
-    json_decref(all);
+    forget(all);
     return rc;
 }
 
@@ -159,6 +200,17 @@ set_secret(json_t *o, const char *key, const cpn_secret *s)
         json_object_set_new(o, key, json_stringn((const char *)s->b, s->n));
 }
 
+static void
+set_key(json_t *o, const cpn_proof_key *key)
+{
+    char text[CPN_B64_SIZE(sizeof(key->seed))];
+
+    if (key->set &&
+        cpn_b64url_encode((cpn_view){ key->seed, sizeof(key->seed) }, text, sizeof(text)))
+        json_object_set_new(o, "key", json_string(text));
+    explicit_bzero(text, sizeof(text));
+}
+
 static json_t *
 encode(const cpn_context *c)
 {
@@ -172,6 +224,7 @@ encode(const cpn_context *c)
     set_text(o, "subscription", c->subscription);
     set_secret(o, "accessToken", &c->access_token);
     set_secret(o, "refreshToken", &c->refresh_token);
+    set_key(o, &c->key);
     json_object_set_new(o, "expiresOn", json_integer(c->expires_s));
     return o;
 }
@@ -222,8 +275,10 @@ place(json_t *all, const cpn_context *c, bool current, cpn_err *err)
     if (!there && json_array_size(list) >= CPN_CONTEXTS_MAX)
         return cpn_fail(err, CPN_LIMIT, "more than %d accounts; 'caponier logout' forgets one",
                         CPN_CONTEXTS_MAX);
-    if (there)
+    if (there) {
+        wipe(json_array_get(list, at));
         json_array_remove(list, at);
+    }
     json_array_insert_new(list, current ? 0 : at, encode(c));
     return CPN_OK;
 }
@@ -239,7 +294,7 @@ cpn_contexts_put(const char *dir, const cpn_context *c, bool current, cpn_err *e
         rc = place(all, c, current, err);
     if (rc == CPN_OK)
         rc = save(fd, all, err);
-    json_decref(all);
+    forget(all);
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
 }
 
@@ -256,10 +311,11 @@ cpn_contexts_forget(const char *dir, const char *gateway, const char *user, cpn_
     if (!find(all, gateway, user, &at)) {
         rc = cpn_fail(err, CPN_NOT_FOUND, "not signed in");
     } else {
+        wipe(json_array_get(json_object_get(all, "contexts"), at));
         json_array_remove(json_object_get(all, "contexts"), at);
         rc = save(fd, all, err);
     }
-    json_decref(all);
+    forget(all);
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
 }
 
@@ -290,7 +346,7 @@ cpn_contexts_list(const char *dir, json_t **out, cpn_err *err)
         json_object_set_new(row, "current", json_boolean(i == 0));
         json_array_append_new(rows, row);
     }
-    json_decref(all);
+    forget(all);
     *out = rows;
     return CPN_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "codec/proof.h"
 
 #define CPN_CONTEXTS_BYTES 262144
 #define CPN_CONTEXTS_MAX 64 /* accounts */
@@ -29,6 +30,7 @@ typedef struct cpn_context {
     cpn_secret access_token;
     cpn_secret refresh_token; /* empty for service principals */
     int64_t expires_s;        /* of the access token, Unix time */
+    cpn_proof_key key;        /* that both tokens are good with only; not set: none */
 } cpn_context;
 
 void cpn_context_fini(cpn_context *c);

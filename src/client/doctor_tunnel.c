@@ -126,6 +126,17 @@ open_stream(probe *p)
     free(text);
 }
 
+static const char *
+refusal_hint(cpn_view reason)
+{
+    if (cpn_reason_is(reason, cpn_reason_word(CPN_WHY_TLS_OPENED)))
+        return "have the gateway left out of TLS inspection, or use another network";
+    if (cpn_reason_is(reason, cpn_reason_word(CPN_WHY_KEY_MISSING)) ||
+        cpn_reason_is(reason, cpn_reason_word(CPN_WHY_KEY_PROOF)))
+        return "sign in again: caponier login";
+    return "a proxy in between may not let WebSocket pass: ask whoever runs it";
+}
+
 static void
 tell_refusal(probe *p, const cpn_httpc_reply *reply)
 {
@@ -135,9 +146,29 @@ tell_refusal(probe *p, const cpn_httpc_reply *reply)
         cpn_reason_sentence_of(cpn_buf_view(&reply->body), sentence);
     else
         snprintf(sentence, sizeof(sentence), "the answer has the status %d", reply->status);
-    cpn_doctor_line(p->d, "tunnel", CPN_HEALTH_FAIL,
-                    "a proxy in between may not let WebSocket pass: ask whoever runs it", "%s",
+    cpn_doctor_line(p->d, "tunnel", CPN_HEALTH_FAIL, refusal_hint(cpn_buf_view(&reply->body)), "%s",
                     sentence);
+}
+
+/* Does our TLS connection end at the gateway? It says so itself. */
+static void
+tell_binding(probe *p, const cpn_httpc_reply *reply)
+{
+    cpn_view said = cpn_http_header(&reply->head, CPN_TUNNEL_BINDING_FIELD);
+
+    if (cpn_view_is(said, "exporter"))
+        cpn_doctor_line(p->d, "binding", CPN_HEALTH_OK, NULL,
+                        "the gateway sees the same TLS connection as this machine");
+    else if (said.n && p->d->api->ctx.key.set)
+        cpn_doctor_line(p->d, "binding", CPN_HEALTH_WARN,
+                        "somebody opens TLS on the way and can read the sign-in's token: have the "
+                        "gateway left out of TLS inspection",
+                        "the gateway sees another TLS connection; the certificate here is issued "
+                        "by %s",
+                        reply->issuer[0] ? reply->issuer : "somebody who is not named");
+    else if (said.n)
+        cpn_doctor_line(p->d, "binding", CPN_HEALTH_OK, NULL,
+                        "this sign-in has no key; the next 'caponier login' makes one");
 }
 
 static void
@@ -160,6 +191,7 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         return;
     }
     cpn_doctor_line(p->d, "tunnel", CPN_HEALTH_OK, NULL, "a tunnel's connection was made");
+    tell_binding(p, reply);
     if (p->target)
         open_stream(p);
     else
@@ -188,6 +220,7 @@ start(probe *p, cpn_err *err)
                           .target = "/v1/tunnel",
                           .timeout_ms = CONNECT_MS,
                           .bearer = cpn_secret_view(&p->d->api->ctx.access_token),
+                          .key = &p->d->api->ctx.key,
                           .more = CPN_VIEW_LIT("Caponier-Client: 1\r\n"),
                           .websocket = CPN_TUNNEL_SUBPROTOCOL };
     cpn_httpc *h;

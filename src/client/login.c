@@ -149,6 +149,7 @@ cpn_login_redeem(cpn_api *a, cpn_buf *form, cpn_err *err)
 
     /* What an earlier sign-in left must not be mixed with this one. */
     cpn_secret_wipe(&a->ctx.refresh_token);
+    cpn_proof_key_make(&a->ctx.key);
     rc = cpn_api_token(a, form, err);
     return rc == CPN_OK ? keep(a, err) : rc;
 }

@@ -118,6 +118,17 @@ give_up(cpn_tunnel *t, const char *sentence)
     cpn_locals_fail(t, sentence, 0);
 }
 
+/* Whoever opens the TLS connection shows a certificate of its own. */
+static void
+name_issuer(char sentence[CPN_LAST_WORDS], const char *issuer)
+{
+    size_t n = strlen(sentence);
+
+    if (issuer[0])
+        snprintf(sentence + n, CPN_LAST_WORDS - n, " (the certificate here is issued by %s)",
+                 issuer);
+}
+
 /* The gateway answered with something else than 101. */
 static void
 on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
@@ -125,6 +136,7 @@ on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
     char sentence[CPN_LAST_WORDS];
 
     if (reply->status == 401 && !t->renewed) {
+        (void)cpn_api_clock(t->api, reply);
         t->renewed = true;
         cpn_tunnel_connect(t);
         return;
@@ -133,6 +145,8 @@ on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
         cpn_reason_sentence_of(cpn_buf_view(&reply->body), sentence);
     else
         snprintf(sentence, sizeof(sentence), "the gateway answered with status %d", reply->status);
+    if (cpn_reason_is(cpn_buf_view(&reply->body), cpn_reason_word(CPN_WHY_TLS_OPENED)))
+        name_issuer(sentence, reply->issuer);
     if (reply->status == 503 || reply->status == 429)
         try_later(t, sentence);
     else
@@ -205,6 +219,7 @@ start(cpn_tunnel *t, cpn_err *err)
         return cpn_fail(err, CPN_E_NOMEM, "the request");
     req.more = cpn_buf_view(&more);
     req.bearer = cpn_secret_view(&t->api->ctx.access_token);
+    req.key = &t->api->ctx.key;
     rc = cpn_httpc_start(&t->connecting, t->loop, &req, on_upgraded, t, err);
     cpn_buf_fini(&more);
     return rc;

@@ -18,6 +18,7 @@ static const char *const once[] = {
     "upgrade",
     "expect",
     "origin",
+    "dpop",
     "sec-websocket-key",
     "sec-websocket-version",
     "sec-websocket-protocol",

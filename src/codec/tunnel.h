@@ -26,6 +26,9 @@
 #include "base/buf.h"
 
 #define CPN_TUNNEL_SUBPROTOCOL "caponier.v1"
+/* Of the 101: "exporter" or "none". Whoever opens the TLS on the way can write it, too: it is for
+ * people, nothing is decided by it. */
+#define CPN_TUNNEL_BINDING_FIELD "Caponier-Binding"
 #define CPN_TUNNEL_HEAD 16
 #define CPN_TUNNEL_TARGET_MAX 2048
 #define CPN_TUNNEL_FIRST_MAX 16384

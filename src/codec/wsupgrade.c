@@ -80,16 +80,17 @@ cpn_ws_offers(const cpn_http_head *request, const char *subprotocol)
 }
 
 cpn_rc
-cpn_ws_response_put(cpn_buf *out, cpn_view key, const char *subprotocol)
+cpn_ws_response_put(cpn_buf *out, cpn_view key, const char *subprotocol, cpn_view more)
 {
     char accept[CPN_WS_ACCEPT_SIZE];
 
     cpn_ws_accept(key, accept);
     return cpn_buf_printf(out,
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
+                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s%.*s\r\n",
                           accept, subprotocol ? "Sec-WebSocket-Protocol: " : "",
-                          subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
+                          subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "",
+                          CPN_VIEW_ARG(more));
 }
 
 static cpn_rc

@@ -22,8 +22,10 @@ cpn_rc cpn_ws_request_check(const cpn_http_head *request, cpn_view *key, int *ht
                             cpn_err *err) CPN_MUST_CHECK;
 /* Is the subprotocol in the request's list? Exact, with case. */
 bool cpn_ws_offers(const cpn_http_head *request, const char *subprotocol);
-/* Server: append the whole 101. subprotocol NULL: none. CPN_LIMIT, CPN_E_NOMEM: no room. */
-cpn_rc cpn_ws_response_put(cpn_buf *out, cpn_view key, const char *subprotocol) CPN_MUST_CHECK;
+/* Server: append the whole 101. subprotocol NULL: none. more: further lines, each made by
+ * cpn_http_line_put. CPN_LIMIT, CPN_E_NOMEM: no room. */
+cpn_rc cpn_ws_response_put(cpn_buf *out, cpn_view key, const char *subprotocol,
+                           cpn_view more) CPN_MUST_CHECK;
 
 /* Client: what the request says. Everything is borrowed. */
 typedef struct cpn_ws_ask {

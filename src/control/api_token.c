@@ -4,6 +4,7 @@
 
 #include "codec/b64url.h"
 #include "control/accounts.h"
+#include "control/held.h"
 #include "control/oidc.h"
 #include "control/penalties.h"
 #include "control/reply.h"
@@ -130,11 +131,17 @@ issue(cpn_call *call, const cpn_form *form)
                         .flows = cpn_signin_flows(c) };
     char text[257];
     unsigned wait;
+    cpn_err err = { 0 };
 
     (void)cpn_view_copy(tried_name(form), text, sizeof(text));
     wait = cpn_penalty_wait(c->penalties, &call->peer, text[0] ? text : NULL);
     if (wait) {
         cpn_reply_wait(call, wait);
+        return;
+    }
+    if (cpn_held_token(call, &oauth.key, &err) != CPN_OK) {
+        cpn_call_note(call, "reason", "key_proof");
+        cpn_reply_error(call, 400, "invalid_dpop_proof", err.msg, NULL);
         return;
     }
     cpn_oauth_token(&oauth, form, token_done, call);

@@ -66,6 +66,11 @@ cpn_az_identify(cpn_call *call, cpn_view token)
 
     if (token.n)
         rc = cpn_identity_verify(c->identity, token, cpn_wall_s(), &call->claims, &why, &err);
+    /* This door has no field for a proof, and az's tokens have no key. */
+    if (rc == CPN_OK && call->claims.key.set) {
+        cpn_reply_reason(call, CPN_WHY_KEY_PROOF);
+        return false;
+    }
     call->signed_in = rc == CPN_OK;
     if (rc < 0) {
         cpn_reply_rc(call, rc, NULL, &err);

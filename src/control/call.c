@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "codec/httphead.h"
+#include "control/held.h"
 #include "control/penalties.h"
 #include "control/reply.h"
 
@@ -66,6 +67,7 @@ cpn_call_free(cpn_call *call)
     }
     call->c->calls--;
     free(call->path);
+    free(call->proof);
     free(call->query_text);
     cpn_buf_fini(&call->headers);
     cpn_buf_fini(&call->body);
@@ -143,6 +145,14 @@ path_text(cpn_view path)
     return text;
 }
 
+static void
+proof_into(cpn_call *call, const cpn_msg_REQUEST *m)
+{
+    call->proof = cpn_xstrndup((const char *)m->proof.p, m->proof.n);
+    call->exporter_n = CPN_MIN(m->exporter.n, sizeof(call->exporter));
+    memcpy(call->exporter, m->exporter.p, call->exporter_n);
+}
+
 static cpn_call *
 call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
 {
@@ -171,6 +181,8 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     if (!call->identity_header[0])
         header_into(m, "secret", call->identity_header, sizeof(call->identity_header));
     call->metadata = cpn_view_is_nocase(header_line(m->headers, "metadata"), "true");
+    if (m->proof.n > 0 && m->bearer.n == 0)
+        proof_into(call, m);
     return call;
 }
 
@@ -199,6 +211,10 @@ identify(cpn_call *call, const cpn_msg_REQUEST *m)
             cpn_reply_wait(call, wait);
         else
             cpn_reply_reason(call, why);
+        return false;
+    }
+    if (!cpn_held_call(c, m, &call->claims)) {
+        cpn_reply_reason(call, CPN_WHY_KEY_PROOF);
         return false;
     }
     call->signed_in = true;

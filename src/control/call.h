@@ -30,8 +30,11 @@ struct cpn_call {
     char if_match[257], if_none_match[257], client_request_id[65];
     /* Of sign-in pages: our cookie, or "". Of services that prove themselves: secrets. */
     char browser[44], basic[513], identity_header[513];
-    bool metadata; /* Metadata: true */
-    char *path;    /* as it came, for links to further pages */
+    bool metadata;        /* Metadata: true */
+    char *proof;          /* DPoP, of requests for tokens; NULL: none */
+    uint8_t exporter[32]; /* of its connection */
+    size_t exporter_n;
+    char *path; /* as it came, for links to further pages */
     cpn_params params;
     uint8_t *query_text;
     cpn_form query;

@@ -109,6 +109,8 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     c->trail = cpn_trail_new();
     c->arm_ops = cpn_arm_ops_new();
     c->signin = cpn_signin_new(set);
+    c->holders = cpn_holders_new(CPN_HOLDER_SETS, false);
+    c->token_holders = cpn_holders_new(CPN_HOLDER_SETS_TOKEN, true);
     c->cert_pem = cpn_xstrdup("");
     c->key_pem = cpn_xstrdup("");
     uv_timer_init(loop, &c->tick);
@@ -157,6 +159,8 @@ cpn_control_free(cpn_control *c)
     cpn_arm_ops_free(c->arm_ops);
     cpn_sshcert_close(c);
     cpn_signin_free(c->signin);
+    cpn_holders_free(c->holders);
+    cpn_holders_free(c->token_holders);
     cpn_oidc_free(c->oidc);
     cpn_snapshot_unref(c->snapshot);
     free(c->cert_pem);

@@ -9,6 +9,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "config/config.h"
+#include "identity/holder.h"
 #include "identity/identity.h"
 #include "ipc/ipc.h"
 #include "policy/decide.h"
@@ -70,7 +71,9 @@ typedef struct cpn_control {
     cpn_arm_ops *arm_ops;
     struct cpn_ssh_ca *ssh_ca; /* NULL: no SSH certificates; sshcert.h */
     cpn_signin *signin;
-    cpn_oidc *oidc; /* NULL: no provider is configured */
+    cpn_holders *holders;       /* proofs of keys that came with tokens */
+    cpn_holders *token_holders; /* those for which tokens were asked */
+    cpn_oidc *oidc;             /* NULL: no provider is configured */
     uint32_t calls;
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */

@@ -23,6 +23,8 @@ typedef struct cpn_carrier {
     cpn_addr peer;
     uint16_t peer_port;
     char user_agent[513];
+    bool has_key; /* its token has one */
+    cpn_binding binding;
 } cpn_carrier;
 
 typedef struct cpn_conn {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/allowance.h"
 #include "control/cut.h"
+#include "control/held.h"
 #include "control/penalties.h"
 #include "control/trail.h"
 #include "control/usage.h"
@@ -106,6 +107,49 @@ cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
 
 /* ---- carriers ---- */
 
+/* A carrier that the setting channel_binding keeps out, or a thief without the key. */
+static void
+tell_unbound(cpn_control *c, const cpn_msg_CARRIER *m, const cpn_principal *who, cpn_reason why)
+{
+    char agent[513], peer[CPN_ADDR_TEXT];
+
+    (void)cpn_view_copy(m->user_agent, agent, sizeof(agent));
+    cpn_log(CPN_LOG_WARN, "carrier.refused", CPN_KV("user", who->name),
+            CPN_KV("peer", cpn_addr_text(&m->peer, peer)), CPN_KV("why", cpn_reason_word(why)));
+    cpn_trail_refused(c, &(cpn_trail_refusal){ .who = who,
+                                               .bastion = "",
+                                               .target = "",
+                                               .door = CPN_DOOR_OWN,
+                                               .peer = &m->peer,
+                                               .peer_port = m->peer_port,
+                                               .user_agent = agent,
+                                               .why = why,
+                                               .message = cpn_reason_sentence(why),
+                                               .binding = cpn_binding_word(CPN_BINDING_NONE) });
+}
+
+/* Whose bearer is good. */
+static cpn_reason
+carrier_admit(cpn_control *c, const cpn_msg_CARRIER *m, const cpn_claims *claims,
+              cpn_binding *binding)
+{
+    const cpn_principal *who = cpn_snapshot_principal(c->snapshot, cpn_view_str(claims->object_id));
+    cpn_reason why;
+
+    if (!who || !who->enabled)
+        return CPN_WHY_PRINCIPAL_DISABLED;
+    why = cpn_binding_decide(cpn_binding_rule_of(c->set.channel_binding), claims->key.set,
+                             cpn_held_carrier(c, m, claims), binding);
+    if (why) {
+        tell_unbound(c, m, who, why);
+        return why;
+    }
+    return cpn_usage_carrier_take(c->sessions->usage, claims->object_id,
+                                  (unsigned)c->set.carriers_per_user) == CPN_OK
+               ? CPN_WHY_NONE
+               : CPN_WHY_LIMIT_USER;
+}
+
 void
 cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
 {
@@ -113,7 +157,7 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
     cpn_conn *conn = cpn_conn_get(f, m->conn);
     cpn_place to = { .at = { f->id, m->conn, 0 } };
     cpn_reason why = CPN_WHY_TOKEN_INVALID;
-    const cpn_principal *who;
+    cpn_binding binding = CPN_BINDING_NONE;
     cpn_claims claims;
     cpn_carrier *carrier;
     cpn_err err = { 0 };
@@ -127,11 +171,7 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
         return;
     }
     if (cpn_identity_verify(c->identity, m->bearer, cpn_wall_s(), &claims, &why, &err) == CPN_OK) {
-        who = cpn_snapshot_principal(c->snapshot, cpn_view_str(claims.object_id));
-        why = who && who->enabled ? CPN_WHY_NONE : CPN_WHY_PRINCIPAL_DISABLED;
-        if (!why && cpn_usage_carrier_take(c->sessions->usage, claims.object_id,
-                                           (unsigned)c->set.carriers_per_user) != CPN_OK)
-            why = CPN_WHY_LIMIT_USER;
+        why = carrier_admit(c, m, &claims, &binding);
     } else if (cpn_penalty_token(c->penalties, &m->peer, why, "/v1/tunnel")) {
         why = CPN_WHY_LIMIT_RATE;
     }
@@ -144,15 +184,31 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
     snprintf(carrier->object_id, sizeof(carrier->object_id), "%s", claims.object_id);
     snprintf(carrier->token_id, sizeof(carrier->token_id), "%s", claims.token_id);
     carrier->expires_s = claims.expires_s;
+    carrier->has_key = claims.key.set;
+    carrier->binding = binding;
     carrier->peer = m->peer;
     carrier->peer_port = m->peer_port;
     (void)cpn_view_copy(m->user_agent, carrier->user_agent, sizeof(carrier->user_agent));
     conn->carrier = carrier;
     (void)cpn_front_send(
-        f, &(cpn_msg){ .type = CPN_MSG_CARRIER_OK, .CARRIER_OK = { .conn = m->conn } }, -1);
+        f,
+        &(cpn_msg){ .type = CPN_MSG_CARRIER_OK,
+                    .CARRIER_OK = { .conn = m->conn, .bound = binding == CPN_BINDING_EXPORTER } },
+        -1);
 }
 
 /* ---- streams ---- */
+
+/* The setting may have changed since the carrier came in. */
+static cpn_reason
+binding_refusal(const cpn_control *c, const cpn_carrier *carrier)
+{
+    cpn_binding b;
+
+    return cpn_binding_decide(
+        cpn_binding_rule_of(c->set.channel_binding), carrier->has_key,
+        carrier->binding == CPN_BINDING_EXPORTER ? CPN_HELD_HERE : CPN_HELD_ELSEWHERE, &b);
+}
 
 /* What stands against the carrier before policy is asked. */
 static cpn_reason
@@ -168,7 +224,7 @@ carrier_refusal(cpn_control *c, const cpn_carrier *carrier, const cpn_principal 
     if (cpn_usage_rate(c->sessions->usage, carrier->object_id, (unsigned)c->set.tickets_per_minute,
                        cpn_mono_ms()) != CPN_OK)
         return CPN_WHY_LIMIT_RATE;
-    return CPN_WHY_NONE;
+    return binding_refusal(c, carrier);
 }
 
 void
@@ -213,6 +269,7 @@ cpn_open_stream(cpn_front *f, const cpn_msg_OPEN *m)
     }
     s->peer = a.peer;
     s->peer_port = a.peer_port;
+    s->binding = conn->carrier->binding;
     snprintf(s->user_agent, sizeof(s->user_agent), "%s", a.user_agent);
     memcpy(s->decision, a.decision, sizeof(s->decision));
     cpn_session_begin(c, s);

@@ -158,6 +158,8 @@ oauth_word(int status)
     }
 }
 
+#define OAUTH_PROOF "invalid_dpop_proof" /* RFC 9449 5; its status says less */
+
 /* Azure's word for ours; words that are Azure's already begin with a capital. */
 static const char *
 arm_code(const char *word)
@@ -171,6 +173,7 @@ arm_code(const char *word)
         { "principal_disabled", "AuthenticationFailed" },
         { "token_invalid", "InvalidAuthenticationToken" },
         { "token_expired", "ExpiredAuthenticationToken" },
+        { "key_proof", "InvalidAuthenticationToken" },
         { "invalid", "InvalidRequestContent" },
         { "media_type", "UnsupportedMediaType" },
         { "too_large", "RequestContentTooLarge" },
@@ -197,7 +200,9 @@ error_body(const cpn_call *call, int status, const char *word, const char *sente
     case CPN_ERRORS_ARM:
         return json_pack("{s:{s:s,s:s}}", "error", "code", arm_code(word), "message", sentence);
     case CPN_ERRORS_OAUTH:
-        return json_pack("{s:s,s:s}", "error", oauth_word(status), "error_description", sentence);
+        return json_pack("{s:s,s:s}", "error",
+                         strcmp(word, OAUTH_PROOF) == 0 ? word : oauth_word(status),
+                         "error_description", sentence);
     default:
         return json_pack("{s:{s:s,s:s}}", "error", "code", word, "message", sentence);
     }

@@ -259,13 +259,14 @@ cpn_session_json(const cpn_control *c, const cpn_session *s)
 
     cpn_session_bytes(c, s, &up, &down);
     return json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:I,s:I,s:i,s:s,s:i}", "sessionId",
-        cpn_uuid_text(&s->id, id), "startTime", cpn_time_rfc3339(s->start_wall_ms, start),
-        "userName", s->user_name, "objectId", s->object_id, "bastion", s->want.bastion,
-        "targetResourceId", s->target_shown, "targetHostName", s->host, "targetIpAddress",
-        cpn_addr_text(&s->addr, addr), "port", s->want.port, "protocol", cpn_session_protocol(s),
-        "door", s->door == CPN_DOOR_AZURE ? "azure" : "own", "clientAddress",
-        cpn_addr_text(&s->peer, peer), "clientPort", s->peer_port, "bytesUp", (json_int_t)up,
-        "bytesDown", (json_int_t)down, "streams", (int)cpn_session_live_streams(s), "state",
-        state_word(s), "front", s->streams ? (int)s->streams->at.front : 0);
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:I,s:I,s:i,s:s,s:i,s:s}",
+        "sessionId", cpn_uuid_text(&s->id, id), "startTime",
+        cpn_time_rfc3339(s->start_wall_ms, start), "userName", s->user_name, "objectId",
+        s->object_id, "bastion", s->want.bastion, "targetResourceId", s->target_shown,
+        "targetHostName", s->host, "targetIpAddress", cpn_addr_text(&s->addr, addr), "port",
+        s->want.port, "protocol", cpn_session_protocol(s), "door",
+        s->door == CPN_DOOR_AZURE ? "azure" : "own", "clientAddress", cpn_addr_text(&s->peer, peer),
+        "clientPort", s->peer_port, "bytesUp", (json_int_t)up, "bytesDown", (json_int_t)down,
+        "streams", (int)cpn_session_live_streams(s), "state", state_word(s), "front",
+        s->streams ? (int)s->streams->at.front : 0, "binding", cpn_binding_word(s->binding));
 }

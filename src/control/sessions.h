@@ -81,6 +81,7 @@ struct cpn_session {
     cpn_addr peer;
     uint16_t peer_port;
     char user_agent[513];
+    cpn_binding binding; /* of the carrier that opened it */
     char decision[CPN_UUID_TEXT];
     uint64_t epoch;
 

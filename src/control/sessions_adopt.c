@@ -56,6 +56,7 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row, bool lives
     copy_text(s->user_name, sizeof(s->user_name), row, "userName");
     copy_text(s->user_agent, sizeof(s->user_agent), row, "userAgent");
     copy_text(s->decision, sizeof(s->decision), row, "decisionId");
+    s->binding = cpn_binding_of(cpn_json_string(row, "binding"));
     if (cpn_addr_parse(&s->addr, cpn_view_str(cpn_json_string(row, "targetIpAddress")), &err) < 0 ||
         cpn_addr_parse(&s->peer, cpn_view_str(cpn_json_string(row, "clientAddress")), &err) < 0)
         cpn_log(CPN_LOG_WARN, "session.row", CPN_KE(&err));

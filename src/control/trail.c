@@ -199,7 +199,7 @@ cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char
     r.protocol = cpn_session_protocol(s);
     r.door = door_word(s->door);
     r.decision_id = s->decision;
-    r.binding = "none";
+    r.binding = cpn_binding_word(s->binding);
     r.session_id = cpn_uuid_text(&s->id, id);
     r.start_wall_ms = s->start_wall_ms;
     r.message = "Successfully Connected.";
@@ -250,6 +250,7 @@ refusal_record(cpn_control *c, const cpn_trail_refusal *r)
     out.reason = cpn_reason_word(r->why);
     out.message = r->message;
     out.decision_id = r->decision;
+    out.binding = r->binding;
     return cpn_record_json(&out);
 }
 

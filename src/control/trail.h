@@ -35,6 +35,7 @@ typedef struct cpn_trail_refusal {
     cpn_reason why;
     const char *message;
     const char *decision;
+    const char *binding; /* of the carrier; NULL: there is none */
 } cpn_trail_refusal;
 
 void cpn_trail_refused(cpn_control *c, const cpn_trail_refusal *r);

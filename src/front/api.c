@@ -40,6 +40,7 @@ passed_put(cpn_buf *out, const cpn_http_head *head, const cpn_route *r)
 static cpn_rc
 ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r, cpn_view lines)
 {
+    uint8_t exporter[32];
     cpn_msg m = { .type = CPN_MSG_REQUEST,
                   .REQUEST = { .conn = c->number,
                                .peer = c->peer,
@@ -51,6 +52,8 @@ ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r, cpn_view lines)
                                .path = head->path,
                                .query = head->query,
                                .bearer = r->bearer,
+                               .proof = r->proof,
+                               .exporter = cpn_conn_exporter(c, r->proof, exporter),
                                .content_type = cpn_http_header(head, "content-type"),
                                .user_agent = cpn_http_header(head, "user-agent"),
                                .origin = r->origin,

@@ -152,6 +152,14 @@ slot_give(cpn_conn *c)
     cpn_slot_give(c->slots, &c->slot);
 }
 
+cpn_view
+cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32])
+{
+    if (proof.n == 0 || !c->tls || !cpn_tls_exporter(c->tls, out))
+        return (cpn_view){ NULL, 0 };
+    return (cpn_view){ out, 32 };
+}
+
 bool
 cpn_conn_make_room(cpn_front *f, const cpn_addr *peer)
 {

@@ -96,6 +96,9 @@ const char *cpn_stage_name(cpn_stage stage);
 /* The only writer of c->stage. May free what c owns: nothing after this call. */
 void cpn_conn_advance(cpn_conn *c, cpn_stage next);
 
+/* Of its TLS connection, into out, for control to hold a proof against: empty without a proof. */
+cpn_view cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32]);
+
 /* When every pre-auth slot is taken: closes the oldest connection that has said nothing yet of the
  * source that holds the most, if that is fairer to peer. False: nobody goes. */
 bool cpn_conn_make_room(cpn_front *f, const cpn_addr *peer);

@@ -168,7 +168,7 @@ message(void *owner, const cpn_msg *m, int fd)
         return;
     case CPN_MSG_CARRIER_OK:
         if ((c = cpn_conn_by_number(f, m->CARRIER_OK.conn)))
-            cpn_tunnel_granted(c);
+            cpn_tunnel_granted(c, m->CARRIER_OK.bound == 1);
         return;
     case CPN_MSG_OPENED:
         on_opened(f, &m->OPENED, cpn_steal_fd(&owned));

@@ -254,6 +254,7 @@ cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route 
         return;
     }
     out->bearer = cpn_http_bearer(head);
+    out->proof = cpn_http_header(head, "dpop");
     out->origin = cpn_http_header(head, "origin");
     if (!host_is(head->host, facts->host)) {
         refuse(out, 421, "this gateway has another name");
@@ -261,6 +262,10 @@ cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route 
     }
     if (out->origin.p && !origin_ok(head, facts, out)) {
         refuse(out, 403, "requests from web pages are not taken");
+        return;
+    }
+    if (out->proof.n > CPN_ROUTE_PROOF_MAX) {
+        refuse(out, 431, "a header field is too long");
         return;
     }
     if (is_signin(head->path))

@@ -16,6 +16,7 @@
 #define CPN_ROUTE_APPLY_MAX 33554432u /* the most that apply_body_max can be */
 #define CPN_ROUTE_TICKET_MAX 256
 #define CPN_ROUTE_NODE_MAX 128
+#define CPN_ROUTE_PROOF_MAX 2048           /* bound of the messages */
 #define CPN_ROUTE_COOKIE "__Host-caponier" /* which browser this is, while somebody signs in */
 #define CPN_ROUTE_COOKIE_BYTES 43
 
@@ -46,6 +47,7 @@ typedef struct cpn_route {
     bool expects;         /* Expect: 100-continue */
     cpn_view key;         /* of an upgrade: Sec-WebSocket-Key */
     cpn_view bearer;      /* of Authorization; secret */
+    cpn_view proof;       /* DPoP: that the bearer's key is held */
     cpn_view ticket;      /* of WEBTUNNEL; secret */
     cpn_view node;        /* X-Node-Id of its query, or empty */
     cpn_view origin;

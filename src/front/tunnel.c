@@ -8,6 +8,9 @@
 #include "front/answer.h"
 #include "front/relay.h"
 
+#define BOUND_LINE CPN_TUNNEL_BINDING_FIELD ": exporter\r\n"
+#define UNBOUND_LINE CPN_TUNNEL_BINDING_FIELD ": none\r\n"
+
 static void
 refuse_for(cpn_stream *s, cpn_reason why)
 {
@@ -94,11 +97,15 @@ static const cpn_carrier_events events = {
 void
 cpn_tunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
 {
-    cpn_msg m = {
-        .type = CPN_MSG_CARRIER,
-        .CARRIER = { .conn = c->number, .peer = c->peer, .peer_port = c->port, .bearer = r->bearer }
-    };
+    cpn_msg m = { .type = CPN_MSG_CARRIER,
+                  .CARRIER = { .conn = c->number,
+                               .peer = c->peer,
+                               .peer_port = c->port,
+                               .bearer = r->bearer,
+                               .proof = r->proof } };
+    uint8_t exporter[32];
 
+    m.CARRIER.exporter = cpn_conn_exporter(c, r->proof, exporter);
     m.CARRIER.user_agent = cpn_http_header(head, "user-agent");
     m.CARRIER.user_agent.n = CPN_MIN(m.CARRIER.user_agent.n, 512);
     if (!cpn_view_copy(r->key, c->ws_key, sizeof(c->ws_key))) {
@@ -114,7 +121,7 @@ cpn_tunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
 }
 
 void
-cpn_tunnel_granted(cpn_conn *c)
+cpn_tunnel_granted(cpn_conn *c, bool bound)
 {
     cpn_buf b = { .max = 1024 };
     cpn_carrier_opts opts = { .role = CPN_WS_SERVER, .events = &events, .owner = c };
@@ -126,7 +133,8 @@ cpn_tunnel_granted(cpn_conn *c)
     cpn_conn_grant(c);
     c->epoch = c->front->link.epoch;
     cpn_conn_advance(c, CPN_STAGE_RELAY);
-    rc = cpn_ws_response_put(&b, cpn_view_str(c->ws_key), CPN_TUNNEL_SUBPROTOCOL);
+    rc = cpn_ws_response_put(&b, cpn_view_str(c->ws_key), CPN_TUNNEL_SUBPROTOCOL,
+                             bound ? CPN_VIEW_LIT(BOUND_LINE) : CPN_VIEW_LIT(UNBOUND_LINE));
     if (rc == CPN_OK)
         rc = cpn_tls_write(c->tls, b.p, b.n);
     cpn_buf_fini(&b);

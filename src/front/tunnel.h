@@ -8,8 +8,8 @@
 
 /* Ask about the bearer; 503 when control is away. */
 void cpn_tunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r);
-/* CARRIER_OK: 101, and the carrier runs. */
-void cpn_tunnel_granted(cpn_conn *c);
+/* CARRIER_OK: 101, and the carrier runs. bound: the client is told that it is. */
+void cpn_tunnel_granted(cpn_conn *c, bool bound);
 /* OPENED for a stream. fd is taken. */
 void cpn_tunnel_opened(cpn_relay *r, const cpn_msg_OPENED *m, CPN_TAKES int fd);
 /* REFUSED for a stream. */

@@ -50,7 +50,7 @@ cpn_rc
 cpn_webtunnel_switch(cpn_conn *c)
 {
     cpn_buf b = { .max = 1024 };
-    cpn_rc rc = cpn_ws_response_put(&b, cpn_view_str(c->ws_key), NULL);
+    cpn_rc rc = cpn_ws_response_put(&b, cpn_view_str(c->ws_key), NULL, (cpn_view){ NULL, 0 });
 
     if (rc == CPN_OK)
         rc = cpn_tls_write(c->tls, b.p, b.n);

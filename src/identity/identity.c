@@ -179,9 +179,20 @@ set_str(json_t *claims, const char *name, const char *value)
     return value && *value ? json_object_set_new(claims, name, json_string(value)) : 0;
 }
 
+/* RFC 7800 3, RFC 9449 6. */
+static int
+set_key(json_t *claims, const cpn_thumb *key)
+{
+    char text[CPN_THUMB_TEXT];
+
+    if (!key || !key->set)
+        return 0;
+    return json_object_set_new(claims, "cnf", json_pack("{s:s}", "jkt", cpn_thumb_text(key, text)));
+}
+
 cpn_rc
-cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now_s, json_t *out,
-                   cpn_err *err)
+cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_thumb *key,
+                   int64_t now_s, json_t *out, cpn_err *err)
 {
     CPN_AUTO(cpn_json_auto) json_t *claims = common_claims(i, who, i->public_url, now_s);
     bool service = who->kind == CPN_PRINCIPAL_SERVICE;
@@ -195,12 +206,13 @@ cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now
     if (!claims || set_str(claims, "idtyp", service ? "app" : "user") < 0 ||
         set_str(claims, "jti", cpn_uuid_text(&uuid, id)) < 0 ||
         set_str(claims, "appid", service ? who->app_id : NULL) < 0 ||
-        set_str(claims, "upn", service ? NULL : who->name) < 0)
+        set_str(claims, "upn", service ? NULL : who->name) < 0 || set_key(claims, key) < 0)
         return cpn_fail(err, CPN_E_NOMEM, "signing a token");
     if ((rc = add_token(i, claims, "access_token", out, err)) != CPN_OK)
         return rc;
     snprintf(expires_on, sizeof(expires_on), "%lld", (long long)(now_s + i->access_token_ttl_s));
-    if (json_object_set_new(out, "token_type", json_string("Bearer")) < 0 ||
+    if (json_object_set_new(out, "token_type", json_string(key && key->set ? "DPoP" : "Bearer")) <
+            0 ||
         json_object_set_new(out, "expires_in", json_integer(i->access_token_ttl_s)) < 0 ||
         json_object_set_new(out, "expires_on", json_string(expires_on)) < 0 ||
         json_object_set_new(out, "resource", json_string(i->public_url)) < 0)
@@ -290,6 +302,7 @@ cpn_identity_discovery(const cpn_identity *i, const char *tenant)
           "authorization_code urn:ietf:params:oauth:grant-type:device_code refresh_token password "
           "client_credentials" },
         { "code_challenge_methods_supported", "S256" },
+        { "dpop_signing_alg_values_supported", "EdDSA" },
         { "scopes_supported", "openid profile offline_access user_impersonation" },
         { "claims_supported", "iss aud sub oid tid upn iat nbf exp" },
     };

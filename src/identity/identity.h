@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/secret.h"
+#include "codec/proof.h"
 #include "model/reason.h"
 #include "store/store.h"
 
@@ -41,6 +42,7 @@ typedef struct cpn_claims {
     char token_id[40]; /* jti, for the audit */
     int64_t expires_s;
     bool service;
+    cpn_thumb key; /* cnf.jkt (RFC 9449 6): only with a proof of this key is the token good */
 } cpn_claims;
 
 /* Verify an access token. Remembers SHA-256(token) → claims until expiry (bounded), so that a
@@ -51,9 +53,10 @@ cpn_rc cpn_identity_verify(cpn_identity *i, cpn_view token, int64_t now_s, cpn_c
 void cpn_identity_forget_all(cpn_identity *i);
 
 /* Sign an access token for a user or service principal; adds to out {access_token, token_type,
- * expires_in, expires_on (digits in a string, as managed identities have it), resource}. */
-cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, int64_t now_s,
-                          json_t *out, cpn_err *err) CPN_MUST_CHECK;
+ * expires_in, expires_on (digits in a string, as managed identities have it), resource}. key: the
+ * one it is good with, token_type is DPoP then; NULL or not set: none. */
+cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_thumb *key,
+                          int64_t now_s, json_t *out, cpn_err *err) CPN_MUST_CHECK;
 /* id_token and client_info for users, as MSAL reads them. */
 typedef struct cpn_id_facts {
     const char *client_id; /* whom the id_token is for */

@@ -252,6 +252,7 @@ keep_refresh(call *c)
     if (!c->refresh.rotated) {
         memcpy(c->refresh.object_id, c->object_id, sizeof(c->refresh.object_id));
         memcpy(c->refresh.client_id, c->client_id, sizeof(c->refresh.client_id));
+        c->refresh.key = c->o.key;
     }
     cpn_refresh_issue(b, &c->refresh, cpn_wall_ms(), i->refresh_token_ttl_s * 1000, c->token);
     if ((rc = cpn_store_commit(i->store, b, refresh_kept, c)) != CPN_OK)
@@ -279,7 +280,9 @@ issue(call *c)
     }
     if (!c->answer) {
         c->answer = json_object();
-        rc = cpn_identity_issue(c->o.identity, who, now, c->answer, NULL);
+        rc =
+            cpn_identity_issue(c->o.identity, who, c->refresh.rotated ? &c->refresh.key : &c->o.key,
+                               now, c->answer, NULL);
     }
     if (rc == CPN_OK && c->scope[0] &&
         json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
@@ -444,6 +447,8 @@ refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
     memcpy(c->object_id, grant->object_id, sizeof(c->object_id));
     if (strcmp(grant->client_id, c->client_id) != 0)
         refuse_secret(c, "other_client");
+    else if (grant->key.set && !cpn_thumb_eq(&grant->key, &c->o.key))
+        refuse_secret(c, "other_key");
     else
         issue(c);
 }

@@ -32,7 +32,7 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
                   char token[CPN_REFRESH_TEXT])
 {
     uint8_t secret[32], key[32];
-    char family[CPN_UUID_TEXT];
+    char family[CPN_UUID_TEXT], jkt[CPN_THUMB_TEXT];
     cpn_uuid fresh;
 
     cpn_uuid_new(&fresh);
@@ -45,9 +45,10 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
     explicit_bzero(secret, sizeof(secret));
     cpn_sha256(cpn_view_str(token), key);
     put_json(b, KIND_LIVE, key,
-             json_pack("{s:s,s:s,s:s,s:I}", "objectId", grant->object_id, "clientId",
+             json_pack("{s:s,s:s,s:s,s:I,s:s*}", "objectId", grant->object_id, "clientId",
                        grant->client_id, "family", family, "beganMs",
-                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms)),
+                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms), "jkt",
+                       grant->key.set ? cpn_thumb_text(&grant->key, jkt) : NULL),
              now_ms + ttl_ms);
     if (grant->rotated)
         put_json(b, KIND_USED, grant->used,
@@ -97,6 +98,15 @@ read_str(const json_t *j, const char *name, char *out, size_t size)
 {
     return cpn_view_copy(cpn_view_str(json_string_value(json_object_get(j, name))), out, size) &&
            out[0];
+}
+
+/* Absent, or a thumbprint. */
+static bool
+read_key(const json_t *j, cpn_thumb *out)
+{
+    const char *jkt = json_string_value(json_object_get(j, "jkt"));
+
+    return !json_object_get(j, "jkt") || cpn_thumb_read(out, cpn_view_str(jkt)) == CPN_OK;
 }
 
 /* Its family is alive; did the user lose all of them since? */
@@ -184,7 +194,8 @@ live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
     else if (cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
              !read_str(j, "objectId", r->grant.object_id, sizeof(r->grant.object_id)) ||
              !read_str(j, "clientId", r->grant.client_id, sizeof(r->grant.client_id)) ||
-             !read_str(j, "family", r->grant.family, sizeof(r->grant.family))) {
+             !read_str(j, "family", r->grant.family, sizeof(r->grant.family)) ||
+             !read_key(j, &r->grant.key)) {
         rc = CPN_NOT_FOUND;
     } else {
         r->grant.rotated = true;

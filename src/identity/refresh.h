@@ -5,6 +5,8 @@
  * revoked, and every holder signs in anew. Within the grace it is only refused: two processes of
  * one user may share a token file.
  *
+ * A token with a key keeps it through all its successors.
+ *
  * A new password, and a user who is disabled or deleted, end all families of that user that began
  * before.
  *
@@ -13,6 +15,7 @@
 #ifndef CPN_IDENTITY_REFRESH_H
 #define CPN_IDENTITY_REFRESH_H
 
+#include "codec/proof.h"
 #include "store/store.h"
 
 #define CPN_REFRESH_TEXT 44 /* 32 bytes as base64url, terminated */
@@ -26,6 +29,7 @@ typedef struct cpn_refresh_grant {
     char client_id[CPN_CLIENT_ID_MAX + 1];
     char family[CPN_UUID_TEXT];
     int64_t began_ms; /* when its first token was issued */
+    cpn_thumb key;    /* that whoever uses it must prove; not set: none */
     bool rotated;
     uint8_t used[32];
 } cpn_refresh_grant;

@@ -42,6 +42,17 @@ claim_guid(const json_t *claims, const char *name, char *out, size_t size)
            cpn_view_is(text, cpn_uuid_text(&id, canonical)) && cpn_view_copy(text, out, size);
 }
 
+/* A confirmation that is not understood must not count for none. */
+static bool
+read_key(const json_t *claims, cpn_thumb *out)
+{
+    const json_t *cnf = json_object_get(claims, "cnf"), *jkt = json_object_get(cnf, "jkt");
+
+    return !cnf || (json_object_size(cnf) == 1 &&
+                    cpn_thumb_read(out, (cpn_view){ (const uint8_t *)json_string_value(jkt),
+                                                    json_string_length(jkt) }) == CPN_OK);
+}
+
 static cpn_rc
 check_claims(const cpn_identity *i, const json_t *claims, cpn_claims *out, cpn_reason *why,
              cpn_err *err)
@@ -61,6 +72,8 @@ check_claims(const cpn_identity *i, const json_t *claims, cpn_claims *out, cpn_r
         return refuse(why, err, "the token's subject is not an object id");
     if (!claim_guid(claims, "jti", out->token_id, sizeof(out->token_id)))
         return refuse(why, err, "the token has no id");
+    if (!read_key(claims, &out->key))
+        return refuse(why, err, "the token's confirmation is not a key");
     return CPN_OK;
 }
 

@@ -19,6 +19,10 @@ typedef struct cpn_byte_limits {
 /* Which door it came through. */
 typedef enum cpn_door { CPN_DOOR_NONE, CPN_DOOR_OWN, CPN_DOOR_AZURE } cpn_door;
 
+/* Whether the client proved, with the key of its sign-in, that its TLS connection ends at the
+ * gateway: docs/protocol.md, "Channel binding". */
+typedef enum cpn_binding { CPN_BINDING_NONE, CPN_BINDING_EXPORTER } cpn_binding;
+
 /* What the first bytes showed. */
 typedef enum cpn_protocol {
     CPN_PROTOCOL_UNKNOWN,

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/secret.h"
+#include "codec/b64url.h"
+#include "codec/digest.h"
 #include "codec/wsupgrade.h"
 #include "net/proxy.h"
 
@@ -11,11 +14,22 @@
 #define RESPONSE_MAX 1048576u
 #define REQUEST_HEAD_MAX 16384u
 
+/* What the proof of a request says, but for the connection. */
+typedef struct proving {
+    cpn_proof_key key; /* not set: no proof */
+    char method[CPN_PROOF_METHOD_MAX + 1];
+    char url[CPN_PROOF_URL_MAX + 1];
+    bool has_token;
+    uint8_t token[CPN_SHA256_BYTES];
+} proving;
+
 struct cpn_httpc {
     cpn_loop *loop;
     cpn_dial *dial;
     cpn_tls *tls;
     cpn_buf request;
+    size_t head_n; /* bytes of request's head */
+    proving proof;
     char key[CPN_WS_KEY_SIZE];
     char *websocket;
     char hostport[CPN_URL_HOSTPORT_SIZE];
@@ -115,16 +129,81 @@ put_request(cpn_httpc *h, const cpn_httpc_req *req, cpn_err *err)
     if (req->websocket) {
         cpn_random(nonce, sizeof(nonce));
         cpn_ws_key(nonce, h->key);
-        return cpn_ws_request_put(&h->request, &ask, err);
+        rc = cpn_ws_request_put(&h->request, &ask, err);
+        h->head_n = h->request.n;
+        return rc;
     }
     rc = put_plain_head(h, req);
     if (rc == CPN_OK)
         rc = cpn_http_request_parse(cpn_buf_view(&h->request), NULL, &head, err);
     if (rc == CPN_AGAIN || (rc == CPN_OK && head.used != h->request.n))
         rc = CPN_INVALID;
+    h->head_n = h->request.n;
     if (rc == CPN_OK)
         rc = cpn_buf_append(&h->request, req->body);
     return rc == CPN_OK ? rc : cpn_fail(err, rc, "the request cannot be written");
+}
+
+/* What is known before there is a connection. */
+static cpn_rc
+proof_begin(cpn_httpc *h, const cpn_httpc_req *req, cpn_err *err)
+{
+    proving *p = &h->proof;
+    char origin[CPN_URL_ORIGIN_SIZE];
+    int n, path = (int)strcspn(req->target, "?");
+
+    if (!req->key || !req->key->set)
+        return CPN_OK;
+    n = snprintf(p->url, sizeof(p->url), "%s%.*s", cpn_url_origin(req->gateway, origin), path,
+                 req->target);
+    if (n < 0 || (size_t)n >= sizeof(p->url) ||
+        !cpn_view_copy(cpn_view_str(req->method), p->method, sizeof(p->method)))
+        return cpn_fail(err, CPN_INVALID, "the request's address is too long");
+    p->key = *req->key;
+    p->has_token = req->bearer.n > 0;
+    if (p->has_token)
+        cpn_sha256(req->bearer, p->token);
+    return CPN_OK;
+}
+
+/* Append the proof's line, now that the connection is there. */
+static cpn_rc
+proof_put(cpn_httpc *h, cpn_buf *out)
+{
+    uint8_t random[16], exporter[32];
+    char jti[CPN_B64_SIZE(sizeof(random))], text[CPN_PROOF_MAX + 1];
+    cpn_proof_say say = { .method = h->proof.method,
+                          .url = h->proof.url,
+                          .jti = jti,
+                          .iat = cpn_wall_s() - h->proof.key.ahead_s,
+                          .token = h->proof.has_token ? h->proof.token : NULL,
+                          .exporter = cpn_tls_exporter(h->tls, exporter) ? exporter : NULL };
+    cpn_rc rc;
+
+    cpn_random(random, sizeof(random));
+    if (!cpn_b64url_encode((cpn_view){ random, sizeof(random) }, jti, sizeof(jti)))
+        return CPN_E_NOMEM;
+    rc = cpn_proof_make(&h->proof.key, &say, text, &h->err);
+    cpn_proof_key_wipe(&h->proof.key);
+    return rc == CPN_OK ? cpn_http_line_put(out, CPN_PROOF_FIELD, cpn_view_str(text)) : rc;
+}
+
+/* Send the request; a proof goes in front of the empty line that ends its head. */
+static cpn_rc
+send_request(cpn_httpc *h)
+{
+    CPN_AUTO(cpn_buf_fini) cpn_buf all = { .max = h->request.max };
+    cpn_view text = cpn_buf_view(&h->request), end;
+    cpn_rc rc;
+
+    if (!h->proof.key.set)
+        return cpn_tls_write_all(h->tls, text, h->request.max);
+    end = cpn_view_skip(text, h->head_n - 2);
+    text.n = h->head_n - 2;
+    if ((rc = cpn_buf_append(&all, text)) != CPN_OK || (rc = proof_put(h, &all)) != CPN_OK ||
+        (rc = cpn_buf_append(&all, end)) != CPN_OK)
+        return rc;
+    return cpn_tls_write_all(h->tls, cpn_buf_view(&all), h->request.max);
 }
 
 /* --- the end -------------------------------------------------------------------------------- */
@@ -142,6 +221,7 @@ put_away(cpn_httpc *h)
     cpn_dial_cancel(cpn_steal(&h->dial));
     cpn_tls_free(cpn_steal(&h->tls));
     cpn_buf_fini(&h->request);
+    cpn_proof_key_wipe(&h->proof.key);
     cpn_httpc_reply_fini(&h->reply);
     free(h->websocket);
     cpn_loop_not_later(h->loop, &h->finish);
@@ -294,8 +374,10 @@ on_dialed(void *owner, CPN_TAKES cpn_tls *t, const cpn_err *err)
     }
     h->tls = t;
     cpn_tls_set_owner(t, &tls_events, h);
-    if (cpn_tls_write_all(t, cpn_buf_view(&h->request), h->request.max) != CPN_OK)
-        fail(h, CPN_E_NOMEM, "no memory for the request");
+    if (h->proof.key.set)
+        (void)cpn_tls_issuer(t, h->reply.issuer);
+    if (send_request(h) != CPN_OK)
+        fail(h, CPN_E_NOMEM, "the request cannot be sent");
     cpn_buf_fini(&h->request);
 }
 
@@ -332,7 +414,7 @@ cpn_httpc_start(cpn_httpc **out, cpn_loop *loop, const cpn_httpc_req *req, cpn_h
     cpn_url_hostport(req->gateway, h->hostport);
     uv_timer_init(cpn_loop_uv(loop), &h->deadline);
     h->deadline.data = h;
-    if ((rc = put_request(h, req, err)) != CPN_OK ||
+    if ((rc = put_request(h, req, err)) != CPN_OK || (rc = proof_begin(h, req, err)) != CPN_OK ||
         (rc = start_dial(h, req, timeout, err)) != CPN_OK) {
         put_away(h);
         return rc;

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "codec/httphead.h"
+#include "codec/proof.h"
 #include "codec/url.h"
 #include "net/dial.h"
 
@@ -20,11 +21,13 @@ typedef struct cpn_httpc_req {
     const char *target;       /* "/v1/sessions?top=10" */
     const char *content_type; /* of body; NULL: none */
     cpn_view body;
-    cpn_view bearer;       /* Authorization; empty: none */
-    cpn_view more;         /* further lines, each made by cpn_http_line_put */
-    size_t response_max;   /* body bytes; 0: 1 MiB */
-    unsigned timeout_ms;   /* for everything; 0: 30000 */
-    const char *websocket; /* a subprotocol: upgrade with it; NULL: an ordinary request */
+    cpn_view bearer;          /* Authorization; empty: none */
+    const cpn_proof_key *key; /* a proof of it goes along, for this request over this connection;
+                                 NULL or not set: none */
+    cpn_view more;            /* further lines, each made by cpn_http_line_put */
+    size_t response_max;      /* body bytes; 0: 1 MiB */
+    unsigned timeout_ms;      /* for everything; 0: 30000 */
+    const char *websocket;    /* a subprotocol: upgrade with it; NULL: an ordinary request */
 } cpn_httpc_req;
 
 /* Zero-initialise; release with cpn_httpc_reply_fini. */
@@ -34,6 +37,7 @@ typedef struct cpn_httpc_reply {
     cpn_http_head head; /* cpn_http_header(&r.head, "retry-after") */
     cpn_buf body;
     cpn_tls *tls; /* upgrade with status 101 only: take it with cpn_steal, set its owner */
+    char issuer[CPN_TLS_ISSUER_SIZE]; /* of the certificate; with req->key only */
 } cpn_httpc_reply;
 
 void cpn_httpc_reply_fini(cpn_httpc_reply *r);

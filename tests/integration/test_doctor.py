@@ -48,9 +48,9 @@ def target(network):
 
 def test_all_is_well(ada, target, gateway):
     lines, advice = doctor(ada)
-    assert list(lines) == ["dns", "route", "tcp", "proxy", "tls", "gateway", "clock", "token", "tunnel"] and "All is well" in advice
+    assert list(lines) == ["dns", "route", "tcp", "proxy", "tls", "gateway", "clock", "token", "tunnel", "binding"] and "All is well" in advice
     lines, advice = doctor(ada, "scripted")
-    assert list(lines) == ["dns", "route", "tcp", "proxy", "tls", "gateway", "clock", "token", "roles", "tunnel", "port"] and "scripted" in advice
+    assert list(lines) == ["dns", "route", "tcp", "proxy", "tls", "gateway", "clock", "token", "roles", "tunnel", "binding", "port"] and "scripted" in advice
     assert "CN=Caponier gateway CA" in lines["tls"][0]["detail"] and "ada@example.test" in lines["token"][0]["detail"]
     text = ada.ok("doctor", "scripted").out
     assert text.startswith("Check") and text.rstrip().splitlines()[-1] == advice, text

@@ -4,6 +4,9 @@
 
 #include "control_stage.h"
 
+/* The key of the tokens that token_of makes; not set: none. */
+static CPN_UNUSED cpn_thumb token_key;
+
 /* An access token of one of the world's principals; "" for none. */
 static CPN_UNUSED const char *
 token_of(const char *alias, char out[4096])
@@ -19,7 +22,7 @@ token_of(const char *alias, char out[4096])
     }
     spell(id, alias);
     if (cpn_identity_issue(st.identity, cpn_snapshot_principal(st.c->snapshot, cpn_view_str(id)),
-                           cpn_wall_s(), j, &err) != CPN_OK)
+                           &token_key, cpn_wall_s(), j, &err) != CPN_OK)
         fail_msg("%s", err.msg);
     snprintf(out, 4096, "%s", json_string_value(json_object_get(j, "access_token")));
     json_decref(j);

@@ -40,7 +40,8 @@ on_request(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     s->request_n = n;
     if (s->upgrade) {
         assert_int_equal(cpn_ws_request_check(&head, &key, &status, NULL), CPN_OK);
-        assert_int_equal(cpn_ws_response_put(&out, key, "caponier.v1"), CPN_OK);
+        assert_int_equal(cpn_ws_response_put(&out, key, "caponier.v1", (cpn_view){ NULL, 0 }),
+                         CPN_OK);
     }
     assert_int_equal(cpn_buf_append(&out, cpn_view_str(s->answer)), CPN_OK);
     assert_int_equal(cpn_tls_write_all(t, cpn_buf_view(&out), 4096), CPN_OK);

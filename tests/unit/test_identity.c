@@ -449,8 +449,8 @@ good_tokens_say_who(void **state)
     cpn_reason why;
 
     (void)state;
-    assert_int_not_equal(cpn_identity_issue(identity, &group, NOW, out, NULL), CPN_OK);
-    assert_int_equal(cpn_identity_issue(identity, &user, NOW, out, NULL), CPN_OK);
+    assert_int_not_equal(cpn_identity_issue(identity, &group, NULL, NOW, out, NULL), CPN_OK);
+    assert_int_equal(cpn_identity_issue(identity, &user, NULL, NOW, out, NULL), CPN_OK);
     token = json_string_value(json_object_get(out, "access_token"));
     assert_string_equal(json_string_value(json_object_get(out, "expires_on")), "1700003600");
     assert_int_equal(json_integer_value(json_object_get(out, "expires_in")), 3600);
@@ -469,7 +469,7 @@ good_tokens_say_who(void **state)
     }
     cpn_identity_forget_all(identity);
     assert_int_equal(verify(token, &why), CPN_OK);
-    assert_int_equal(cpn_identity_issue(identity, &app, NOW, out, NULL), CPN_OK);
+    assert_int_equal(cpn_identity_issue(identity, &app, NULL, NOW, out, NULL), CPN_OK);
     token = json_string_value(json_object_get(out, "access_token"));
     assert_int_equal(cpn_identity_verify(identity, cpn_view_str(token), NOW, &c, &why, NULL),
                      CPN_OK);
@@ -502,7 +502,7 @@ a_stranger_verifies_by_jwks(void **state)
         const char *token;
         cjose_jws_t *jws;
 
-        assert_int_equal(cpn_identity_issue(identity, &user, NOW, out, NULL), CPN_OK);
+        assert_int_equal(cpn_identity_issue(identity, &user, NULL, NOW, out, NULL), CPN_OK);
         token = json_string_value(json_object_get(out, "access_token"));
         jws = cjose_jws_import(token, strlen(token), NULL);
         assert_non_null(jws);

@@ -256,7 +256,8 @@ both_sides_agree_on_an_upgrade(void **state)
     assert_false(cpn_ws_offers(&head, "caponier.v"));
 
     out.n = 0;
-    assert_int_equal(cpn_ws_response_put(&out, cpn_view_str(KEY), "caponier.v1"), CPN_OK);
+    assert_int_equal(
+        cpn_ws_response_put(&out, cpn_view_str(KEY), "caponier.v1", (cpn_view){ NULL, 0 }), CPN_OK);
     assert_true(cpn_view_is(cpn_buf_view(&out),
                             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                             "Connection: Upgrade\r\n"
