@@ -188,7 +188,7 @@ open_bell(run *r, cpn_err *err)
     if (rc != CPN_OK) {
         cpn_bell_close(&r->bell);
         if (r->channel >= 0)
-            return cpn_fail(err, rc, "--detach: %s", why.msg);
+            return cpn_fail(err, rc == CPN_NOT_FOUND ? CPN_E_CONF : rc, "--detach: %s", why.msg);
         cpn_say("'tunnel list' will not show this tunnel: %s", why.msg);
         return CPN_OK;
     }

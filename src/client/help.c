@@ -43,6 +43,21 @@ option_line(const cpn_opt *o)
     putchar('\n');
 }
 
+/* The commands that begin with this word and go on, under a heading. */
+static bool
+group(FILE *to, const char *word, const char *heading)
+{
+    bool any = false;
+    size_t n = strlen(word);
+
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+        if (strncmp((*c)->name, word, n) == 0 && (*c)->name[n] == ' ') {
+            fprintf(to, "%s  caponier %-20s %s\n", any ? "" : heading, (*c)->name, (*c)->brief);
+            any = true;
+        }
+    return any;
+}
+
 void
 cpn_help_command(const cpn_cmd *cmd)
 {
@@ -58,6 +73,7 @@ cpn_help_command(const cpn_cmd *cmd)
     printf("\nexamples:\n");
     for (const cpn_example *e = cmd->examples; e && e->line; e++)
         printf("  %s\n      %s\n", e->line, e->what);
+    group(stdout, cmd->name, "\nsee also:\n");
     printf("\nexit status: %s\n", cmd->flags & CPN_CMD_REMOTE ? remote_status : exit_status);
 }
 
@@ -77,15 +93,7 @@ cpn_help_overview(FILE *to)
 bool
 cpn_help_group(FILE *to, const char *word)
 {
-    bool any = false;
-    size_t n = strlen(word);
-
-    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
-        if (strncmp((*c)->name, word, n) == 0 && (*c)->name[n] == ' ') {
-            fprintf(to, "  caponier %-20s %s\n", (*c)->name, (*c)->brief);
-            any = true;
-        }
-    return any;
+    return group(to, word, "");
 }
 
 static void

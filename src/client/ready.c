@@ -2,9 +2,11 @@
 #include "client/ready.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/out.h"
@@ -89,7 +91,9 @@ cpn_ready_tell(const cpn_cli *cli, const cpn_inlet *in, unsigned n, const char *
 
     for (unsigned i = 0; i < n && rc == CPN_OK; i++)
         rc = tell_one(cli, &in[i], id, detached, err);
-    fflush(stdout);
+    /* A reader that has gone meanwhile is one that has seen enough. */
+    if (rc == CPN_OK && fflush(stdout) != 0 && errno != EPIPE)
+        return cpn_fail(err, CPN_E_SYS, "stdout: %s", strerror(errno));
     return rc;
 }
 

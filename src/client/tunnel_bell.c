@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "client/out.h"
+#include "client/printable.h"
 #include "client/tunnel_impl.h"
 
 #define GUESTS_MAX 16 /* at once; a further one is sent away */
@@ -86,8 +87,10 @@ on_word(uv_poll_t *poll, int status, int what)
     if (stop || cpn_view_is(said, CPN_BELL_STATUS))
         answer(t, g->fd);
     guest_drop(g);
-    if (stop)
-        cpn_tunnel_stop(t, "stop");
+    if (!stop)
+        return;
+    cpn_say("ended by 'tunnel stop'");
+    cpn_tunnel_stop(t, "stop");
 }
 
 static void

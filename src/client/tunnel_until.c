@@ -5,6 +5,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "client/printable.h"
 #include "client/tunnel_impl.h"
 
 /* Seconds of idleness from now on; 0: the clock stands. */
@@ -26,10 +27,12 @@ on_idle(uv_poll_t *poll, int status, int what)
     (void)what;
     if (read(t->idle_fd, &times, sizeof(times)) != sizeof(times) || t->counts.sessions)
         return;
-    if (t->locals)
+    if (t->locals) {
         set_clock(t, t->plan->idle_s); /* somebody is coming in */
-    else
+    } else {
+        cpn_say("ended: no session was open for %u s", t->plan->idle_s);
         cpn_tunnel_stop(t, "idle");
+    }
 }
 
 static void
@@ -38,6 +41,7 @@ on_other_end(uv_poll_t *poll, int status, int what)
     (void)status;
     (void)what;
     uv_poll_stop(poll);
+    cpn_say("ended: the process of --exit-with has");
     cpn_tunnel_stop(poll->data, "exit_with");
 }
 

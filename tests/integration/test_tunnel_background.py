@@ -300,7 +300,41 @@ def test_the_socket_of_another_user_is_not_asked_and_asks_nobody_else(me):
         (folder / "tunnel-00fa4e").unlink()
 
 
+def test_no_folder_at_all(me):
+    env = {k: v for k, v in me.env.items() if k != "HOME"}
+    r = run(me, env, "tunnel", "web1", "--detach")
+    assert r.returncode == 2 and "HOME" in r.stderr and r.stderr.count("\n") == 1 and not r.stdout
+    r = run(me, env, "tunnel", "list", "-o", "json")
+    assert r.returncode == 0 and r.stdout == "[]\n" and r.stderr == ""
+    r = run(me, env, "tunnel", "web1", "--timeout", "1", "-o", "tsv")  # in the foreground it serves
+    assert r.returncode == 0 and "will not show this tunnel" in r.stderr and r.stdout.strip().isdigit()
+
+
 # ---- in the background ----
+
+def test_an_answer_that_cannot_be_given_is_a_failure(me):
+    with open("/dev/full", "w") as full:
+        for form in ("table", "json", "tsv"):
+            r = subprocess.run(me.argv("tunnel", "web1", "--detach", "-o", form), env=me.env, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert r.returncode == 1 and "stdout" in r.stderr, (form, r)
+    assert me.json("tunnel", "list") == []
+
+
+def test_descriptors_0_to_2_may_be_closed(me):
+    r = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *map(str, me.argv("tunnel", "web1", "--detach"))], env=me.env)
+    assert r.returncode == 0
+    row, = me.json("tunnel", "list")
+    assert os.readlink(f"/proc/{row['pid']}/fd/0") == "/dev/null" and os.readlink(f"/proc/{row['pid']}/fd/2").endswith("tunnels.log")
+
+
+def test_who_gave_up_waiting_leaves_no_tunnel(me):
+    p = subprocess.Popen(me.argv("tunnel", "web1", "--detach"), env=me.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
+    eventually(lambda: children.read_text().strip())
+    p.kill()
+    p.wait()
+    eventually(lambda: me.json("tunnel", "list") == [] and not list((me.dir / ".local/state/caponier").glob("tunnel-??????")), 5)
+
 
 def test_detach_lets_go_of_the_caller(me, sshd):
     kept_r, kept_w = os.pipe()
