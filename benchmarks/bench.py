@@ -35,7 +35,7 @@ def rows(seconds, quick):
     two = {CaponierFronts.name}
     beside = {Haproxy2.name, Caponier.name} | two
     if quick:
-        many -= {SshL.name, SshLGcm.name}
+        many -= {SshL.name, SshLGcm.name, Stunnel2.name}
     else:
         beside |= {Stunnel2.name, SshLGcm.name}
     return [("one stream down", measures.bulk("down", 1, seconds), TLS | limit | {Haproxy2Default.name}),

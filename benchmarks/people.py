@@ -16,7 +16,7 @@ MACHINES = 10
 YARD = "127.0.1.0/24"
 ADDRESSES = [f"127.0.1.{11 + i}" for i in range(MACHINES)]
 PATH = "/usr/bin:/bin"  # as the lab's users have it
-PATIENCE = 60
+PATIENCE = 120
 SESSIONS = (1, 100, 1000)  # held by one tunnel
 
 
