@@ -34,7 +34,7 @@ credential(void *owner, const cpn_principal *who)
 
 /* A service with the name that the provider has for it. */
 static void
-elsewhere(void *owner, const cpn_principal *who, const cpn_secret *secret,
+elsewhere(void *owner, const cpn_principal *who, const cpn_secret *secret, cpn_credential_may *may,
           cpn_credential_done *done, void *done_owner)
 {
     cpn_control *c = owner;
@@ -43,7 +43,7 @@ elsewhere(void *owner, const cpn_principal *who, const cpn_secret *secret,
     const json_t *external = json_object_get(body, "external");
 
     if (strcmp(cpn_json_string(external, "issuer"), c->set.oidc_issuer) == 0)
-        cpn_oidc_client_check(c->oidc, cpn_json_string(external, "subject"), secret, done,
+        cpn_oidc_client_check(c->oidc, cpn_json_string(external, "subject"), secret, may, done,
                               done_owner);
     else
         done(done_owner, CPN_DENIED, NULL); /* of a provider that was configured once */

@@ -231,6 +231,7 @@ cpn_oidc_free(cpn_oidc *o)
         return;
     cpn_fetcher_free(o->fetcher);
     LL_FOREACH_SAFE(o->waiting, w, next) free(w);
+    cpn_oidc_trials_free(o);
     cpn_keycache_fini(&o->keys);
     cpn_secret_wipe(&o->secret);
     free(o);

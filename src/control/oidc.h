@@ -19,6 +19,8 @@
 #include "net/fetch.h"
 
 #define CPN_OIDC_WAITING_MAX 256
+#define CPN_OIDC_TRIALS_MAX 4            /* secrets of services asked about at a time */
+#define CPN_OIDC_TRIALS_WAITING 64       /* and so many wait for their turn */
 #define CPN_OIDC_DESCRIBED_MS 3600000ull /* then the description is fetched again */
 #define CPN_OIDC_CODE_MAX 2048
 #define CPN_OIDC_VERIFIER 45 /* CPN_B64_SIZE of 32 random bytes */
@@ -46,10 +48,12 @@ typedef void cpn_oidc_person(void *owner, cpn_rc rc, const cpn_idtoken *who, con
 void cpn_oidc_redeem(cpn_oidc *o, const char *code, const char *verifier, const char *nonce,
                      cpn_oidc_person *done, void *owner);
 
-/* Is this the secret of that client of the provider? done as of cpn_credential_check: CPN_OK,
- * CPN_DENIED, CPN_LIMIT, CPN_UNAVAILABLE; may come before this returns. */
+/* Is this the secret of that client of the provider? may and done as of cpn_credential_check:
+ * CPN_OK, CPN_DENIED, CPN_AGAIN, CPN_LIMIT, CPN_UNAVAILABLE; may come before this returns. */
 void cpn_oidc_client_check(cpn_oidc *o, const char *client_id, const cpn_secret *secret,
-                           cpn_credential_done *done, void *owner);
+                           cpn_credential_may *may, cpn_credential_done *done, void *owner);
+/* Those that wait are forgotten; cpn_oidc_free only. */
+void cpn_oidc_trials_free(cpn_oidc *o);
 
 /* Offer it on the sign-in page (signin.h). Once, when control is whole. */
 void cpn_oidc_offer(cpn_oidc *o);
@@ -68,6 +72,8 @@ struct cpn_oidc {
     cpn_keycache keys;
     struct cpn_oidc_waiter *waiting;
     unsigned waiting_n;
+    struct cpn_oidc_trial *trials; /* not begun, the next first */
+    unsigned trials_n, trials_running;
     bool fetching, want_keys, tried_description, tried_keys;
 };
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "codec/url.h"
 
@@ -200,20 +201,35 @@ cpn_oidc_redeem(cpn_oidc *o, const char *code, const char *verifier, const char 
 
 /* ---- a service ---- */
 
-typedef struct trial {
+typedef struct cpn_oidc_trial {
     cpn_oidc *o;
     char client_id[256];
     cpn_secret secret;
+    cpn_credential_may *may;
     cpn_credential_done *done;
     void *owner;
+    struct cpn_oidc_trial *next;
 } trial;
 
 static void
-trial_finish(trial *t, cpn_rc rc)
+trial_free(trial *t)
 {
-    t->done(t->owner, rc, NULL);
     cpn_secret_wipe(&t->secret);
     free(t);
+}
+
+static void trials_start(cpn_oidc *o);
+
+/* Told before the next one starts: what it was decides whether that may. */
+static void
+trial_finish(trial *t, cpn_rc rc)
+{
+    cpn_oidc *o = t->o;
+
+    t->done(t->owner, rc, NULL);
+    trial_free(t);
+    o->trials_running--;
+    trials_start(o);
 }
 
 /* Only the two errors that speak of the client say that its secret is wrong; and a refusal without
@@ -263,20 +279,55 @@ trial_ready(void *owner, cpn_rc rc, const cpn_discovery *d, const cpn_jwks *keys
         trial_finish(t, rc == CPN_LIMIT ? CPN_LIMIT : CPN_UNAVAILABLE);
 }
 
+static void
+trials_start(cpn_oidc *o)
+{
+    while (o->trials && o->trials_running < CPN_OIDC_TRIALS_MAX) {
+        trial *t = o->trials;
+
+        LL_DELETE(o->trials, t);
+        o->trials_n--;
+        if (t->may && !t->may(t->owner)) {
+            t->done(t->owner, CPN_AGAIN, NULL);
+            trial_free(t);
+            continue;
+        }
+        o->trials_running++;
+        cpn_oidc_prepare(o, CPN_OIDC_DESCRIPTION, trial_ready, t);
+    }
+}
+
 void
 cpn_oidc_client_check(cpn_oidc *o, const char *client_id, const cpn_secret *secret,
-                      cpn_credential_done *done, void *owner)
+                      cpn_credential_may *may, cpn_credential_done *done, void *owner)
 {
     trial *t = cpn_xcalloc(1, sizeof(*t));
+    cpn_rc rc = CPN_OK;
 
     t->o = o;
+    t->may = may;
     t->done = done;
     t->owner = owner;
     if (!client_id[0] || secret->n == 0 ||
         !cpn_view_copy(cpn_view_str(client_id), t->client_id, sizeof(t->client_id)) ||
-        cpn_secret_set(&t->secret, cpn_secret_view(secret)) != CPN_OK) {
-        trial_finish(t, CPN_DENIED);
+        cpn_secret_set(&t->secret, cpn_secret_view(secret)) != CPN_OK)
+        rc = CPN_DENIED;
+    else if (o->trials_n >= CPN_OIDC_TRIALS_WAITING)
+        rc = CPN_LIMIT;
+    if (rc != CPN_OK) {
+        trial_free(t);
+        done(owner, rc, NULL);
         return;
     }
-    cpn_oidc_prepare(o, CPN_OIDC_DESCRIPTION, trial_ready, t);
+    LL_APPEND(o->trials, t);
+    o->trials_n++;
+    trials_start(o);
+}
+
+void
+cpn_oidc_trials_free(cpn_oidc *o)
+{
+    trial *t, *next;
+
+    LL_FOREACH_SAFE(o->trials, t, next) trial_free(t);
 }

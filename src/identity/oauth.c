@@ -405,7 +405,7 @@ check_secret(call *c, cpn_principal_kind kind, cpn_view secret)
     rc = cpn_secret_set(&copy, secret);
     if (rc == CPN_OK && c->object_id[0] && who->enabled && who->external && c->o.elsewhere &&
         kind == CPN_PRINCIPAL_SERVICE) {
-        c->o.elsewhere(c->o.owner, who, &copy, credential_checked, c);
+        c->o.elsewhere(c->o.owner, who, &copy, may_still, credential_checked, c);
         return;
     }
     if (rc == CPN_OK)

@@ -43,10 +43,10 @@ typedef struct cpn_oauth {
     /* Asked when the turn of a password or client secret comes, with the owner of done and the name
      * as sent: may it still be tried? Else 429. NULL: always. */
     bool (*may_try)(void *call, const char *name);
-    /* The secret of a service that a provider elsewhere proves, checked there; done as of
+    /* The secret of a service that a provider elsewhere proves, checked there; may and done as of
      * cpn_credential_check, maybe before it returns. NULL: there is no provider. */
     void (*elsewhere)(void *owner, const struct cpn_principal *who, const cpn_secret *secret,
-                      cpn_credential_done *done, void *done_owner);
+                      cpn_credential_may *may, cpn_credential_done *done, void *done_owner);
     /* What a refused password is answered; NULL: that it is wrong. Lives as long as owner. */
     const char *password_hint;
     bool no_passwords; /* none is taken, right or wrong */

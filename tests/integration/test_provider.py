@@ -1,7 +1,10 @@
 """People and services whom a provider elsewhere proves, with one that lies when it is told to."""
+import concurrent.futures
 import html
+import os
 import re
 import secrets
+import signal
 import time
 import urllib.parse
 
@@ -9,7 +12,7 @@ import pytest
 import requests
 
 from conftest import started
-from lab.gateway import ADMIN, ADMIN_PASSWORD, User
+from lab.gateway import ADMIN, ADMIN_PASSWORD, User, eventually
 from lab.idp import Provider, make_key
 from lab.terminal import OnTerminal, opened, opener
 
@@ -347,6 +350,25 @@ def test_services_are_proved_by_the_provider(gateway, provider):
     assert whoami(gateway, good.json()["access_token"])["name"] == "robot"
     bad = token(gateway, grant_type="client_credentials", client_id=ROBOT_APP, client_secret="wrong")
     assert bad.status_code == 401 and bad.json()["error"] == "invalid_client"
+
+
+def test_a_burst_of_a_services_wrong_secrets_is_not_tried(gateway, provider):
+    """Four are asked about at a time; the others hear 429 before the provider hears of them. Right ones all pass."""
+    def asks(secret, n):
+        with concurrent.futures.ThreadPoolExecutor(n) as pool:
+            return [r.status_code for r in pool.map(lambda i: token(
+                gateway, grant_type="client_credentials", client_id=ROBOT_APP, client_secret=secret), range(n))]
+    assert asks("robot's secret", 20) == [200] * 20
+    was = gateway.settings["penalty_wrong_secret"]
+    gateway.write_config(penalty_wrong_secret="2s", penalty_threshold="1s", penalty_max="2s")
+    os.kill(gateway.process.pid, signal.SIGHUP)
+    eventually(lambda: 429 in asks("wrong", 4), what="the new penalty")
+    eventually(lambda: asks("robot's secret", 1) == [200], what="it has run off")
+    codes = asks("wrong", 20)
+    assert 1 <= codes.count(401) <= 6 and codes.count(401) + codes.count(429) == 20, codes
+    eventually(lambda: asks("robot's secret", 1) == [200], what="it has run off")
+    gateway.write_config(penalty_wrong_secret=was, penalty_threshold="15s", penalty_max="10m")
+    os.kill(gateway.process.pid, signal.SIGHUP)
 
 
 def test_who_is_signed_in_goes_on_while_the_provider_is_down(gateway, provider):
