@@ -95,6 +95,8 @@ id_new(writing *w)
 {
     char group[CPN_ID_MAX + 1];
     const char *stored = NULL, *name = cpn_call_param(w->call, "name");
+    cpn_resource_id parsed;
+    cpn_err err = { 0 };
 
     if (cpn_arm_group_of(w->call->params.scope, group))
         stored = cpn_snapshot_id(w->change.base, CPN_KIND_GROUP, cpn_view_str(group));
@@ -102,9 +104,13 @@ id_new(writing *w)
         return cpn_arm_wrong_set(&w->wrong, 404, "ResourceGroupNotFound",
                                  "Resource group '%s' could not be found.",
                                  cpn_call_param(w->call, "group"));
-    return (size_t)snprintf(w->id, sizeof(w->id), "%s" BASTIONS "/%s", stored, name) <
-               sizeof(w->id) ||
-           cpn_arm_wrong_set(&w->wrong, 400, "InvalidResourceName", "The name is too long.");
+    if ((size_t)snprintf(w->id, sizeof(w->id), "%s" BASTIONS "/%s", stored, name) < sizeof(w->id) &&
+        cpn_resource_id_parse(&parsed, cpn_view_str(w->id), &err) == CPN_OK)
+        return true;
+    return cpn_arm_wrong_set(&w->wrong, 400, "InvalidResourceName",
+                             "Resource name '%.200s' is invalid. A name has up to 80 letters, "
+                             "digits and any of . _ ( ) -.",
+                             name);
 }
 
 static bool
