@@ -23,10 +23,10 @@
     X(VALUE_PUT, "INSERT INTO value (name, value) VALUES (?1, ?2)"                                 \
                  " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                       \
     X(START, "INSERT INTO session (id, started) VALUES (?1, ?2) ON CONFLICT DO NOTHING")           \
-    X(END, "UPDATE session SET ended = ?2, ended_ms = ?3 WHERE id = ?1 AND ended IS NULL")         \
-    X(PRUNE, "DELETE FROM session WHERE id IN"                                                     \
-             " (SELECT id FROM session WHERE ended_ms < ?1 LIMIT ?2)")                             \
-    X(OPEN, "SELECT id, started FROM session WHERE ended IS NULL ORDER BY id")                     \
+    X(END, "UPDATE session SET ended = ?2, ended_ms = ?3 WHERE id = ?1 AND ended_ms IS NULL")      \
+    X(PRUNE, "DELETE FROM session WHERE number IN"                                                 \
+             " (SELECT number FROM session WHERE ended_ms < ?1 LIMIT ?2)")                         \
+    X(OPEN, "SELECT id, started FROM session WHERE ended_ms IS NULL ORDER BY number")              \
     X(AUDIT_PUT, "INSERT INTO audit (seq, record, hash) VALUES (?1, ?2, ?3)")                      \
     X(AUDIT_EACH, "SELECT seq, record, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2")      \
     X(AUDIT_LAST, "SELECT ifnull(max(seq), 0) FROM audit")                                         \
