@@ -63,8 +63,8 @@ hand_over(cpn_store *s)
         return;
     uv_mutex_lock(&s->lock);
     cpn_reqs_move(&s->queue, &s->turn);
-    uv_cond_signal(&s->work);
     uv_mutex_unlock(&s->lock);
+    uv_cond_signal(&s->work); /* now, or the thread would wake to wait for the lock */
 }
 
 static void

@@ -1,5 +1,5 @@
-"""The relay's costs that have no noise: system calls, bytes a call, instructions. Of the release build's relay code, both
-ends in processes of their own (benchmarks/relaybench.c); the gateway is the process that is counted."""
+"""Costs that have no noise: system calls, bytes a call, instructions of the release build. Of a relayed byte: both ends in processes
+of their own (benchmarks/relaybench.c), the gateway is the process that is counted. Of a set-up: all roles of a whole gateway."""
 import fcntl
 import os
 import pathlib
@@ -9,8 +9,12 @@ import subprocess
 import termios
 
 import pytest
+import requests
 
+from conftest import GROUP_ID, started
 from lab.gateway import BUILD
+from test_azure_door import AzureClient, opened
+from test_sessions import live
 
 pytestmark = pytest.mark.release_only
 RELAYBENCH = BUILD / "benchmarks/relaybench"
@@ -122,3 +126,66 @@ def test_our_own_instructions_beside_the_ciphers(tmp_path, direction, most):
     share = spent["relaybench"] / crypto
     print(f"our instructions / libcrypto's, {direction}: {share:.4f} ({spent})")
     assert share <= most
+
+
+@pytest.fixture(scope="module")
+def one_front(network, folder):
+    g = started(network, folder / "counted", fronts=1)
+    g.user("ada@example.test")
+    g.admin.ok("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope", GROUP_ID)
+    yield g
+    g.close()
+
+
+def calls_a_setup(gateway, tmp_path, once, n=20):
+    """System calls of all roles a call of once(): {name: how often}."""
+    once()
+    pids = [pid for role in ("keeper", "control", "front") for pid in gateway.pids(role)]
+    counter = subprocess.Popen(["strace", "-f", "-c", "-o", tmp_path / "counts", *(w for pid in pids for w in ("-p", str(pid)))],
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in pids:
+            assert "attached" in counter.stderr.readline()
+        for _ in range(n):
+            once()
+    finally:
+        counter.send_signal(signal.SIGINT)
+        counter.wait(timeout=30)
+    rows = (tmp_path / "counts").read_text().splitlines()[2:-2]
+    return {fields[-1]: int(fields[3]) / n for fields in map(str.split, rows)}
+
+
+def least_of_three(gateway, tmp_path, once):
+    runs = [calls_a_setup(gateway, tmp_path, once) for _ in range(3)]
+    least = min(runs, key=lambda run: sum(run.values()))
+    print(f"system calls a set-up: {[round(sum(run.values())) for run in runs]}, flushes {[run.get('fdatasync', 0) for run in runs]}: {least}")
+    return sum(least.values()), min(run.get("fdatasync", 0) for run in runs)
+
+
+def test_a_further_stream_on_a_warm_carrier(one_front, target, tmp_path):
+    """From the OPEN to the end's record, one flush for both."""
+    with one_front.users["ada@example.test"].tunnel("--name", "door", "scripted") as t:
+        def once():
+            with live(t, target):
+                pass
+        calls, flushes = least_of_three(one_front, tmp_path, once)
+    assert calls <= 105
+    assert flushes <= 1.5
+
+
+def test_a_set_up_at_the_azure_door(one_front, target, tmp_path):
+    """Three connections: POST, upgrade, DELETE. The end and the DELETE share a flush, or go with the next start."""
+    ada = one_front.users["ada@example.test"]
+    r = requests.post(f"{one_front.url}/adfs/oauth2/token", verify=str(one_front.ca), timeout=20, data={
+        "grant_type": "password", "username": "ada@example.test", "password": ada.password, "client_id": "counts", "scope": "openid"})
+    az = AzureClient(one_front, r.json()["access_token"])
+
+    def once():
+        az.last_token = az.node = None
+        ws, s = opened(az, target)
+        ws.close()
+        s.close()
+        assert az.delete(az.last_token).status_code == 204
+    calls, flushes = least_of_three(one_front, tmp_path, once)
+    assert calls <= 240
+    assert flushes <= 2.5
