@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "client/out.h"
 #define FD_MAX 1048576
 
@@ -29,7 +30,7 @@ static cpn_rc
 tell_json(const cpn_inlet *in, const char *alias, const char *id, cpn_err *err)
 {
     const cpn_target *t = &in->target;
-    char address[CPN_ADDR_TEXT];
+    char address[CPN_ADDR_TEXT], now[CPN_TIME_SIZE];
     json_auto_t *event =
         json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "event", "ready", "bastion", t->bastion,
                   "target", t->resource[0] ? t->resource : t->address, "hostKeyAlias", alias,
@@ -43,6 +44,7 @@ tell_json(const cpn_inlet *in, const char *alias, const char *id, cpn_err *err)
     }
     if (id[0])
         json_object_set_new(event, "id", json_string(id));
+    json_object_set_new(event, "time", json_string(cpn_time_rfc3339(cpn_wall_ms(), now)));
     return cpn_out_event(event, err);
 }
 

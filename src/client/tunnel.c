@@ -117,6 +117,15 @@ cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err)
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
+/* nohup(1) means what it says. */
+static bool
+ends_us(int number)
+{
+    struct sigaction a;
+
+    return number != SIGHUP || sigaction(number, NULL, &a) < 0 || a.sa_handler != SIG_IGN;
+}
+
 static volatile sig_atomic_t held; /* the last one that came; 0: none */
 
 static void
@@ -133,7 +142,8 @@ cpn_tunnel_hold_signals(void)
     /* Not blocked: a thread that resolves names would take them. */
     sigemptyset(&a.sa_mask);
     for (size_t i = 0; i < CPN_COUNT(signals); i++)
-        sigaction(signals[i], &a, NULL);
+        if (ends_us(signals[i]))
+            sigaction(signals[i], &a, NULL);
 }
 
 cpn_rc
@@ -153,7 +163,8 @@ cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
     for (size_t i = 0; i < CPN_COUNT(signals); i++) {
         uv_signal_init(&t->uv, &t->signal[i]);
         t->signal[i].data = t;
-        uv_signal_start(&t->signal[i], on_signal, signals[i]);
+        if (ends_us(signals[i]))
+            uv_signal_start(&t->signal[i], on_signal, signals[i]);
     }
     for (size_t i = 0; i < CPN_COUNT(timers); i++) {
         uv_timer_init(&t->uv, timers[i]);

@@ -465,6 +465,17 @@ def test_idle_timeout(me, target):
         assert t.next()["reason"] == "idle" and t.process.wait(5) == 0
 
 
+def test_nohup(me):
+    with subprocess.Popen(["nohup", *map(str, me.argv("tunnel", "web1", "-o", "tsv"))], env=me.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as p:
+        assert p.stdout.readline().strip().isdigit()
+        p.send_signal(signal.SIGHUP)
+        eventually(lambda: me.json("tunnel", "list"), what="it serves")
+        assert p.poll() is None
+        p.terminate()
+        assert p.wait(10) == 0
+
+
 def test_exit_with(me):
     other = subprocess.Popen(["sleep", "60"])
     r = me.ok("tunnel", "web1", "--detach", "--exit-with", other.pid, "-o", "json")
