@@ -21,6 +21,7 @@ typedef struct cpn_opt {
     const char *def;  /* what holds without it, in words or as the value itself; NULL: nothing */
     const char *help;
     const char *refused; /* a sentence: it is known only to be refused with it */
+    const char *names;   /* what its value is, for completion: "machines"; NULL: nothing known */
     bool many;           /* may be given again and again; at most one option of a command */
 } cpn_opt;
 
@@ -33,7 +34,8 @@ typedef struct cpn_example {
 enum {
     CPN_CMD_PRINTS = 1, /* -o */
     CPN_CMD_CALLS = 2,  /* --gateway, --ca */
-    CPN_CMD_REMOTE = 4  /* the exit status is the remote program's; 255 for everything of ours */
+    CPN_CMD_REMOTE = 4, /* the exit status is the remote program's; 255 for everything of ours */
+    CPN_CMD_HIDDEN = 8  /* for programs, not for people: no help and no completion names it */
 };
 
 typedef struct cpn_cmd {
@@ -43,6 +45,7 @@ typedef struct cpn_cmd {
     const cpn_opt *opts;   /* NULL: none */
     const char *args;      /* "[TARGET]"; NULL: none */
     const char *args_help; /* one sentence */
+    const char *names;     /* what an argument is, for completion: "machines"; NULL: a file */
     unsigned min_args;
     unsigned max_args;
     const cpn_example *examples; /* at least one */

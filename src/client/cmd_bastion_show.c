@@ -58,6 +58,7 @@ const cpn_cmd cpn_cmd_bastion_show = {
     .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
     .opts = opts,
     .args = "[NAME]",
+    .names = "bastions",
     .args_help = "the bastion, by short name or resource id",
     .max_args = 1,
     .examples =

@@ -76,6 +76,7 @@ const cpn_cmd cpn_cmd_can_i = {
     .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
     .opts = opts,
     .args = "[TARGET]",
+    .names = "machines",
     .args_help = "the machine, by short name or resource id",
     .max_args = 1,
     .examples =

@@ -145,6 +145,7 @@ const cpn_cmd cpn_cmd_connect = {
     .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE,
     .opts = opts,
     .args = "[TARGET] [PORT]",
+    .names = "machines",
     .args_help = "the machine, by short name, resource id or address, and its port (22)",
     .max_args = 2,
     .examples =

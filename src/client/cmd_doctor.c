@@ -87,6 +87,7 @@ const cpn_cmd cpn_cmd_doctor = {
     .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
     .opts = opts,
     .args = "[TARGET]",
+    .names = "machines",
     .args_help =
         "the machine, by short name, resource id or address; without it, up to the gateway",
     .max_args = 1,

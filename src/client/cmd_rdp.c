@@ -198,6 +198,7 @@ const cpn_cmd cpn_cmd_rdp = {
     .flags = CPN_CMD_CALLS,
     .opts = opts,
     .args = "[TARGET] [-- ARGS]",
+    .names = "machines",
     .args_help = "the machine, by short name, resource id or address; ARGS go to FreeRDP",
     .max_args = CPN_RDP_ARGS_MAX + 1,
     .examples =

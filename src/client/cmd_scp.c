@@ -144,6 +144,7 @@ const cpn_cmd cpn_cmd_scp = {
     .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE,
     .opts = opts,
     .args = "SOURCE... TARGET",
+    .names = "machines",
     .args_help = "files; those of the machine are [USER@]NAME:PATH",
     .min_args = 2,
     .max_args = CPN_ARGS_MAX,

@@ -5,10 +5,14 @@
 #include "client/out.h"
 
 static const cpn_opt opts[] = {
-    { .name = "id", .arg = "SESSION", .help = "this session; several: separate them by commas" },
+    { .name = "id",
+      .arg = "SESSION",
+      .names = "sessions",
+      .help = "this session; several: separate them by commas" },
     { .name = "user", .arg = "NAME", .help = "every session of this user" },
     { .name = "target",
       .arg = "MACHINE",
+      .names = "machines",
       .help = "every session to this machine, by short name or id" },
     { 0 },
 };

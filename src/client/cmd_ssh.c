@@ -169,6 +169,7 @@ const cpn_cmd cpn_cmd_ssh = {
     .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE,
     .opts = opts,
     .args = "[USER@]TARGET [-- ARGS]",
+    .names = "machines",
     .args_help = "the machine, by short name, resource id or address; ARGS go to ssh",
     .max_args = CPN_ARGS_MAX,
     .examples =

@@ -166,6 +166,7 @@ const cpn_cmd cpn_cmd_ssh_config = {
     .flags = CPN_CMD_CALLS,
     .opts = opts,
     .args = "[NAME...]",
+    .names = "machines",
     .args_help = "machines that are reached by their own name too",
     .max_args = CPN_ARGS_MAX,
     .examples =

@@ -77,6 +77,7 @@ const cpn_cmd cpn_cmd_vm_hostkey_approve = {
     .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
     .opts = opts,
     .args = "[TARGET]",
+    .names = "machines",
     .args_help = "the machine, by short name, resource id or address",
     .max_args = 1,
     .examples =

@@ -53,6 +53,7 @@ const cpn_cmd cpn_cmd_vm_show = {
     .flags = CPN_CMD_CALLS | CPN_CMD_PRINTS,
     .opts = opts,
     .args = "[NAME]",
+    .names = "machines",
     .args_help = "the machine, by short name or resource id",
     .max_args = 1,
     .examples = (const cpn_example[]){ { "caponier vm show web1", "its address, network and keys" },

@@ -83,7 +83,8 @@ cpn_help_overview(FILE *to)
     fprintf(to, "caponier reaches SSH and RDP on machines without a public address, through a "
                 "Caponier gateway.\n\nusage: caponier COMMAND [OPTIONS]\n\ncommands:\n");
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
-        fprintf(to, "  %-20s %s\n", (*c)->name, (*c)->brief);
+        if (!((*c)->flags & CPN_CMD_HIDDEN))
+            fprintf(to, "  %-20s %s\n", (*c)->name, (*c)->brief);
     fprintf(to,
             "\n'caponier COMMAND --help' explains one. 'caponier network bastion COMMAND' is "
             "the same, as the Azure CLI spells it.\nexit status: %s\n",
@@ -126,7 +127,8 @@ cpn_help_markdown(void)
            "command but those that end with a remote program's: %s.\n",
            exit_status);
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
-        markdown_command(*c);
+        if (!((*c)->flags & CPN_CMD_HIDDEN))
+            markdown_command(*c);
 }
 
 static json_t *
@@ -145,9 +147,12 @@ cpn_help_json(void)
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++) {
         const cpn_opt *opt[CPN_OPTS_MAX];
         unsigned n = cpn_cmd_options(*c, opt);
-        json_t *options = json_array();
-        json_t *examples = json_array();
+        json_t *options, *examples;
 
+        if ((*c)->flags & CPN_CMD_HIDDEN)
+            continue;
+        options = json_array();
+        examples = json_array();
         for (unsigned i = 0; i < n; i++)
             json_array_append_new(options, option_json(opt[i]));
         for (const cpn_example *e = (*c)->examples; e && e->line; e++)

@@ -12,6 +12,7 @@
     { .name = "name",                                                                              \
       .letter = 'n',                                                                               \
       .arg = "BASTION",                                                                            \
+      .names = "bastions",                                                                         \
       .def = "the only bastion that reaches the machine",                                          \
       .help = "the bastion, by name or id" },                                                      \
         { .name = "resource-group",                                                                \
@@ -25,6 +26,7 @@
           .help = "the bastion's subscription" },                                                  \
         { .name = "target-resource-id",                                                            \
           .arg = "ID",                                                                             \
+          .names = "machines",                                                                     \
           .help = "the machine or scale-set instance, by resource id or short name" },             \
         { .name = "target-ip-address",                                                             \
           .arg = "ADDRESS",                                                                        \

@@ -1,5 +1,6 @@
 /* GET /v1/documents and /v1/document: the inventory, as far as the caller may read it. */
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "codec/url.h"
@@ -10,7 +11,8 @@
 
 typedef struct page {
     const char *kind;
-    const char *name; /* "" for all */
+    const char *name;   /* "" for all */
+    const char *prefix; /* of the last name of the id; "" for all */
     unsigned long skip;
     unsigned long seen;
     bool more;
@@ -18,8 +20,18 @@ typedef struct page {
 } page;
 
 static bool
+begins(const page *p, const char *id)
+{
+    const char *slash = strrchr(id, '/');
+
+    return strncasecmp(slash ? slash + 1 : id, p->prefix, strlen(p->prefix)) == 0;
+}
+
+static bool
 called(const page *p, const char *id, const json_t *body)
 {
+    if (p->prefix[0] && !begins(p, id))
+        return false;
     return !p->name[0] || cpn_last_name_is(id, p->name) ||
            strcasecmp(cpn_json_string(body, "name"), p->name) == 0 ||
            strcasecmp(cpn_json_string(body, "appId"), p->name) == 0;
@@ -56,17 +68,39 @@ listed_kind(const char *kind)
     return false; /* credentials, too: they are never listed */
 }
 
+/* Where the page after this one is. */
+static cpn_rc
+put_next(const page *p, cpn_buf *next)
+{
+    const struct {
+        const char *key, *value;
+    } asked[] = { { "name", p->name }, { "prefix", p->prefix } };
+    cpn_rc rc = cpn_buf_printf(next, "/v1/documents?kind=%s", p->kind);
+
+    for (size_t i = 0; i < CPN_COUNT(asked) && rc == CPN_OK; i++) {
+        if (!asked[i].value[0])
+            continue;
+        rc = cpn_buf_printf(next, "&%s=", asked[i].key);
+        if (rc == CPN_OK)
+            rc = cpn_percent_put(next, cpn_view_str(asked[i].value));
+    }
+    if (rc == CPN_OK)
+        rc = cpn_buf_printf(next, "&%%24skiptoken=%lu", p->skip + PAGE);
+    return rc == CPN_OK ? cpn_buf_append(next, (cpn_view){ (const uint8_t *)"", 1 }) : rc;
+}
+
 static void
 documents_list(cpn_call *call)
 {
-    char kind[64], name[CPN_ID_MAX + 1], token[24];
-    page p = { .kind = kind, .name = name };
+    char kind[64], name[CPN_ID_MAX + 1], prefix[CPN_NAME_MAX + 1], token[24];
+    page p = { .kind = kind, .name = name, .prefix = prefix };
     cpn_buf next = { .max = 4096 };
     uint64_t skip = 0;
     bool ok;
 
     (void)cpn_call_query(call, "kind", kind, sizeof(kind));
     (void)cpn_call_query(call, "name", name, sizeof(name));
+    (void)cpn_call_query(call, "prefix", prefix, sizeof(prefix));
     if (!listed_kind(kind)) {
         cpn_reply_rc(call, CPN_INVALID, "kind: expected one of the inventory's kinds", NULL);
         return;
@@ -79,16 +113,7 @@ documents_list(cpn_call *call)
     p.skip = skip;
     p.value = json_array();
     cpn_snapshot_each(call->c->snapshot, kind, cpn_call_who(call), collect, &p);
-    ok = p.more && cpn_buf_printf(&next, "/v1/documents?kind=%s&name=", kind) == CPN_OK &&
-         cpn_percent_put(&next, cpn_view_str(name)) == CPN_OK &&
-         cpn_buf_printf(&next, "&%%24skiptoken=%lu", p.skip + PAGE) == CPN_OK &&
-         cpn_buf_append(&next, (cpn_view){ (const uint8_t *)"", 1 }) == CPN_OK;
-    if (ok && !name[0]) {
-        cpn_buf_consume(&next, next.n);
-        ok = cpn_buf_printf(&next, "/v1/documents?kind=%s&%%24skiptoken=%lu", kind,
-                            p.skip + PAGE) == CPN_OK &&
-             cpn_buf_append(&next, (cpn_view){ (const uint8_t *)"", 1 }) == CPN_OK;
-    }
+    ok = p.more && put_next(&p, &next) == CPN_OK;
     cpn_reply_list(call, p.value, ok ? (const char *)next.p : NULL);
     cpn_buf_fini(&next);
 }

@@ -257,6 +257,14 @@ a_new_user_signs_in_and_wrong_secrets_cost(void **state)
 static void
 documents_are_those_that_one_may_read(void **state)
 {
+    static const struct {
+        const char *query;
+        size_t rows;
+    } begun[] = { { "kind=virtualMachine&prefix=WE", 1 },
+                  { "kind=virtualMachine&prefix=web1", 1 },
+                  { "kind=virtualMachine&prefix=web12", 0 },
+                  { "kind=virtualMachine&prefix=eb", 0 },
+                  { "kind=virtualMachine&prefix=we&name=db1", 0 } };
     json_t *answer = NULL;
 
     (void)state;
@@ -269,6 +277,12 @@ documents_are_those_that_one_may_read(void **state)
         200);
     assert_int_equal(json_array_size(json_object_get(answer, "value")), 1);
     json_decref(answer);
+    for (size_t i = 0; i < CPN_COUNT(begun); i++) {
+        assert_int_equal(ask_as("$bob", "GET", "/v1/documents", begun[i].query, NULL, &answer),
+                         200);
+        assert_int_equal(json_array_size(json_object_get(answer, "value")), begun[i].rows);
+        json_decref(answer);
+    }
     assert_int_equal(ask_as("$ada", "GET", "/v1/documents", "kind=credential", NULL, NULL), 400);
     assert_int_equal(
         ask_as("$ada", "GET", "/v1/document", "kind=credential&id=" GUID_OF("01"), NULL, NULL),
