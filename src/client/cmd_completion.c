@@ -25,6 +25,15 @@ cpn_complete_next(const char *group, void (*say)(const char *word, int n, const 
     }
 }
 
+bool
+cpn_complete_is_command(const char *name)
+{
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+        if (!((*c)->flags & CPN_CMD_HIDDEN) && strcmp((*c)->name, name) == 0)
+            return true;
+    return false;
+}
+
 void
 cpn_complete_groups(void (*say)(const char *group, int n))
 {

@@ -95,6 +95,7 @@ names_run(cpn_cli *cli, cpn_err *err)
     signal(SIGALRM, on_alarm);
     alarm(ALL_S);
     if (cpn_api_init(&a, cli, err) == CPN_OK && a.ctx.gateway && a.ctx.expires_s > cpn_wall_s()) {
+        cpn_secret_wipe(&a.ctx.refresh_token); /* so that nothing renews it */
         a.timeout_ms = CALL_MS;
         ask(&a, cli->args.arg[0], cli->args.args > 1 ? cli->args.arg[1] : "", err);
     }

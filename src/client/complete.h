@@ -15,8 +15,9 @@ void cpn_complete_fish(void);
 /* The words that may stand behind `group` ("" at the start): the next word of each command's name,
  * each once. Calls say for each. */
 void cpn_complete_next(const char *group, void (*say)(const char *word, int n, const cpn_cmd *cmd));
-/* Calls say once for each beginning of a command's name that is not itself one ("vm", "vm
- * hostkey"). */
+/* Is this a command's whole name? Some begin others, too ("tunnel"). */
+bool cpn_complete_is_command(const char *name);
+/* Calls say once for each beginning of a command's name ("vm", "vm hostkey"). */
 void cpn_complete_groups(void (*say)(const char *group, int n));
 
 #endif

@@ -11,7 +11,7 @@
 static const char start[] =
     "_caponier() {\n"
     "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-    "    local cmd= net= words= names= before= end= i w\n"
+    "    local cmd= net= words= names= also= before= end= i w\n"
     "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
     "    [[ $cur == = ]] && prev=${COMP_WORDS[COMP_CWORD-1]}\n"
     "    [[ $cur == [:=] ]] && cur=\n"
@@ -34,6 +34,8 @@ static const char finish[] =
     "            [[ $w == \"$cur\"* ]] && COMPREPLY+=(\"$before$w$end\")\n"
     "        done < <(\"${COMP_WORDS[0]/#\\~/$HOME}\" names \"$names\" -- \"$cur\" 2>/dev/null "
     "</dev/null)\n"
+    "        [[ $cur ]] || also+=\" $words\"\n"
+    "        COMPREPLY+=($(compgen -W \"$also\" -- \"$cur\"))\n"
     "        if [[ $end ]]; then\n"
     "            compopt -o nospace -o filenames\n"
     "            while IFS= read -r w; do COMPREPLY+=(\"$w\"); done < <(compgen -f -- \"$cur\")\n"
@@ -57,6 +59,8 @@ say_group(const char *group, int n)
     char name[64];
 
     snprintf(name, sizeof(name), "%.*s", n, group);
+    if (cpn_complete_is_command(name))
+        return; /* its words stand with its options */
     printf("        '%s') words='", name);
     cpn_complete_next(name, say_word);
     /* `network bastion ssh` is `ssh`. */
@@ -99,6 +103,8 @@ say_command(const cpn_cmd *cmd)
     for (unsigned i = 0; i < n; i++)
         if (!opt[i]->refused)
             printf("%s--%s", i ? " " : "", opt[i]->name);
+    printf("' also='");
+    cpn_complete_next(cmd->name, say_word);
     printf("'\n");
     values_of(opt, n);
     printf("                *) %s%s%s ;;\n            esac ;;\n", cmd->names ? "names=" : ":",

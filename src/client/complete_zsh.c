@@ -50,7 +50,7 @@ say_group(const char *group, int n)
         at += *p == ' ';
     printf("(( CURRENT == %d )) && [[ $cmd == '%s '* ]] && { compadd --", at, name);
     cpn_complete_next(name, say_word);
-    printf("; return; }\n");
+    printf("; %s }\n", cpn_complete_is_command(name) ? "" : "return;");
 }
 
 static void
@@ -105,9 +105,12 @@ cpn_complete_zsh(void)
     printf(" network; return; }\n");
     cpn_complete_groups(say_group);
     printf("case $cmd in\n");
-    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
-        if (!((*c)->flags & CPN_CMD_HIDDEN))
-            say_command(*c);
+    /* "tunnel list" before "tunnel", since the first that fits is taken. */
+    for (int one_word = 0; one_word < 2; one_word++)
+        for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+            if (!((*c)->flags & CPN_CMD_HIDDEN) &&
+                (strchr((*c)->name, ' ') == NULL) == (one_word == 1))
+                say_command(*c);
     printf("esac\n}\n"
            "if [[ $funcstack[1] == _caponier ]]; then _caponier \"$@\"; else compdef _caponier "
            "caponier; fi\n");

@@ -72,6 +72,8 @@ def on_a_terminal(tmp_path, user, shell, line):
     ("caponier ssh root@scr\t", ["ssh", "root@scripted"]),
     ("caponier con\tdb\t", ["connect", "db1"]),
     ("caponier tunnel --target-resource-id lon\t", ["tunnel", "--target-resource-id", "lonely"]),
+    ("caponier tunnel lis\t", ["tunnel", "list"]),
+    ("caponier tunnel scr\t", ["tunnel", "scripted"]),
     ("caponier tunnel -n do\t", ["tunnel", "-n", "door"]),
     ("caponier rdp --name do\t", ["rdp", "--name", "door"]),
     ("caponier vm sh\tlon\t", ["vm", "show", "lonely"]),
