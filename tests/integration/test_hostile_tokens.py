@@ -6,7 +6,6 @@ import hmac
 import itertools
 import json
 import re
-import socket
 import ssl
 import time
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually
+from lab.net import dial
 from test_hostile_http import GOOD, honest
 from test_sessions import audit
 
@@ -96,7 +96,7 @@ sources = (f"127.3.{i}.{j}" for i, j in itertools.product(range(256), range(1, 2
 def ask(gateway, request, source=None):
     """(status, fields, body) of one raw request."""
     context = ssl.create_default_context(cafile=str(gateway.ca))
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), 20, (source or next(sources), 0)), server_hostname="localhost") as s:
+    with context.wrap_socket(dial(gateway.port, source=(source or next(sources), 0)), server_hostname="localhost") as s:
         s.sendall(request)
         got = b""
         while True:

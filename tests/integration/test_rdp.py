@@ -103,6 +103,7 @@ def test_the_gateways_rdp_file_opens_through_a_tunnel(gateway, ada, xrdp, displa
         assert p.returncode == 0, out
 
 
+@pytest.mark.release_only  # xrdp and FreeRDP draw; test_rdp_command_shows_the_desktop goes the same way
 def test_desktop_in_a_picture(ada, xrdp, display, folder):
     shot = pathlib.Path(os.environ.get("CPN_SHOTS", folder)) / "desktop.png"
     with ada.tunnel("--name", "door", "scripted", "--resource-port", 3389) as t:

@@ -231,6 +231,7 @@ def test_one_gib_each_way_byte_identical(web1, sshd, tmp_path):
     f.unlink()
 
 
+@pytest.mark.release_only  # of what it costs, nearly all is ssh and sshd; test_the_257th_connection has as many streams
 def test_two_hundred_connections_beside_a_copy_and_three_tunnels(ada, web1, sshd, tmp_path):
     f = big_file(tmp_path / "copy", 128 if SANITIZED else 1024)
     want = sha256(f)

@@ -21,8 +21,8 @@
 #include "keeper/keeper.h"
 #include "model/reason.h"
 
-#define RUDE_NOTE "/tmp/cpn-keeper-rude-note"
-#define ME 3 /* the descriptor of a role's channel */
+#define RUDE "rude:" /* then the note that it leaves */
+#define ME 3         /* the descriptor of a role's channel */
 
 #define EXPECT(cond)                                                                               \
     do {                                                                                           \
@@ -309,12 +309,12 @@ control_main(const char *play)
         send_config("127.0.0.1:0\n0.0.0.0:0\n", true);
         pause();
     }
-    if (strcmp(play, "rude") == 0) {
+    if (strncmp(play, RUDE, strlen(RUDE)) == 0) {
         cpn_msg list = { .type = CPN_MSG_LIST };
-        int seen = open(RUDE_NOTE, O_RDONLY);
-        if (seen >= 0)
+        int seen = open(play + strlen(RUDE), O_WRONLY | O_CREAT | O_EXCL, 0600);
+        if (seen < 0)
             return 4; /* it was killed and started again */
-        close(open(RUDE_NOTE, O_WRONLY | O_CREAT, 0600));
+        close(seen);
         tell(ME, &list);
         pause();
     }
@@ -389,10 +389,16 @@ static void
 a_control_that_breaks_the_rules_is_killed(void **state)
 {
     (void)state;
-    unlink(RUDE_NOTE);
-    assert_int_equal(run_keeper("rude"), 4);
+    char play[] = RUDE "/tmp/cpn-keeper-XXXXXX";
+    char *note = play + strlen(RUDE);
+    int fd = mkstemp(note);
+
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(note);
+    assert_int_equal(run_keeper(play), 4);
     assert_non_null(strstr(said, "a message before CONFIG"));
-    unlink(RUDE_NOTE);
+    unlink(note);
 }
 
 static void

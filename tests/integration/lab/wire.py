@@ -10,6 +10,8 @@ import tempfile
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from .net import dial
+
 HANDSHAKE, ALERT, APPLICATION = 22, 21, 23
 
 
@@ -25,7 +27,7 @@ def records(message, size=16384):
 def client_hello(name="localhost"):
     """The handshake message of an ordinary client."""
     out = ssl.MemoryBIO()
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's certificates, whose loading takes longer than a handshake
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     o = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
@@ -70,7 +72,7 @@ class Records:
         context = ssl.create_default_context(cafile=str(ca))
         with tempfile.NamedTemporaryFile("r") as keys:
             context.keylog_filename = keys.name
-            s = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20, source), server_hostname="localhost")
+            s = context.wrap_socket(dial(port, source=source), server_hostname="localhost")
             assert s.cipher()[0] == "TLS_AES_128_GCM_SHA256"
             secret = bytes.fromhex(next(x.split()[2] for x in keys if x.startswith("CLIENT_TRAFFIC_SECRET_0")))
         self.gcm, self.iv, self.seq = AESGCM(_expand(secret, b"key", 16)), _expand(secret, b"iv", 12), 0
