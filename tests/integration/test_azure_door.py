@@ -320,7 +320,7 @@ def test_a_killed_client_is_reaped(az, admin, target):
     ws, s = opened(az, target)
     live = {x["sessionId"] for x in sessions(admin)}
     ws.sock.shutdown(socket.SHUT_RDWR)
-    ws.sock.close()
+    ws.shutdown()
     assert read_all(s) == b""
     s.close()
     eventually(lambda: {x["sessionId"] for x in sessions(admin)} < live, 5, what="the session ends with its last socket")

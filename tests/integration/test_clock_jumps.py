@@ -98,7 +98,7 @@ def test_live_sessions_run_over_every_jump(gate, clock, target):
         ended = clock.now()
         admin.ok("session", "disconnect", "--user", ADMIN)
         assert read_all(s) == b"" and read_all(far) == b""
-        ws.sock.close()
+        ws.shutdown()
         far.close()
     ends = eventually(lambda: [r for r in every_record(admin) if r.get("operationName") == "session.end" and r["tunnelId"] in rows][:2],
                       what="the end records")

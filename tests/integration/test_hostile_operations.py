@@ -35,7 +35,7 @@ def test_bytes_after_a_close_frame_go_nowhere(gateway, admin, az, target):
     ws, s = opened(az, target)
     ws.sock.sendall(frame(2, b"before") + frame(8, struct.pack(">H", 1000)) + frame(2, b"after") * 100 + b"\xff" * 1000)
     assert read_all(s) == b"before"
-    ws.sock.close()
+    ws.shutdown()
     s.close()
     all_gone(admin)
     assert honest(gateway)
