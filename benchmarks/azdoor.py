@@ -1,6 +1,7 @@
 """The Azure door: what fifty connections at once and bulk through a client in Python cost the gateway, all roles together."""
 import concurrent.futures
 import pathlib
+import statistics
 import subprocess
 import time
 
@@ -9,7 +10,7 @@ import requests
 from azclient import AzClient
 from chains import CLIENT_CPU, cpu_seconds, net, pin
 from lab.gateway import ADMIN, ADMIN_PASSWORD
-from measures import LOAD, run
+from measures import LOAD, WARM_UP, run
 
 MACHINE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/target"
 
@@ -79,16 +80,22 @@ class PythonClient:
         return [self.process.pid]
 
 
-def bulk(chain, seconds):
-    """{way: CPU of the gateway / wall} while a client in Python is the bottleneck."""
+def bulk(chain, seconds, repetitions=3):
+    """{way: CPU of the gateway / wall, and a GiB} through a client in Python; a GiB through our own client in turn with it."""
     out = {}
     with PythonClient(chain) as client:
         for way in ("down", "up"):
-            before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
-            took, _ = run([LOAD, way, 1, client.port, seconds])
-            wall = time.monotonic() - began
-            out[way] = {"MiB/s": took / 2**20 / seconds, "CPU/wall": (cpu_seconds(chain.gateway_pids()) - before) / wall}
+            runs = [[moved(chain, way, port, seconds / repetitions) for port in (client.port, chain.port)] for _ in range(repetitions)]
+            out[way] = {what: statistics.median(python[what] for python, _ in runs) for what in runs[0][0]}
+            out[way]["s/GiB / own door's"] = statistics.median(python["s/GiB"] / own["s/GiB"] for python, own in runs)
     return out
+
+
+def moved(chain, way, port, seconds):
+    before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
+    took, _ = run([LOAD, way, 1, port, seconds])
+    spent, wall = cpu_seconds(chain.gateway_pids()) - before, time.monotonic() - began
+    return {"MiB/s": took / 2**20 / seconds, "CPU/wall": spent / wall, "s/GiB": spent * seconds / (seconds + WARM_UP) / took * 2**30}
 
 
 def measure(chain, seconds):
@@ -99,3 +106,4 @@ def judge(cells, goals):
     goals.most("az door: gateway CPU s, fifty connections at once", cells["fifty at once"]["gateway s"], 1.0)
     for way in ("down", "up"):
         goals.most(f"az door: gateway CPU / wall, {way} through the Python client", cells["bulk"][way]["CPU/wall"], 0.5)
+    goals.most("az door: gateway CPU a GiB, down through the Python client / through ours at the own door", cells["bulk"]["down"]["s/GiB / own door's"], 1.1)

@@ -83,6 +83,8 @@ def judge(done, report, goals):
     r = done.get("set-ups, one at a time")
     if r and r.has(SshL.name):
         goals.most("a further stream on a warm carrier, p50 / ssh -L", r.ratio(ours, "p50 us", SshL.name), 1.0)
+        flushed = spread(r.values(SshL.name, "p50 us"))["median"] + report["flush us"]
+        goals.most("a further stream on a warm carrier, p50 / (ssh -L + a flush to this disk)", spread(r.values(ours, "p50 us"))["median"] / flushed, 1.0)
     idle = report.get("idle", {})
     for n, cells in idle.get(ours, {}).items():
         if cells:
@@ -192,6 +194,8 @@ def main():
             if args.rows in title and not (args.quick and title.startswith("8 ")):
                 done[title] = interleaved(title, [c for c in chains if c.name in names], measure, report["repetitions"], Haproxy2.name)
                 report["rows"][title] = done[title].table()
+                if title == "set-ups, one at a time":
+                    report["flush us"] = measures.flush_us(folder)
         by_name = {c.name: c for c in chains}
         if args.rows in setups.TITLE:
             done[setups.TITLE] = setups.measure(next(c for c in chains if c.name == Caponier.name), report["repetitions"])
