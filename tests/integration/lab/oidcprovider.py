@@ -15,27 +15,27 @@ from . import idp
 from .gateway import BUILD
 from .net import free_port
 
-SOURCE = pathlib.Path(__file__).parents[1] / "peers" / "provider"
+PEERS = pathlib.Path(__file__).parents[1] / "peers"
 CLIENT, SECRET = "caponier", "a-secret-of-the-tests"
 
 
-def install():
-    """Its packages, pinned, into a folder beside the build; once."""
-    folder = BUILD / "oidc-provider"
-    if not (folder / "node_modules" / "oidc-provider").exists():
-        assert shutil.which("npm"), "npm is missing: oidc-provider cannot be installed"
+def npm_folder(name, program):
+    """The packages of peers/NAME, pinned, in a folder beside the build, installed once; and the program that needs them."""
+    folder = BUILD / f"npm-{name}"
+    if not (folder / "node_modules" / ".package-lock.json").exists():
+        assert shutil.which("npm"), f"npm is missing: the packages of {name} cannot be installed"
         folder.mkdir(exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCE / name, folder)
+        for source in ("package.json", "package-lock.json"):
+            shutil.copy(PEERS / name / source, folder)
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=300,
                        stdout=subprocess.DEVNULL)
-    shutil.copy(SOURCE / "provider.mjs", folder)
+    shutil.copy(PEERS / name / program, folder)
     return folder
 
 
 class OidcProvider:
     def __init__(self, namespace, folder, public_url):
-        self.namespace, self.folder, self.node = namespace, folder, install()
+        self.namespace, self.folder, self.node = namespace, folder, npm_folder("provider", "provider.mjs")
         self.ca, self.cert, self.key = idp.authority(folder)
         self.secret_file = folder / "client-secret"
         self.secret_file.write_text(SECRET)
