@@ -100,17 +100,36 @@ window_limits(const cpn_flow *f, const cpn_flow_pace *pace)
            (pace->rtt_ms > 0 && pace->now_ms - f->grew_ms < 2 * (uint64_t)pace->rtt_ms);
 }
 
+/* Towards what the path is known to need by four bytes for each that goes by, smoothly: a window
+ * that opened at once would let a burst out that the path has no queue for. */
+static uint64_t
+window_wanted(const cpn_flow *f, const cpn_flow_pace *pace, uint64_t went_by)
+{
+    if (f->window < pace->known)
+        return CPN_MIN(f->window + 4 * went_by, pace->known);
+    return window_limits(f, pace) ? f->window * 2 : f->window;
+}
+
 static void
 window_adapt(cpn_flow *f, const cpn_flow_pace *pace)
 {
+    uint64_t went_by = f->delivered - f->grew_at;
+
     if (!pace->room)
         f->window = CPN_FLOW_WINDOW_MIN;
-    else if (f->window >= f->window_max || f->delivered - f->grew_at < f->window / 2)
+    else if (f->window >= f->window_max || (f->window >= pace->known && went_by < f->window / 2))
         return;
-    else if (window_limits(f, pace))
-        f->window = CPN_MIN(f->window * 2, f->window_max);
+    else
+        f->window = CPN_MIN(window_wanted(f, pace, went_by), f->window_max);
     f->grew_at = f->delivered;
     f->grew_ms = pace->now_ms;
+}
+
+/* What is left over of a window when no credit is due yet is lost to the peer: little of it. */
+static uint64_t
+credit_step(const cpn_flow *f)
+{
+    return CPN_MIN(f->window / 4, CPN_FLOW_WINDOW_NEAR);
 }
 
 bool
@@ -124,7 +143,7 @@ cpn_flow_grant(cpn_flow *f, const cpn_flow_pace *pace, uint64_t *credit)
     if (f->window > CPN_TUNNEL_OFFSET_MAX - f->delivered)
         return false;
     limit = f->delivered + f->window;
-    if (limit < f->recv_limit || limit - f->recv_limit < f->window / 4)
+    if (limit < f->recv_limit || limit - f->recv_limit < credit_step(f))
         return false;
     f->recv_limit = *credit = limit;
     return true;

@@ -127,7 +127,8 @@ cpn_stream_delivered(cpn_stream *s, size_t n)
     cpn_carrier *c = s->carrier;
     cpn_flow_pace pace = { .room = !cpn_pool_tight(cpn_loop_pool(c->loop)),
                            .now_ms = cpn_loop_now_ms(c->loop),
-                           .rtt_ms = c->rtt_ms };
+                           .rtt_ms = c->rtt_ms,
+                           .known = c->known_window };
     uint64_t value;
 
     if (s->state == CPN_STREAM_OVER)
@@ -138,6 +139,7 @@ cpn_stream_delivered(cpn_stream *s, size_t n)
         return;
     if (cpn_flow_grant(&s->flow, &pace, &value))
         cpn_carrier_control(c, CPN_TUNNEL_CREDIT, s->id, value, (cpn_view){ 0 });
+    c->known_window = CPN_MAX(c->known_window, s->flow.window);
     if (cpn_flow_ack(&s->flow, &value))
         cpn_carrier_control(c, CPN_TUNNEL_ACK, s->id, value, (cpn_view){ 0 });
     cpn_stream_maybe_done(s);

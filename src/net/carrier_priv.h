@@ -73,6 +73,7 @@ struct cpn_carrier {
     uint64_t ping_ns;
     unsigned misses;
     int rtt_ms;
+    uint64_t known_window; /* the largest that a stream has grown to: what the path needs */
     bool draining;
     bool closing;  /* our close frame is out; waiting for theirs */
     bool finished; /* on_end is due or was called */

@@ -51,7 +51,7 @@ flow_event(cpn_flow *f, unsigned event, uint64_t n)
         break;
     case 6:
     case 7:
-        pace = (cpn_flow_pace){ event % 10 == 6, n, (int)(n >> 16) };
+        pace = (cpn_flow_pace){ event % 10 == 6, n, (int)(n >> 16), n << 3 };
         if (cpn_flow_grant(f, &pace, &told) && (told <= before || f->fin_received))
             abort();
         break;

@@ -246,6 +246,50 @@ a_far_gateway_gets_a_larger_window(void **state)
     assert_true(f.recv_limit - f.delivered <= CPN_FLOW_WINDOW_MAX);
 }
 
+/* A further stream of the path opens in a few round trips, by what its destination has taken. */
+static void
+a_known_path_opens_the_window_by_what_went_by(void **state)
+{
+    cpn_flow_pace pace = { .room = true, .rtt_ms = 100, .known = 8 * CPN_FLOW_WINDOW_NEAR };
+    uint64_t credit = 0;
+    cpn_flow f;
+
+    (void)state;
+    cpn_flow_init(&f, CPN_FLOW_WINDOW_MAX);
+    assert_false(
+        cpn_flow_grant(&f, &pace, &credit)); /* nothing was taken: nothing is known of it */
+    assert_int_equal(f.recv_limit, CPN_FLOW_WINDOW_MIN);
+    assert_int_equal(cpn_flow_on_data(&f, 0, CPN_FLOW_WINDOW_MIN, NULL), CPN_OK);
+    cpn_flow_delivered(&f, 1000);
+    (void)cpn_flow_grant(&f, &pace, &credit);
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_MIN + 4000);
+    for (int trips = 0; trips < 4; trips++) {
+        assert_int_equal(cpn_flow_on_data(&f, f.received, f.recv_limit - f.received, NULL), CPN_OK);
+        cpn_flow_delivered(&f, f.received - f.delivered);
+        (void)cpn_flow_grant(&f, &pace, &credit);
+    }
+    assert_int_equal(f.window, pace.known); /* and no further by this way */
+}
+
+/* Of a large window no quarter lies idle. */
+static void
+a_large_window_is_granted_in_small_steps(void **state)
+{
+    uint64_t credit = 0;
+    cpn_flow f;
+
+    (void)state;
+    cpn_flow_init(&f, CPN_FLOW_WINDOW_MAX);
+    f.window = CPN_FLOW_WINDOW_MAX;
+    f.recv_limit = f.window;
+    assert_int_equal(cpn_flow_on_data(&f, 0, 2 * CPN_FLOW_WINDOW_NEAR, NULL), CPN_OK);
+    cpn_flow_delivered(&f, CPN_FLOW_WINDOW_NEAR - 1);
+    assert_false(cpn_flow_grant(&f, &near, &credit));
+    cpn_flow_delivered(&f, 1);
+    assert_true(cpn_flow_grant(&f, &near, &credit));
+    assert_int_equal(credit, CPN_FLOW_WINDOW_NEAR + CPN_FLOW_WINDOW_MAX);
+}
+
 static void
 credit_is_due_by_quarters_and_grows(void **state)
 {
@@ -310,6 +354,8 @@ main(void)
         cmocka_unit_test(sending_follows_credit),
         cmocka_unit_test(credit_is_due_by_quarters_and_grows),
         cmocka_unit_test(a_far_gateway_gets_a_larger_window),
+        cmocka_unit_test(a_known_path_opens_the_window_by_what_went_by),
+        cmocka_unit_test(a_large_window_is_granted_in_small_steps),
         cmocka_unit_test(the_rest_is_acknowledged_at_fin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
