@@ -1,8 +1,10 @@
 /* The benchmarks' own ends: a target and the loads that go through a tunnel to it.
  *
  *   load target PORT            serve on 127.0.0.1:PORT; a connection's first byte says what it is:
- *                               D: send without end; U: swallow; E: echo
- *   load down|up N PORT S       N connections for S seconds: "bytes seconds"
+ *                               D: send without end; E: echo; U: swallow, and send one byte back
+ *                               for every 2 MiB
+ *   load down|up N PORT S       N connections for S seconds: "bytes seconds". Up: the bytes that
+ *                               came to the target, not those that buffers on the way took
  *   load rtt PORT S             64-byte round trips: "count p50_us p99_us"
  *   load setup PORT C S         connect, one echoed byte, close, C at once: "count seconds p50_us"
  *   load idle N PORT            open N, one echoed byte on each, print "ready", hold until stdin
@@ -29,10 +31,12 @@
 
 #define CHUNK (256 * 1024)
 #define CONNS_MAX 20000
+#define RECEIPT (2u << 20) /* bytes of an upload that one byte back stands for */
 #define SAMPLES_MAX 2000000
 
 static uint8_t chunk[CHUNK];
 static char modes[CONNS_MAX];
+static uint64_t unreceipted[CONNS_MAX];
 static uint32_t samples[SAMPLES_MAX];
 static size_t samples_n;
 
@@ -110,6 +114,16 @@ drop(int ep, int fd)
     epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL);
     close(fd);
     modes[fd] = 0;
+    unreceipted[fd] = 0;
+}
+
+/* One byte does not find a full socket: the uploader reads all of them. */
+static void
+receipt(int fd, size_t n)
+{
+    for (unreceipted[fd] += n; unreceipted[fd] >= RECEIPT; unreceipted[fd] -= RECEIPT)
+        if (write(fd, "R", 1) != 1)
+            die("receipt");
 }
 
 /* One readiness of a target's connection. */
@@ -139,6 +153,8 @@ serve(int ep, int fd, uint32_t got)
         n = write(fd, chunk, sizeof(chunk));
     else
         n = recv(fd, chunk, sizeof(chunk), modes[fd] == 'U' ? MSG_TRUNC : 0);
+    if (n > 0 && modes[fd] == 'U')
+        receipt(fd, (size_t)n);
     if (n > 0 && modes[fd] == 'E')
         n = write(fd, chunk, (size_t)n);
     if (n == 0 || (n < 0 && errno != EAGAIN))
@@ -174,6 +190,17 @@ target(const char *port)
     }
 }
 
+/* Send what fits; returns how many receipts came, as recv does. */
+static ssize_t
+upload(int fd, uint32_t ready)
+{
+    static uint8_t receipts[4096];
+
+    if ((ready & EPOLLOUT) && send(fd, chunk, sizeof(chunk), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+        return -1;
+    return recv(fd, receipts, sizeof(receipts), 0);
+}
+
 static void
 bulk(bool down, int n, const char *port, double seconds)
 {
@@ -185,7 +212,7 @@ bulk(bool down, int n, const char *port, double seconds)
     for (int i = 0; i < n; i++) {
         int fd = dial(port, down ? 'D' : 'U');
         fcntl(fd, F_SETFL, O_NONBLOCK);
-        watch(ep, fd, down ? EPOLLIN : EPOLLOUT);
+        watch(ep, fd, down ? EPOLLIN : EPOLLIN | EPOLLOUT);
     }
     start = now() + 0.3; /* warm-up: counted from here */
     end = start + seconds;
@@ -193,11 +220,11 @@ bulk(bool down, int n, const char *port, double seconds)
         int ready = epoll_wait(ep, evs, 256, 100);
         for (int i = 0; i < ready; i++) {
             ssize_t k = down ? recv(evs[i].data.fd, chunk, sizeof(chunk), MSG_TRUNC)
-                             : send(evs[i].data.fd, chunk, sizeof(chunk), MSG_NOSIGNAL);
+                             : upload(evs[i].data.fd, evs[i].events);
             if (k == 0 || (k < 0 && errno != EAGAIN))
                 die("a connection ended early");
             if (t >= start && k > 0)
-                bytes += (uint64_t)k;
+                bytes += (uint64_t)k * (down ? 1 : RECEIPT);
         }
     }
     printf("%llu %.3f\n", (unsigned long long)bytes, seconds);
