@@ -92,21 +92,27 @@ cpn_flow_delivered(cpn_flow *f, uint64_t n)
     f->delivered += CPN_MIN(n, f->received - f->delivered);
 }
 
+/* What every path gets, if its destination takes the bytes. */
+static uint64_t
+known(const cpn_flow_pace *pace)
+{
+    return CPN_MAX(pace->known, CPN_FLOW_WINDOW_NEAR);
+}
+
 /* Half a window went by; was the window what limited it? */
 static bool
 window_limits(const cpn_flow *f, const cpn_flow_pace *pace)
 {
-    return f->window < CPN_FLOW_WINDOW_NEAR ||
-           (pace->rtt_ms > 0 && pace->now_ms - f->grew_ms < 2 * (uint64_t)pace->rtt_ms);
+    return pace->rtt_ms > 0 && pace->now_ms - f->grew_ms < 2 * (uint64_t)pace->rtt_ms;
 }
 
-/* Towards what the path is known to need by four bytes for each that goes by, smoothly: a window
- * that opened at once would let a burst out that the path has no queue for. */
+/* By four bytes for each that goes by, smoothly: a window that opened at once would let a burst out
+ * that the path has no queue for. */
 static uint64_t
 window_wanted(const cpn_flow *f, const cpn_flow_pace *pace, uint64_t went_by)
 {
-    if (f->window < pace->known)
-        return CPN_MIN(f->window + 4 * went_by, pace->known);
+    if (f->window < known(pace))
+        return CPN_MIN(f->window + 4 * went_by, known(pace));
     return window_limits(f, pace) ? f->window * 2 : f->window;
 }
 
@@ -117,7 +123,7 @@ window_adapt(cpn_flow *f, const cpn_flow_pace *pace)
 
     if (!pace->room)
         f->window = CPN_FLOW_WINDOW_MIN;
-    else if (f->window >= f->window_max || (f->window >= pace->known && went_by < f->window / 2))
+    else if (f->window >= f->window_max || (f->window >= known(pace) && went_by < f->window / 2))
         return;
     else
         f->window = CPN_MIN(window_wanted(f, pace, went_by), f->window_max);

@@ -73,12 +73,11 @@ typedef struct cpn_flow_pace {
 } cpn_flow_pace;
 
 /* Is a CREDIT due (a quarter of the window can be granted, or CPN_FLOW_WINDOW_NEAR)? Then *credit
- * is its value and recv_limit has moved. The window grows by four bytes for each that is delivered
- * up to what is known; beyond, it doubles each time half of it was delivered: up to
- * CPN_FLOW_WINDOW_NEAR always, from there to its maximum only if that took less than two round
- * trips, since then the window, not the path, is what limits. Without room it falls back to the
- * minimum for what is granted from now on. Never after FIN was received.
- * docs/adr/0009-windows.md says why. */
+ * is its value and recv_limit has moved. The window grows by four bytes for each that is delivered,
+ * up to CPN_FLOW_WINDOW_NEAR or what is known; from there it doubles each time half of it was
+ * delivered in less than two round trips, since then the window, not the path, is what limits.
+ * Without room it falls back to the minimum for what is granted from now on. Never after FIN was
+ * received. docs/adr/0009-windows.md says why. */
 bool cpn_flow_grant(cpn_flow *f, const cpn_flow_pace *pace, uint64_t *credit);
 /* Is an ACK due (a quarter of the window, or everything after FIN)? Then *ack is its value. */
 bool cpn_flow_ack(cpn_flow *f, uint64_t *ack);

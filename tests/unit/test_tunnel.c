@@ -300,24 +300,26 @@ credit_is_due_by_quarters_and_grows(void **state)
     cpn_flow_init(&f, 131072);
     assert_int_equal(cpn_flow_on_data(&f, 0, 40000, NULL), CPN_OK);
     assert_false(cpn_flow_grant(&f, &near, &credit)); /* received is not delivered */
-    cpn_flow_delivered(&f, 16383);
+    cpn_flow_delivered(&f, 4095);
     assert_false(cpn_flow_grant(&f, &near, &credit));
-    assert_false(cpn_flow_ack(&f, &ack));
     cpn_flow_delivered(&f, 1);
-    assert_true(cpn_flow_grant(&f, &near, &credit));
-    assert_int_equal(credit, 16384 + 65536);
-    assert_true(cpn_flow_ack(&f, &ack));
-    assert_int_equal(ack, 16384);
+    assert_true(cpn_flow_grant(&f, &near, &credit)); /* four more for each that went by */
+    assert_int_equal(credit, 4096 + 65536 + 4 * 4096);
     assert_false(cpn_flow_grant(&f, &near, &credit));
-    cpn_flow_delivered(&f, 16384);
-    assert_true(cpn_flow_grant(&f, &near, &credit)); /* half the window went by: doubled */
-    assert_int_equal(credit, 32768 + 131072);
+    cpn_flow_delivered(&f, 12288);
+    assert_true(cpn_flow_grant(&f, &near, &credit));
+    assert_int_equal(credit, 16384 + 131072);
     assert_int_equal(f.window, 131072);
+    assert_false(cpn_flow_ack(&f, &ack));
+    cpn_flow_delivered(&f, 16384);
+    assert_true(cpn_flow_ack(&f, &ack)); /* a quarter */
+    assert_int_equal(ack, 32768);
+    assert_false(cpn_flow_grant(&f, &near, &credit));
     cpn_flow_delivered(&f, UINT64_MAX); /* no more than what was received */
     assert_int_equal(f.delivered, 40000);
     assert_false(cpn_flow_grant(&f, &tight, &credit)); /* no room: nothing new, nothing withdrawn */
     assert_int_equal(f.window, 65536);
-    assert_int_equal(f.recv_limit, 32768 + 131072);
+    assert_int_equal(f.recv_limit, 16384 + 131072);
 }
 
 static void
