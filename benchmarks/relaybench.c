@@ -2,8 +2,8 @@
  * with strace the number of system calls.
  *
  *     relaybench up|down MIB [raw] [held] [many N] [apart]
- *         held: the gateway stops itself before it starts, and its sockets have room for 4 MiB to
- *               pile up
+ *         held: the gateway stops itself before it starts (raw up: after the handshake), and its
+ *               sockets have room for 4 MiB to pile up
  *         many: N connections with a stream each, MIB in all
  *         apart: each of them has a client process of its own
  *     relaybench idle SESSIONS         memory of an idle session (a carrier with one stream)
@@ -36,6 +36,8 @@ typedef struct role {
     bool idle;
     unsigned opened;
     unsigned *running; /* connections of this process that have not ended */
+    bool server;
+    bool stops; /* itself, once the handshake is done */
 } role;
 
 /* The sockets of one connection: [0] the outer end, [1] the inner one; wire: client, gateway. */
@@ -116,37 +118,71 @@ on_raw_end(void *owner, cpn_rawrelay *relay, const cpn_raw_end *end)
 static const cpn_carrier_events gateway_events = { on_open, NULL, on_stream_end, on_end, NULL };
 static const cpn_carrier_events client_events = { NULL, NULL, on_stream_end, on_end, NULL };
 
-/* One connection of this process: its end of the wire, its plain socket. */
 static void
-start_one(role *r, int wire, int local, bool server, bool raw)
+start_raw(role *r, cpn_tls *t)
 {
     cpn_err err = { 0 };
-    cpn_tls_opts to = { .ctx = server ? r->nt->server : r->nt->client,
-                        .server_name = "gate.test",
-                        .handshake_ms = 60000 };
-    cpn_carrier_opts co = { .role = server ? CPN_WS_SERVER : CPN_WS_CLIENT,
-                            .events = server ? &gateway_events : &client_events,
-                            .owner = r };
-    cpn_raw_opts ro = { .role = co.role, .on_end = on_raw_end, .owner = r };
+    cpn_raw_opts o = { .role = r->server ? CPN_WS_SERVER : CPN_WS_CLIENT,
+                       .on_end = on_raw_end,
+                       .owner = r };
     cpn_rawrelay *relay;
+
+    if (cpn_rawrelay_new(&relay, r->nt->loop, t, &o, &err) < 0)
+        abort();
+    cpn_rawrelay_attach(relay, r->local);
+}
+
+static void
+start_carrier(role *r, cpn_tls *t)
+{
+    cpn_err err = { 0 };
+    cpn_carrier_opts o = { .role = r->server ? CPN_WS_SERVER : CPN_WS_CLIENT,
+                           .events = r->server ? &gateway_events : &client_events,
+                           .owner = r };
     cpn_carrier *c;
     cpn_stream *s;
+
+    if (cpn_carrier_new(&c, r->nt->loop, t, &o, &err) < 0)
+        abort();
+    if (!r->server && cpn_carrier_open(c, &s, CPN_VIEW_LIT("{}"), r->local, NULL, &err) != CPN_OK)
+        abort();
+}
+
+static void
+on_shaken(void *owner, cpn_tls *t)
+{
+    start_raw(owner, t);
+    raise(SIGSTOP);
+}
+
+static const cpn_tls_events stopping = { .on_ready = on_shaken };
+
+/* One connection of this process, at its end of the wire. */
+static void
+start_one(role *r, int wire, bool raw)
+{
+    cpn_err err = { 0 };
+    cpn_tls_opts to = { .ctx = r->server ? r->nt->server : r->nt->client,
+                        .server_name = "gate.test",
+                        .handshake_ms = 60000,
+                        .events = r->stops ? &stopping : NULL,
+                        .owner = r };
     cpn_tls *t;
 
-    r->local = local;
     fcntl(wire, F_SETFL, O_NONBLOCK);
     if (cpn_tls_new(&t, r->nt->loop, wire, &to, &err) < 0)
         abort();
-    if (raw) {
-        if (cpn_rawrelay_new(&relay, r->nt->loop, t, &ro, &err) < 0)
-            abort();
-        cpn_rawrelay_attach(relay, local);
-    } else {
-        if (cpn_carrier_new(&c, r->nt->loop, t, &co, &err) < 0)
-            abort();
-        if (!server && cpn_carrier_open(c, &s, CPN_VIEW_LIT("{}"), local, NULL, &err) != CPN_OK)
-            abort();
-    }
+    if (!raw)
+        start_carrier(r, t);
+    else if (!r->stops)
+        start_raw(r, t);
+}
+
+/* Upwards nothing can wait for a gateway before the handshake. */
+static bool
+stops_shaken(const plan *p)
+{
+    return p->held && p->up && p->raw;
 }
 
 /* Connections from..to of the plan, until all of them have ended. */
@@ -159,8 +195,12 @@ run_role(nettest *nt, const plan *p, bool server, unsigned from, unsigned to)
     for (unsigned i = from; i < to; i++) {
         const path *at = &p->paths[i];
 
-        roles[i] = (role){ .nt = nt, .running = &running };
-        start_one(&roles[i], at->wire[server], server ? at->target[1] : at->app[1], server, p->raw);
+        roles[i] = (role){ .nt = nt,
+                           .running = &running,
+                           .local = server ? at->target[1] : at->app[1],
+                           .server = server,
+                           .stops = server && stops_shaken(p) };
+        start_one(&roles[i], at->wire[server], p->raw);
     }
     uv_run(&nt->uv, UV_RUN_DEFAULT);
 }
@@ -360,13 +400,15 @@ has_word(int argc, char **argv, const char *word)
     return false;
 }
 
-/* What a stopped gateway leaves unread stays in the kernel. */
+/* What a stopped gateway leaves unread stays in the kernel, and so does all that it writes later.
+ */
 static void
 make_room(int fd)
 {
     int room = 4 << 20;
 
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 }
 
 /* The value behind a word; 1 without it. */
@@ -421,7 +463,8 @@ start_role(nettest *nt, const plan *p, bool server, unsigned from, unsigned to)
             make_room(p->paths[i].wire[1]);
             make_room(p->paths[i].target[1]);
         }
-        raise(SIGSTOP);
+        if (!stops_shaken(p))
+            raise(SIGSTOP);
     }
     run_role(nt, p, server, from, to);
     _exit(0);
