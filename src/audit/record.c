@@ -26,6 +26,10 @@ put_str(json_t *out, const char *name, const char *value)
 
     if (n == 0)
         return;
+    if (n <= sizeof(clean) && cpn_is_plain((cpn_view){ p, n })) {
+        json_object_set_new_nocheck(out, name, json_stringn_nocheck(value, n));
+        return;
+    }
     while (n) {
         size_t len = char_length(p, n);
 

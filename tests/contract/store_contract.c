@@ -553,6 +553,45 @@ closing_answers_everything(void **state)
     assert_string_equal(verify_now(f, &walk), "{\"records\":100,\"ok\":true}");
 }
 
+/* A file of the second schema, where sessions lay by their ids. */
+static void
+older_files_are_brought_up_to_date(void **state)
+{
+    static const char older[] =
+        "DROP TABLE session;"
+        "CREATE TABLE session (id TEXT PRIMARY KEY NOT NULL, started TEXT NOT NULL, ended TEXT,"
+        " ended_ms INTEGER) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX session_open ON session (id) WHERE ended IS NULL;"
+        "CREATE INDEX session_end ON session (ended_ms) WHERE ended_ms IS NOT NULL;"
+        "INSERT INTO session VALUES ('b', '{\"b\":1}', NULL, NULL), ('a', '{}', '{}', 1000),"
+        " ('c', '{}', '{}', NULL);"
+        "UPDATE schema_version SET version = 2";
+    fixture *f = *state;
+    char all[4096] = "";
+    cpn_batch *b = cpn_batch_new();
+    sqlite3 *db;
+
+    if (!backend_now->is_sqlite)
+        skip();
+    fixture_close(f);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, older, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(fixture_open(f, NULL), CPN_OK);
+    assert_int_equal(cpn_store_open_sessions(f->store, count_row, all, NULL), CPN_OK);
+    assert_string_equal(all, "session b {\"b\":1}\n");
+    cpn_batch_sessions_prune(b, clock_wall_ms); /* an end without a time was long ago */
+    assert_int_equal(commit_now(f, b), CPN_OK);
+    fixture_close(f);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO session (id, started) VALUES ('a', ''), ('c', '')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(fixture_open(f, NULL), CPN_OK);
+}
+
 static void
 refuse_open(fixture *f, const char *sentence)
 {
@@ -664,6 +703,7 @@ main(void)
         CASE(secrets_are_taken_once),
         CASE(records_are_read_by_page_and_field),
         CASE(reopening_sees_everything),
+        CASE(older_files_are_brought_up_to_date),
         CASE(closing_answers_everything),
     };
     int failed = 0;
