@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +138,16 @@ cpn_cli_say_problem(const json_t *problem)
         cpn_say_plain("  decision: %s", decision);
 }
 
-/* Results that did not reach stdout are a failure, but for a reader that has seen enough. */
+static bool
+reader_is_gone(void)
+{
+    struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
+/* Results that did not reach stdout are a failure, but for a reader that has seen enough. What is
+ * long, or was flushed before, has failed earlier: then stdio knows that, but no longer why. */
 static int
 finish(int status)
 {
@@ -147,9 +157,9 @@ finish(int status)
     errno = 0;
     failed = fflush(stdout) != 0 || failed;
     why = errno;
-    if (!failed || why == EPIPE || why == 0)
+    if (!failed || why == EPIPE || reader_is_gone())
         return status;
-    cpn_say("stdout: %s", strerror(why));
+    cpn_say("stdout: %s", why ? strerror(why) : "not all of it could be written");
     return status ? status : 1;
 }
 

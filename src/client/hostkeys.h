@@ -8,21 +8,12 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "codec/hostkey.h"
 
-#define CPN_HOSTKEYS_MAX 16  /* of one machine */
-#define CPN_HOSTKEY_MAX 4096 /* bytes of one, as text */
-#define CPN_HOSTKEY_PRINT 64 /* room for "SHA256:…" */
+#define CPN_HOSTKEYS_MAX 16 /* of one machine */
 #define CPN_KNOWN_HOSTS_BYTES 131072
 #define CPN_KNOWN_HOSTS_DIR "known_hosts.d"
 
-typedef struct cpn_hostkey {
-    cpn_view type;   /* "ssh-ed25519" */
-    cpn_view base64; /* both borrow from the line */
-    char print[CPN_HOSTKEY_PRINT];
-} cpn_hostkey;
-
-/* "TYPE BASE64 [comment]". CPN_INVALID. */
-cpn_rc cpn_hostkey_parse(cpn_hostkey *out, cpn_view line, cpn_err *err) CPN_MUST_CHECK;
 /* May this name stand in known_hosts(5), in a file's name and in an ssh option? Letters, digits,
  * dots, hyphens and underscores, colons (IPv6), first a letter, digit or colon; 1 to 200 bytes. */
 bool cpn_hostkeys_name_ok(const char *name);

@@ -1,17 +1,20 @@
-/* POST /v1/host-keys: one more SSH host key that a machine may show. */
+/* POST /v1/host-keys: one more SSH host key that a machine may show. It is kept without its
+ * comment: with another one it is the same key. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/hostkey.h"
 #include "control/publish.h"
 #include "control/reply.h"
 #include "control/trail.h"
 
 #define WRITE_ACTION "Microsoft.Compute/virtualMachines/write"
-#define KEY_MAX 4096
 
 typedef struct approving {
     cpn_change change;
     cpn_call *call;
-    const char *id, *key; /* borrowed from the call's JSON */
+    const char *id; /* borrowed from the call's JSON */
+    char key[CPN_HOSTKEY_MAX + 1];
 } approving;
 
 static bool
@@ -22,7 +25,10 @@ has(const json_t *keys, const char *key)
 
     json_array_foreach((json_t *)keys, i, one)
     {
-        if (strcmp(json_string_value(one), key) == 0)
+        const char *text = json_string_value(one);
+        size_t n = strlen(key);
+
+        if (strncmp(text, key, n) == 0 && (text[n] == '\0' || text[n] == ' '))
             return true;
     }
     return false;
@@ -79,18 +85,32 @@ approve_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     free(a);
 }
 
+static cpn_rc
+take_key(approving *a, const char *given, cpn_err *err)
+{
+    cpn_hostkey k;
+    cpn_rc rc = cpn_hostkey_parse(&k, cpn_view_str(given), err);
+
+    if (rc != CPN_OK)
+        return cpn_ctx(err, rc, "key");
+    snprintf(a->key, sizeof(a->key), "%.*s %.*s", CPN_VIEW_ARG(k.type), CPN_VIEW_ARG(k.base64));
+    return CPN_OK;
+}
+
 static void
 host_key_approve(cpn_call *call)
 {
     static const char *const names[] = { "scope", "key", NULL };
     approving *a = cpn_xcalloc(1, sizeof(*a));
+    const char *given = NULL;
     cpn_err err = { 0 };
     cpn_rc rc;
 
     a->call = call;
     if ((rc = cpn_json_only(call->json, "", names, &err)) == CPN_OK &&
         (rc = cpn_json_get_str(call->json, "", "scope", CPN_ID_MAX, &a->id, &err)) == CPN_OK &&
-        (rc = cpn_json_get_str(call->json, "", "key", KEY_MAX, &a->key, &err)) == CPN_OK) {
+        (rc = cpn_json_get_str(call->json, "", "key", CPN_HOSTKEY_MAX, &given, &err)) == CPN_OK &&
+        (rc = take_key(a, given, &err)) == CPN_OK) {
         a->change = (cpn_change){
             .build = approve_build, .done = approve_done, .owner = a, .asked_ms = call->began_ms
         };

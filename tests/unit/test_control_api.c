@@ -402,6 +402,71 @@ strangers_calls_are_merged(void **state)
     json_decref(records);
 }
 
+/* A key of 32 bytes 0x55, in the wire's form. */
+#define HOST_KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVV"
+
+static void
+host_keys_that_are_refused(void **state)
+{
+    static const struct {
+        const char *who, *body;
+        int status;
+    } refused[] = {
+        { NULL, "{'scope':'$web1','key':'" HOST_KEY "'}", 401 },
+        { "$ci", "{'scope':'$web1','key':'" HOST_KEY "'}", 403 },
+        { "$bob", "{'scope':'$web1','key':'" HOST_KEY "'}", 403 },
+        { "$ada", "{'scope':'$web1'}", 400 },
+        { "$ada", "{'key':'" HOST_KEY "'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'" HOST_KEY "','more':1}", 400 },
+        { "$ada", "{'scope':'$web1','key':['" HOST_KEY "']}", 400 },
+        { "$ada", "{'scope':'$web1','key':''}", 400 },
+        { "$ada", "{'scope':'$web1','key':'ssh-ed25519'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'ssh-ed25519 '}", 400 },
+        { "$ada", "{'scope':'$web1','key':'ssh-ed25519 AAAA'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'ssh-dss AAAAB3NzaC1kc3MAAAABAA=='}", 400 },
+        { "$ada", "{'scope':'$web1','key':'ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIFVVVVVV'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'@cert-authority " HOST_KEY "'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'* " HOST_KEY "'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'" HOST_KEY "\\n* " HOST_KEY "'}", 400 },
+        { "$ada", "{'scope':'$web1','key':'\\n" HOST_KEY "'}", 400 },
+        { "$ada", "{'scope':'$web1x','key':'" HOST_KEY "'}", 404 },
+        { "$ada", "{'scope':'/nowhere','key':'" HOST_KEY "'}", 404 },
+        { "$ada", "[]", 400 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(refused); i++) {
+        int got = ask_as(refused[i].who, "POST", "/v1/host-keys", NULL, refused[i].body, NULL);
+
+        if (got != refused[i].status)
+            fail_msg("%s: got %d, want %d", refused[i].body, got, refused[i].status);
+    }
+}
+
+static void
+a_host_key_is_kept_once_without_its_comment(void **state)
+{
+    static const char *const bodies[] = { "{'scope':'$web1','key':'" HOST_KEY "'}",
+                                          "{'scope':'$web1','key':'" HOST_KEY " from me'}",
+                                          "{'scope':'$web1','key':'" HOST_KEY " \\u001b[2J'}" };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(bodies); i++) {
+        json_t *answer = NULL, *keys;
+        size_t mine = 0, k;
+        json_t *one;
+
+        assert_int_equal(ask_as("$ada", "POST", "/v1/host-keys", NULL, bodies[i], &answer), 200);
+        keys = json_object_get(answer, "sshHostKeys");
+        json_array_foreach(keys, k, one)
+        {
+            mine += strcmp(json_string_value(one), HOST_KEY) == 0;
+        }
+        assert_int_equal(mine, 1);
+        json_decref(answer);
+    }
+}
+
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -420,6 +485,8 @@ main(void)
         ON_STAGE(two_writers_build_on_each_other),
         ON_STAGE(a_new_user_signs_in_and_wrong_secrets_cost),
         ON_STAGE(documents_are_those_that_one_may_read),
+        ON_STAGE(host_keys_that_are_refused),
+        ON_STAGE(a_host_key_is_kept_once_without_its_comment),
         ON_STAGE(names_resolve),
         ON_STAGE(what_resolves_is_decided_when_a_port_is_asked_for),
         ON_STAGE(metrics_are_for_operators),
