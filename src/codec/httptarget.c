@@ -57,10 +57,15 @@ segment_decode(cpn_view raw, uint8_t *out, size_t *n, cpn_err *err)
 }
 
 /* May the segment behind these two be empty? The Azure CLI writes "/providers/NAMESPACE//TYPE" for
- * a resource without a parent. */
+ * a resource without a parent, and this where a cloud was registered by an address that ends in a
+ * slash. */
+#define DISCOVERY_BEHIND_SLASH "//metadata/endpoints"
+
 static bool
 gap_allowed(cpn_view path, cpn_view before, cpn_view last)
 {
+    if (cpn_view_is(path, DISCOVERY_BEHIND_SLASH))
+        return true;
     return cpn_view_starts_nocase(path, "/subscriptions/") &&
            cpn_view_is_nocase(before, "providers") && last.n > 0;
 }

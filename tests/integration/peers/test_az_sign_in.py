@@ -33,12 +33,23 @@ def test_cloud_by_explicit_endpoints(gateway, folder):
     assert cloud["endpoints"]["resourceManager"] == url and cloud["endpoints"]["activeDirectory"] == url + "/adfs"
 
 
-def test_cloud_by_discovery(gateway, folder):
-    az, url = Azure(gateway, folder / "az-discovered"), gateway.url
-    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url)
+@pytest.mark.parametrize("behind", ["", "/"])
+def test_cloud_by_discovery(gateway, folder, behind):
+    az, url = Azure(gateway, folder / f"az-discovered{len(behind)}"), gateway.url
+    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url + behind)
     found = az.json("cloud", "show", "-n", "lab")["endpoints"]
     assert found["activeDirectory"] == url + "/adfs"
     assert found["activeDirectoryResourceId"].rstrip("/") == url and found["activeDirectoryGraphResourceId"].rstrip("/") == url
+
+
+def test_every_address_with_a_slash_behind(gateway, folder, ada):
+    az, url = Azure(gateway, folder / "az-slashes"), gateway.url + "/"
+    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url, "--endpoint-active-directory", url + "adfs/",
+          "--endpoint-active-directory-resource-id", url, "--endpoint-active-directory-graph-resource-id", url)
+    az.ok("cloud", "set", "-n", "lab")
+    az.login("ada@example.test", ada.password)
+    assert az.get(f"/subscriptions/{SUBSCRIPTION}")["displayName"] == "Lab"
+    assert [g["name"] for g in az.json("group", "list")] == ["lab"]
 
 
 def test_password(root):
