@@ -68,6 +68,7 @@ const cpn_cmd cpn_cmd_tunnel_stop = {
     .opts = opts,
     .args = "[ID...]",
     .args_help = "the tunnels, as 'tunnel list' shows them",
+    .names = "tunnels",
     .max_args = CPN_ARGS_MAX,
     .examples = (const cpn_example[]){ { "caponier tunnel stop 3f9a2c",
                                          "its sessions are ended on the gateway first" },

@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -29,11 +31,14 @@ typedef struct search {
 
 /* ---- one tunnel ---- */
 
-/* Nobody listens there any more. */
+/* Nobody listens there any more; but in a folder that machines share it may be another's. */
 static void
 remove_stale(int dirfd, const char *name)
 {
-    (void)unlinkat(dirfd, name, 0);
+    struct statfs fs;
+
+    if (fstatfs(dirfd, &fs) == 0 && fs.f_type != NFS_SUPER_MAGIC)
+        (void)unlinkat(dirfd, name, 0);
 }
 
 /* CPN_NOT_FOUND: no tunnel of ours. *pid: of the process that listens. */

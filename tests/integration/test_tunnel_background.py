@@ -13,7 +13,7 @@ import time
 import pytest
 
 from lab import net
-from lab.gateway import PATIENCE, eventually
+from lab.gateway import BUILD, PATIENCE, eventually
 from lab.ssh import ssh
 
 needs_root = pytest.mark.skipif(not net.ROOT, reason="a second user id needs root")
@@ -249,6 +249,7 @@ def test_state_folders_that_are_not_to_be_trusted(me, tmp_path):
 
 
 def test_what_is_no_tunnel_is_not_shown(me):
+    me.ok("tunnel", "stop", detach(me, "web1")["id"])
     folder = me.dir / ".local/state/caponier"
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(folder / "tunnel-00dead"))
@@ -328,12 +329,22 @@ def test_descriptors_0_to_2_may_be_closed(me):
 
 
 def test_who_gave_up_waiting_leaves_no_tunnel(me):
-    p = subprocess.Popen(me.argv("tunnel", "web1", "--detach"), env=me.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
-    eventually(lambda: children.read_text().strip())
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, b"x" * 4096)  # until it is full, so that the child cannot say yet that it is ready
+    os.set_blocking(w, True)
+    p = subprocess.Popen(me.argv("tunnel", "web1", "--detach"), env=me.env, stdout=w, stderr=subprocess.DEVNULL)
+    os.close(w)
+    sockets = lambda: list((me.dir / ".local/state/caponier").glob("tunnel-??????"))
+    eventually(sockets)
     p.kill()
     p.wait()
-    eventually(lambda: me.json("tunnel", "list") == [] and not list((me.dir / ".local/state/caponier").glob("tunnel-??????")), 5)
+    with os.fdopen(r, "rb") as f:
+        assert b"Listening" in f.read()  # to its end, which is the child's
+    eventually(lambda: not sockets(), 5, "nothing is left behind")
+    assert me.json("tunnel", "list") == []
 
 
 def test_detach_lets_go_of_the_caller(me, sshd):
@@ -378,6 +389,15 @@ def test_list_in_every_format(me, target):
     assert table[0].split()[:2] == ["Id", "Pid"] and t["id"] in table[1] and len(table) == 2
     tsv = me.ok("tunnel", "list", "-o", "tsv").out.split("\t")
     assert tsv[0] == t["id"] and tsv[2] == "scripted:22" and tsv[6] == "1012"
+
+
+def test_bash_completes_the_ids(me, tmp_path):
+    ids = {detach(me, "web1")["id"], detach(me, "web1")["id"]}
+    (tmp_path / "caponier").symlink_to(BUILD / "caponier")
+    (tmp_path / "c").write_text(me.ok("completion", "bash").out)
+    script = f"source {tmp_path}/c; COMP_WORDS=(caponier tunnel stop ''); COMP_CWORD=3; _caponier; echo \"${{COMPREPLY[@]}}\""
+    r = subprocess.run(["bash", "-c", script], env={**me.env, "PATH": f"{tmp_path}:{me.env['PATH']}"}, capture_output=True, text=True)
+    assert ids <= set(r.stdout.split()) and r.stderr == "", r
 
 
 def test_several_machines_and_a_tunnel_in_the_foreground(me):
