@@ -181,7 +181,7 @@ call_new(cpn_conn *conn, const cpn_msg_REQUEST *m)
     if (!call->identity_header[0])
         header_into(m, "secret", call->identity_header, sizeof(call->identity_header));
     call->metadata = cpn_view_is_nocase(header_line(m->headers, "metadata"), "true");
-    if (m->proof.n > 0 && m->bearer.n == 0)
+    if (m->proof.n > 0)
         proof_into(call, m);
     return call;
 }

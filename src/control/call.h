@@ -31,7 +31,7 @@ struct cpn_call {
     /* Of sign-in pages: our cookie, or "". Of services that prove themselves: secrets. */
     char browser[44], basic[513], identity_header[513];
     bool metadata;        /* Metadata: true */
-    char *proof;          /* DPoP, of requests for tokens; NULL: none */
+    char *proof;          /* DPoP; NULL: none */
     uint8_t exporter[32]; /* of its connection */
     size_t exporter_n;
     char *path; /* as it came, for links to further pages */

@@ -50,7 +50,7 @@ cpn_rc
 cpn_held_token(cpn_call *call, cpn_thumb *key, cpn_err *err)
 {
     cpn_holder_ask ask = { .proof = cpn_view_str(call->proof),
-                           .method = CPN_VIEW_LIT("POST"),
+                           .method = cpn_view_str(call->route->method),
                            .path = cpn_view_str(call->path),
                            .host = call->c->host,
                            .exporter = { call->exporter, call->exporter_n },

@@ -362,6 +362,9 @@ cpn_tls_exporter(const cpn_tls *t, uint8_t out[32])
     static const char label[] = "EXPORTER-Channel-Binding";
 
     ERR_clear_error();
+    /* RFC 9266 4.2, RFC 7627: without it two connections of TLS 1.2 can be given one secret. */
+    if (SSL_version(t->ssl) < TLS1_3_VERSION && SSL_get_extms_support(t->ssl) != 1)
+        return false;
     return t->ready && SSL_export_keying_material(t->ssl, out, 32, label, sizeof(label) - 1,
                                                   (const uint8_t *)"", 0, 1) == 1;
 }

@@ -93,7 +93,8 @@ const char *cpn_tls_version(const cpn_tls *t);
  * longer. False: the peer showed none. */
 #define CPN_TLS_ISSUER_SIZE 192
 bool cpn_tls_issuer(const cpn_tls *t, char out[CPN_TLS_ISSUER_SIZE]);
-/* RFC 9266 tls-exporter; false before the handshake is done. */
+/* RFC 9266 tls-exporter; false before the handshake is done, and for TLS 1.2 without extended
+ * master secret. */
 bool cpn_tls_exporter(const cpn_tls *t, uint8_t out[32]);
 
 #endif

@@ -1,5 +1,6 @@
 """Channel binding: a sign-in's tokens are good with its key only, and a tunnel says over which TLS connection it came."""
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,7 +10,8 @@ import pytest
 
 from conftest import GROUP_ID, VM, started
 from lab import proxies
-from lab.gateway import Gateway, Result, eventually, every_record
+from lab.clock import HOUR, WallClock
+from lab.gateway import BUILD, Gateway, Result, eventually, every_record
 from lab.holder import Connection, Key, claims, unb64
 
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
@@ -239,6 +241,22 @@ def test_prefer_through_interception(gateway, ada, eavesdropper, target):
     assert t.tunnel(fields["DPoP"], token=fields["Authorization"].split()[1]) == (401, "key_proof")
 
 
+@pytest.mark.parametrize("name,shift,through", [("early", HOUR, "straight"), ("inspected", HOUR, "intercepted")])
+def test_a_client_whose_clock_is_off(gateway, eavesdropper, target, folder, name, shift, through):
+    """It signs in, calls and tunnels all the same: the gateway's refusal says what time it is."""
+    clock = WallClock(folder / name)
+    clock.set(shift)
+    u = gateway.user(f"{name}@example.test")
+    gateway.admin.ok("role", "assign", "--assignee", f"{name}@example.test", "--role", "Reader", "--scope", GROUP_ID)
+    u.argv = lambda *args: [*clock.under, *gateway.from_outside(BUILD / "caponier", *args)]
+    ca = gateway.ca
+    if through == "intercepted":
+        u.env, ca = {**u.env, "https_proxy": f"http://127.0.0.1:{eavesdropper.port}"}, eavesdropper.ca
+    u.ok("login", "--username", f"{name}@example.test", "--password-stdin", "--ca", ca, input=u.password + "\n")
+    assert kept(u)[1] and u.ok("vm", "list")
+    assert greeted(u, target)["binding"] == ("none" if through == "intercepted" else "exporter")
+
+
 def test_require(strict, target):
     assert greeted(strict.ada, target)["binding"] == "exporter"
     t = Thief(strict, strict.ada)
@@ -250,6 +268,22 @@ def test_require(strict, target):
     with t.connect() as c:
         token = json.loads(c.ask(strict.port, "POST", "/adfs/oauth2/token", body=body)[2])["access_token"]
     assert t.tunnel(token=token) == (403, "key_missing")
+
+
+def test_the_mark_outlives_control(strict, target):
+    with strict.ada.tunnel("scripted") as t, socket.create_connection(("127.0.0.1", t.port), 20) as c:
+        c.sendall(b"SSH-2.0-me\r\n")
+        s, _ = target.accept()
+        with s:
+            assert s.recv(100) == b"SSH-2.0-me\r\n"
+            session = strict.ada.json("session", "list")["value"][-1]
+            old = strict.pids("control")
+            os.kill(old[0], signal.SIGKILL)
+            eventually(lambda: strict.pids("control") not in ([], old), what="another control")
+            again = eventually(lambda: (lambda r: r.code == 0 and [x for x in r.json()["value"] if x["sessionId"] == session["sessionId"]])(
+                strict.ada.run("session", "list", "-o", "json")), what="the session is adopted")
+            assert again[0]["binding"] == "exporter"
+    assert [r["binding"] for r in records_of(strict, session)] == ["exporter"] * 2
 
 
 def test_require_through_interception(strict, folder):

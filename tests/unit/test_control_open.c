@@ -1,6 +1,7 @@
 /* Control's data path: OPEN, cuts, the fronts' lies. Refusals first. */
 #include "control_fixture.h"
 
+#include "codec/digest.h"
 #include "control/publish.h"
 
 static json_t *
@@ -101,6 +102,124 @@ bearers_are_refused(void **state)
     /* Without a carrier nothing opens. */
     open_on(m.CARRIER.conn, 1, WEB1);
     assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_CONTROL_AWAY);
+}
+
+/* ---- the key of a token ---- */
+
+/* A key whose bytes are all `fill`, and its thumbprint as the key of tokens to come. */
+static cpn_proof_key
+key_of(uint8_t fill)
+{
+    cpn_proof_key k = { .set = true };
+    cpn_proof_say say = {
+        .method = "GET", .url = "https://h/", .jti = "0123456789abcdef", .iat = 1
+    };
+    char text[CPN_PROOF_MAX + 1];
+    cpn_proof p;
+
+    memset(k.seed, fill, sizeof(k.seed));
+    assert_int_equal(cpn_proof_make(&k, &say, text, NULL), CPN_OK);
+    assert_int_equal(cpn_proof_parse(&p, cpn_view_str(text), NULL), CPN_OK);
+    token_key = p.thumb;
+    return k;
+}
+
+/* A carrier of ada's with a proof by k (NULL: none) for `signed_for` (NULL: no connection), over a
+ * connection whose exporter is all 7. */
+static void
+say_carrier(const cpn_proof_key *k, const char *jti, const uint8_t *signed_for)
+{
+    uint8_t exporter[32], digest[CPN_SHA256_BYTES];
+    char token[4096], url[512], text[CPN_PROOF_MAX + 1] = "";
+    cpn_proof_say what = { .method = "GET",
+                           .url = url,
+                           .jti = jti,
+                           .iat = cpn_wall_s(),
+                           .token = digest,
+                           .exporter = signed_for };
+    cpn_msg m = { .type = CPN_MSG_CARRIER, .CARRIER = { .conn = ++st.conn } };
+
+    memset(exporter, 7, sizeof(exporter));
+    snprintf(url, sizeof(url), "https://%s/v1/tunnel", st.c->host);
+    m.CARRIER.bearer = cpn_view_str(token_of("$ada", token));
+    cpn_sha256(m.CARRIER.bearer, digest);
+    if (k)
+        assert_int_equal(cpn_proof_make(k, &what, text, NULL), CPN_OK);
+    m.CARRIER.proof = cpn_view_str(text);
+    m.CARRIER.exporter = (cpn_view){ exporter, sizeof(exporter) };
+    say(&st.front, &m, -1);
+}
+
+static void
+is_refused(cpn_reason why, const cpn_proof_key *k, const char *jti, const uint8_t *signed_for)
+{
+    cpn_msg m;
+
+    say_carrier(k, jti, signed_for);
+    m = expect(&st.front, CPN_MSG_REFUSED);
+    assert_int_equal(m.REFUSED.why, why);
+    assert_int_equal(m.REFUSED.status, cpn_reason_http(why));
+    assert_int_equal(m.REFUSED.stream, 0);
+}
+
+static void
+comes_in(bool bound, const cpn_proof_key *k, const char *jti, const uint8_t *signed_for)
+{
+    say_carrier(k, jti, signed_for);
+    assert_int_equal(expect(&st.front, CPN_MSG_CARRIER_OK).CARRIER_OK.bound, bound);
+}
+
+static void
+rule(const char *word)
+{
+    snprintf(st.c->set.channel_binding, sizeof(st.c->set.channel_binding), "%s", word);
+}
+
+static void
+keys_decide_who_comes_in(void **state)
+{
+    uint8_t here[32], elsewhere[32] = { 0 };
+    cpn_proof_key other = key_of(2), mine = key_of(1);
+
+    (void)state;
+    memset(here, 7, sizeof(here));
+    is_refused(CPN_WHY_KEY_PROOF, NULL, "", NULL);
+    is_refused(CPN_WHY_KEY_PROOF, &other, "0000000000000001", here);
+    comes_in(true, &mine, "0000000000000002", here);
+    is_refused(CPN_WHY_KEY_PROOF, &mine, "0000000000000002", here);
+    comes_in(false, &mine, "0000000000000003", elsewhere);
+    rule("require");
+    open_on(st.conn, 1, WEB1); /* on the carrier that came in unbound */
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TLS_OPENED);
+    is_refused(CPN_WHY_TLS_OPENED, &mine, "0000000000000004", elsewhere);
+    is_refused(CPN_WHY_TLS_OPENED, &mine, "0000000000000005", NULL);
+    comes_in(true, &mine, "0000000000000006", here);
+    token_key.set = false;
+    is_refused(CPN_WHY_KEY_MISSING, NULL, "", NULL);
+    rule("never heard of");
+    is_refused(CPN_WHY_INTERNAL, NULL, "", NULL);
+}
+
+static void
+a_session_has_the_mark_of_its_carrier(void **state)
+{
+    uint8_t here[32];
+    cpn_proof_key mine = key_of(1);
+    cpn_session *s;
+    json_t *records;
+    cpn_msg opened;
+
+    (void)state;
+    memset(here, 7, sizeof(here));
+    comes_in(true, &mine, "0000000000000007", here);
+    token_key.set = false;
+    opened = open_session(st.conn, 1);
+    s = cpn_session_find(st.c, &opened.OPENED.session);
+    assert_non_null(s);
+    assert_int_equal(s->binding, CPN_BINDING_EXPORTER);
+    records = audit_of("session.start");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "binding"), "exporter");
+    json_decref(records);
 }
 
 static void
@@ -379,6 +498,8 @@ main(void)
         ON_STAGE(opens_are_refused),
         ON_STAGE(a_missing_role_is_named_and_audited_once),
         ON_STAGE(bearers_are_refused),
+        ON_STAGE(keys_decide_who_comes_in),
+        ON_STAGE(a_session_has_the_mark_of_its_carrier),
         ON_STAGE(opened_waits_for_row_and_dial),
         ON_STAGE(a_dial_before_the_row_waits_too),
         ON_STAGE(a_failed_dial_is_told_and_ended),
