@@ -431,11 +431,12 @@ wants_more(const cpn_tls *t)
     return t->ready && (t->backlog.n > 0 || (t->shut_wanted && !t->shut_tls));
 }
 
-/* close_notify, once everything before it has left. */
+/* close_notify, behind the last there is to say and with it. */
 static void
 say_goodbye(cpn_tls *t)
 {
-    if (!t->ready || !t->shut_wanted || t->shut_tls || !cpn_tls_writable(t))
+    if (!t->ready || !t->shut_wanted || t->shut_tls || !cpn_tls_writable(t) || t->backlog.n > 0 ||
+        (t->out && cpn_block_room(t->out) < OUT_RESERVE))
         return;
     t->shut_tls = true;
     ERR_clear_error();
@@ -446,10 +447,10 @@ void
 cpn_tls_send(cpn_tls *t)
 {
     do {
-        if (!t->stuck)
+        if (!t->stuck) {
             work_off_backlog(t);
-        if (!t->out)
             say_goodbye(t);
+        }
         if (t->out)
             send_once(t);
     } while (!t->stuck && cpn_tls_writable(t) && (t->out || wants_more(t)));
