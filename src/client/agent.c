@@ -259,6 +259,7 @@ static void
 run(agent *g, int parent)
 {
     cpn_sshid_hold(g->id);
+    g->api->line = NULL; /* the connection is our parent's; its descriptor is closed unused */
     if (settle(g, parent))
         serve(g);
     for (int i = 0; i < CPN_AGENT_CLIENTS; i++)

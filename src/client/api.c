@@ -158,6 +158,7 @@ exchange(cpn_api *a, cpn_httpc_req *req, json_t **answer, cpn_err *err)
     req->response_max = CPN_API_ANSWER_MAX;
     req->key = req->bearer.n ? &a->ctx.key : NULL;
     req->timeout_ms = a->timeout_ms;
+    req->line = a->line;
     rc = cpn_httpc_call(req, &reply, err);
     if (rc == CPN_OK && reply.status == 401 && req->key && cpn_api_clock(a, &reply)) {
         cpn_httpc_reply_fini(&reply);

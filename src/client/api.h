@@ -24,7 +24,8 @@ typedef struct cpn_api {
     char origin[CPN_URL_ORIGIN_SIZE];
     cpn_context ctx; /* ctx.gateway is NULL when the account, or nobody, is signed in there */
     cpn_tls_ctx *tls;
-    unsigned timeout_ms; /* of one call; 0: what cpn_httpc_call takes */
+    cpn_httpc_line *line; /* calls share it; NULL: each has a connection of its own. Borrowed */
+    unsigned timeout_ms;  /* of one call; 0: what cpn_httpc_call takes */
 } cpn_api;
 
 /* Which gateway, and trust in it; the sign-in is loaded when there is one. No network yet.

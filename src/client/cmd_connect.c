@@ -105,21 +105,30 @@ share_agent(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err)
     return cpn_agent_share(a, machine, path, idle_s, err);
 }
 
+/* Everything that the stream needs from the gateway before it. */
+static cpn_rc
+first(cpn_api *a, cpn_inlet *inlet, void *owner, cpn_err *err)
+{
+    json_auto_t *said = NULL;
+    const char *asked = owner; /* as ssh knows the machine */
+    cpn_rc rc = cpn_api_renew(a, false, err);
+
+    if (rc == CPN_OK)
+        rc = cpn_target_resolve(&inlet->target, a, &said, err);
+    if (rc == CPN_OK)
+        rc = keep_keys(a->cli, asked, said, err);
+    return rc == CPN_OK ? share_agent(a, &inlet->target, said, err) : rc;
+}
+
 static cpn_rc
 relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
 {
-    json_auto_t *said = NULL;
+    static const int ends[] = { STDIN_FILENO, STDOUT_FILENO };
     cpn_api a = { 0 };
-    cpn_rc rc = cpn_api_open(&a, cli, err);
+    cpn_rc rc = cpn_api_init(&a, cli, err);
 
     if (rc == CPN_OK)
-        rc = cpn_target_resolve(&inlet->target, &a, &said, err);
-    if (rc == CPN_OK)
-        rc = keep_keys(cli, asked, said, err);
-    if (rc == CPN_OK)
-        rc = share_agent(&a, &inlet->target, said, err);
-    if (rc == CPN_OK)
-        rc = cpn_tunnel_stdio(&a, inlet, STDIN_FILENO, STDOUT_FILENO, err);
+        rc = cpn_tunnel_stdio(&a, inlet, first, (void *)asked, ends, err);
     cpn_api_fini(&a);
     return rc;
 }

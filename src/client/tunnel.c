@@ -12,7 +12,6 @@
 
 #define ACCEPTS 64     /* of one inlet a turn: a flood does not hold up what is relayed */
 #define GOODBYE_MS 700 /* for the gateway to take our last frames */
-#define RELAY_MEMORY ((size_t)256 << 20)
 
 static void
 on_acceptable(uv_poll_t *poll, int status, int what)
@@ -156,8 +155,8 @@ cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
     raise_descriptors();
     t->plan = t->plan ? t->plan : &none;
     t->roam_fd = t->idle_fd = -1;
-    t->memory.max = RELAY_MEMORY;
-    rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
+    t->memory.max = CPN_TUNNEL_MEMORY;
+    rc = t->loop ? CPN_OK : cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
     if (rc != CPN_OK)
         return rc;
     for (size_t i = 0; i < CPN_COUNT(signals); i++) {
@@ -190,6 +189,7 @@ cpn_tunnel_finish(cpn_tunnel *t)
     cpn_tunnel_line_stop(t);
     cpn_tunnel_bell_stop(t);
     cpn_httpc_cancel(t->connecting);
+    cpn_httpc_line_drop(&t->warm);
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
         cpn_carrier_free(t->links[i].carrier);
     cpn_locals_drop(t);

@@ -34,10 +34,14 @@ cpn_rc cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n,
 cpn_rc cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
                        cpn_err *err) CPN_MUST_CHECK;
 
-/* Relay one stream between `in` and `out` (pipes, terminals, files, sockets) and the target of an
- * inlet that listens nowhere, until both ends are done or a signal comes. CPN_E_SYS without a
- * sentence: it ended otherwise, and stderr was told why. */
-cpn_rc cpn_tunnel_stdio(cpn_api *api, const cpn_inlet *inlet, int in, int out,
-                        cpn_err *err) CPN_MUST_CHECK;
+/* The calls that come before the stream; they and the carrier share one connection, as far as the
+ * gateway lets them. */
+typedef cpn_rc cpn_tunnel_first(cpn_api *api, cpn_inlet *inlet, void *owner, cpn_err *err);
+
+/* Call first, then relay one stream between `in` and `out` (pipes, terminals, files, sockets) and
+ * the target of an inlet that listens nowhere, until both ends are done or a signal comes.
+ * CPN_E_SYS without a sentence: it ended otherwise, and stderr was told why. */
+cpn_rc cpn_tunnel_stdio(cpn_api *api, cpn_inlet *inlet, cpn_tunnel_first *first, void *owner,
+                        const int ends[2], cpn_err *err) CPN_MUST_CHECK;
 
 #endif

@@ -209,7 +209,8 @@ start(cpn_tunnel *t, cpn_err *err)
                           .method = "GET",
                           .target = "/v1/tunnel",
                           .timeout_ms = CONNECT_MS,
-                          .websocket = CPN_TUNNEL_SUBPROTOCOL };
+                          .websocket = CPN_TUNNEL_SUBPROTOCOL,
+                          .line = &t->warm };
     /* Asks only after a 401, or where renewing aside has failed. */
     cpn_rc rc = cpn_api_renew(t->api, t->renewed, err);
 

@@ -26,6 +26,7 @@
 #include "net/carrier.h"
 #include "net/httpc.h"
 
+#define CPN_TUNNEL_MEMORY ((size_t)256 << 20)
 #define CPN_CARRIERS_MAX 16     /* a further one is made when all are full of streams */
 #define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
@@ -81,7 +82,8 @@ struct cpn_tunnel {
 
     cpn_tunnel_link links[CPN_CARRIERS_MAX];
     cpn_httpc *connecting;
-    unsigned failures; /* in a row */
+    cpn_httpc_line warm; /* what the calls before left for the first carrier */
+    unsigned failures;   /* in a row */
     uv_process_t renewer;
     bool renewing;     /* it runs */
     bool renewal_over; /* it has ended, well or not, since the last attempt to connect */

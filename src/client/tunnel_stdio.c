@@ -25,19 +25,41 @@ join(cpn_tunnel *t, int in, int out, cpn_err *err)
     return CPN_OK;
 }
 
+/* On the tunnel's own loop before anything else is on it, so that what the calls leave is of use to
+ * its first carrier. */
+static cpn_rc
+call_first(cpn_tunnel *t, cpn_inlet *inlet, cpn_tunnel_first *first, void *owner, cpn_err *err)
+{
+    cpn_rc rc;
+
+    t->memory.max = CPN_TUNNEL_MEMORY;
+    rc = cpn_loop_new(&t->loop, &t->uv, &t->memory, err);
+    if (rc != CPN_OK)
+        return rc;
+    t->warm.loop = t->loop;
+    t->api->line = &t->warm;
+    rc = first(t->api, inlet, owner, err);
+    t->api->line = NULL; /* what is called from now on is called while the loop runs */
+    return rc;
+}
+
 cpn_rc
-cpn_tunnel_stdio(cpn_api *api, const cpn_inlet *inlet, int in, int out, cpn_err *err)
+cpn_tunnel_stdio(cpn_api *api, cpn_inlet *inlet, cpn_tunnel_first *first, void *owner,
+                 const int ends[2], cpn_err *err)
 {
     cpn_tunnel t = { .api = api };
-    cpn_rc rc;
+    cpn_rc rc, called;
 
     if (uv_loop_init(&t.uv) != 0)
         return cpn_fail(err, CPN_E_NOMEM, "event loop");
-    rc = cpn_tunnel_begin(&t, err);
+    called = call_first(&t, inlet, first, owner, err);
+    rc = cpn_tunnel_begin(&t, called == CPN_OK ? err : NULL);
+    if (called != CPN_OK)
+        rc = called;
     if (rc == CPN_OK)
         rc = cpn_tunnel_serve(&t, inlet, err);
     if (rc == CPN_OK)
-        rc = join(&t, in, out, err);
+        rc = join(&t, ends[0], ends[1], err);
     if (rc == CPN_OK)
         uv_run(&t.uv, UV_RUN_DEFAULT);
     cpn_tunnel_finish(&t);

@@ -33,6 +33,8 @@ struct cpn_httpc {
     char key[CPN_WS_KEY_SIZE];
     char *websocket;
     char hostport[CPN_URL_HOSTPORT_SIZE];
+    cpn_httpc_line *line;
+    bool extra;     /* more came than belongs to the answer */
     bool head_only; /* HEAD: no body follows */
     bool got_head;
     cpn_httpc_reply reply;
@@ -95,7 +97,8 @@ put_plain_head(cpn_httpc *h, const cpn_httpc_req *req)
         (rc = cpn_http_line_put(out, "User-Agent", CPN_VIEW_LIT("caponier/" CPN_VERSION))) !=
             CPN_OK ||
         (rc = cpn_http_line_put(out, "Accept", CPN_VIEW_LIT("application/json"))) != CPN_OK ||
-        (rc = cpn_http_line_put(out, "Connection", CPN_VIEW_LIT("close"))) != CPN_OK ||
+        (!req->line &&
+         (rc = cpn_http_line_put(out, "Connection", CPN_VIEW_LIT("close"))) != CPN_OK) ||
         (rc = put_bearer(out, req->bearer)) != CPN_OK)
         return rc;
     if (req->content_type &&
@@ -228,11 +231,31 @@ put_away(cpn_httpc *h)
     uv_close((uv_handle_t *)&h->deadline, deadline_closed);
 }
 
+void
+cpn_httpc_line_drop(cpn_httpc_line *line)
+{
+    cpn_tls_free(cpn_steal(&line->tls));
+}
+
+/* Leave the connection for the next request, if both ends mean to. */
+static void
+keep_line(cpn_httpc *h)
+{
+    const cpn_http_head *head = &h->reply.head;
+
+    if (!h->line || !h->tls || h->websocket || h->err.rc != CPN_OK || h->extra || head->close ||
+        head->until_close)
+        return;
+    cpn_tls_set_owner(h->tls, NULL, NULL);
+    h->line->tls = cpn_steal(&h->tls);
+}
+
 static void
 call_done(cpn_later *l)
 {
     cpn_httpc *h = cpn_container_of(l, cpn_httpc, finish);
 
+    keep_line(h);
     uv_timer_stop(&h->deadline);
     h->done(h->owner, &h->reply, &h->err);
     put_away(h);
@@ -316,6 +339,8 @@ take_body(cpn_httpc *h, cpn_view in)
 {
     const cpn_http_head *head = &h->reply.head;
 
+    if (!head->until_close && in.n > head->body - h->reply.body.n)
+        h->extra = true;
     if (!head->until_close)
         in.n = (size_t)CPN_MIN((uint64_t)in.n, head->body - h->reply.body.n);
     if (cpn_buf_append(&h->reply.body, in) != CPN_OK)
@@ -332,10 +357,13 @@ on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     size_t used = 0;
 
     (void)t;
-    if (h->finished)
+    if (h->finished) {
+        h->extra = true;
         return n;
+    }
     if (!h->got_head && (used = take_head(h, in)) == 0)
         return 0;
+    h->extra |= h->finished && used < n;
     if (h->finished)
         return used; /* what follows an upgrade is the next owner's */
     take_body(h, cpn_view_skip(in, used));
@@ -391,8 +419,13 @@ start_dial(cpn_httpc *h, const cpn_httpc_req *req, unsigned timeout, cpn_err *er
                        .ctx = req->ctx,
                        .timeout_ms = CPN_MIN(timeout, 15000u),
                        .proxy = &proxy };
-    cpn_rc rc = cpn_proxy_choose(&proxy, to.host, to.port, err);
+    cpn_rc rc = CPN_OK;
 
+    if (req->line && req->line->tls) {
+        on_dialed(h, cpn_steal(&req->line->tls), NULL);
+        return CPN_OK;
+    }
+    rc = cpn_proxy_choose(&proxy, to.host, to.port, err);
     return rc == CPN_OK ? cpn_dial_start(&h->dial, h->loop, &to, on_dialed, h, err) : rc;
 }
 
@@ -407,6 +440,7 @@ cpn_httpc_start(cpn_httpc **out, cpn_loop *loop, const cpn_httpc_req *req, cpn_h
     h->loop = loop;
     h->done = done;
     h->owner = owner;
+    h->line = req->line;
     h->finish.fn = call_done;
     h->head_only = req->method && strcmp(req->method, "HEAD") == 0;
     h->websocket = req->websocket ? cpn_xstrdup(req->websocket) : NULL;
@@ -437,6 +471,7 @@ typedef struct call {
     cpn_httpc_reply *out;
     cpn_err *err;
     cpn_rc rc;
+    bool over;
 } call;
 
 static void
@@ -445,6 +480,7 @@ call_finished(void *owner, cpn_httpc_reply *reply, const cpn_err *err)
     call *c = owner;
 
     c->rc = err->rc;
+    c->over = true;
     if (err->rc != CPN_OK) {
         if (c->err)
             *c->err = *err;
@@ -452,6 +488,18 @@ call_finished(void *owner, cpn_httpc_reply *reply, const cpn_err *err)
     }
     *c->out = *reply;
     *reply = (cpn_httpc_reply){ 0 };
+}
+
+/* The loop is not ours and what is kept stays on it: run it until this call is over. */
+static cpn_rc
+call_on(cpn_loop *loop, const cpn_httpc_req *req, call *c, cpn_err *err)
+{
+    cpn_httpc *h;
+    cpn_rc rc = cpn_httpc_start(&h, loop, req, call_finished, c, err);
+
+    while (rc == CPN_OK && !c->over)
+        uv_run(cpn_loop_uv(loop), UV_RUN_ONCE);
+    return rc == CPN_OK ? c->rc : rc;
 }
 
 cpn_rc
@@ -466,6 +514,8 @@ cpn_httpc_call(const cpn_httpc_req *req, cpn_httpc_reply *out, cpn_err *err)
 
     if (req->websocket)
         return cpn_fail(err, CPN_INVALID, "an upgrade needs a loop");
+    if (req->line)
+        return call_on(req->line->loop, req, &c, err);
     if (uv_loop_init(&uv) < 0)
         return cpn_fail(err, CPN_E_SYS, "event loop");
     if ((rc = cpn_loop_new(&loop, &uv, &quota, err)) == CPN_OK) {

@@ -1,8 +1,8 @@
 /* net/httpc.h -- one HTTPS request of our client to our gateway, or a WebSocket upgrade.
  *
- * One connection a request, through the proxy that the environment names (net/proxy.h). The
- * response is bounded; bodies by Content-Length or until the end of the connection (then the end
- * must be close_notify). No redirects, no compression, no cookies. */
+ * One connection a request unless a line is given, through the proxy that the environment names
+ * (net/proxy.h). The response is bounded; bodies by Content-Length or until the end of the
+ * connection (then the end must be close_notify). No redirects, no compression, no cookies. */
 #ifndef CPN_NET_HTTPC_H
 #define CPN_NET_HTTPC_H
 
@@ -13,6 +13,14 @@
 #include "net/dial.h"
 
 #define CPN_HTTPC_BODY_MAX 33554432u /* request body: an inventory of 20,000 machines has 14 MB */
+
+/* A connection that is kept from one request to the next. */
+typedef struct cpn_httpc_line {
+    cpn_loop *loop; /* which cpn_httpc_call runs, instead of one of its own; borrowed */
+    cpn_tls *tls;   /* NULL: none yet, or none any more; owned, see cpn_httpc_line_drop */
+} cpn_httpc_line;
+/* Close what is kept. */
+void cpn_httpc_line_drop(cpn_httpc_line *line);
 
 typedef struct cpn_httpc_req {
     const cpn_url *gateway; /* https */
@@ -28,6 +36,9 @@ typedef struct cpn_httpc_req {
     size_t response_max;      /* body bytes; 0: 1 MiB */
     unsigned timeout_ms;      /* for everything; 0: 30000 */
     const char *websocket;    /* a subprotocol: upgrade with it; NULL: an ordinary request */
+    cpn_httpc_line *line; /* go over what is kept there, and leave it there for the next one when
+                             the gateway does, too; what ended meanwhile is CPN_UNAVAILABLE.
+                             Borrowed until done. NULL: a connection a request */
 } cpn_httpc_req;
 
 /* Zero-initialise; release with cpn_httpc_reply_fini. */
@@ -55,8 +66,8 @@ cpn_rc cpn_httpc_start(cpn_httpc **out, cpn_loop *loop, const cpn_httpc_req *req
 /* Before done only; done is not called. NULL is fine. */
 void cpn_httpc_cancel(cpn_httpc *h);
 
-/* Blocking, with a loop of its own: for commands that do one thing. req->websocket must be NULL.
- * Returns err->rc of the above. */
+/* Blocking, with a loop of its own, or the line's, which must not be running: for commands that do
+ * one thing. req->websocket must be NULL. Returns err->rc of the above. */
 cpn_rc cpn_httpc_call(const cpn_httpc_req *req, cpn_httpc_reply *out, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

@@ -168,3 +168,17 @@ def test_ssh_through_proxycommand(ada, sshd):
     proxy = " ".join(ada.argv("connect", "%h", "%p"))
     r = labssh.ssh(sshd, 22, "exit 7", options=["-o", f"ProxyCommand={proxy}", "-o", "HostName=web1"], env=ada.env)
     assert r.returncode == 7, r.stderr
+
+
+def test_one_connection_and_one_handshake_for_everything(ada, gateway, target):
+    """The call that resolves the name and the carrier share one TLS connection."""
+    trace = subprocess.run(["strace", "-f", "-e", "trace=connect", "-o", "/dev/stdout", *ada.argv("connect", "scripted", "1")],
+                           env=ada.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60).stdout
+    assert trace.count(f"htons({gateway.port})") == 1, trace
+    with met(ada, target, "scripted") as (p, s):
+        inodes = set()
+        for fd in os.listdir(f"/proc/{p.pid}/fd"):
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(f"/proc/{p.pid}/fd/{fd}"))
+        rows = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+        assert len([r for r in rows if r[2].endswith(f":{gateway.port:04X}") and f"socket:[{r[9]}]" in inodes]) == 1

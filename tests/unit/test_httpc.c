@@ -16,6 +16,8 @@ typedef struct server {
     const char *answer;
     bool upgrade;
     bool close; /* TLS close behind the answer; otherwise TCP is cut */
+    bool keep;  /* neither: the next request may follow */
+    unsigned accepted;
     cpn_tls *conn;
     char request[4096];
     size_t request_n;
@@ -49,7 +51,7 @@ on_request(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     cpn_buf_fini(&out);
     if (s->close)
         cpn_tls_shutdown(t);
-    else if (!s->upgrade)
+    else if (!s->upgrade && !s->keep)
         shutdown(cpn_tls_fd(t), SHUT_RDWR);
     return n;
 }
@@ -78,6 +80,7 @@ on_accept(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     assert_true(fd >= 0);
+    s->accepted++;
     assert_int_equal(cpn_tls_new(&s->conn, s->nt.loop, fd, &opts, &err), CPN_OK);
 }
 
@@ -300,6 +303,69 @@ blocking_calls_end(void **state)
     nettest_stop(&nt);
 }
 
+#define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+
+static void
+a_line_is_kept_when_both_ends_mean_to(void **state)
+{
+    static const struct {
+        const char *why, *answer;
+        bool kept;
+    } rows[] = {
+        { "as it should be", ANSWER "\r\n{}", true },
+        { "nothing to say", "HTTP/1.1 204 x\r\n\r\n", true },
+        { "the gateway closes", ANSWER "Connection: close\r\n\r\n{}", false },
+        { "more than the answer", ANSWER "\r\n{}x", false },
+        { "more than none", "HTTP/1.1 204 x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(rows); i++) {
+        server s;
+        cpn_httpc_line line = { 0 };
+        cpn_httpc_req req = { .line = &line };
+
+        start(&s);
+        s.keep = true;
+        s.answer = rows[i].answer;
+        ask(&s, "127.0.0.1", s.port, &req);
+        assert_int_equal(s.err.rc, CPN_OK);
+        if ((line.tls != NULL) != rows[i].kept)
+            fail_msg("%s: kept %d", rows[i].why, line.tls != NULL);
+        cpn_httpc_line_drop(&line);
+        stop(&s);
+    }
+}
+
+static void
+a_kept_line_carries_the_next_request(void **state)
+{
+    server s;
+    cpn_httpc_line line = { 0 };
+    cpn_httpc_req req = { .line = &line };
+
+    (void)state;
+    start(&s);
+    s.keep = true;
+    s.answer = ANSWER "\r\n{}";
+    for (int i = 0; i < 3; i++) {
+        ask(&s, "127.0.0.1", s.port, &req);
+        assert_int_equal(s.err.rc, CPN_OK);
+        assert_non_null(line.tls);
+    }
+    assert_int_equal(s.accepted, 1);
+    cpn_tls_free(cpn_steal(&s.conn)); /* what ended meanwhile is told, and the next one is new */
+    nettest_turns(&s.nt, 3);
+    ask(&s, "127.0.0.1", s.port, &req);
+    assert_int_equal(s.err.rc, CPN_UNAVAILABLE);
+    assert_null(line.tls);
+    ask(&s, "127.0.0.1", s.port, &req);
+    assert_int_equal(s.err.rc, CPN_OK);
+    assert_int_equal(s.accepted, 2);
+    cpn_httpc_line_drop(&line);
+    stop(&s);
+}
+
 int
 main(void)
 {
@@ -309,6 +375,8 @@ main(void)
         cmocka_unit_test(bad_requests_are_not_sent),
         cmocka_unit_test(answers_are_read),
         cmocka_unit_test(upgrades_hand_over_the_connection),
+        cmocka_unit_test(a_line_is_kept_when_both_ends_mean_to),
+        cmocka_unit_test(a_kept_line_carries_the_next_request),
         cmocka_unit_test(blocking_calls_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
