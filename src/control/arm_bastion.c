@@ -209,7 +209,7 @@ switches_read(json_t *body, const json_t *p, cpn_arm_wrong *w)
     return true;
 }
 
-/* {"id": "…"} at a name; "" when absent. */
+/* {"id": "…"} at a name; "" when absent, or without an id, as clients write what was not given. */
 static bool
 ref_read(const json_t *p, const char *path, const char *name, const char **id, cpn_arm_wrong *w)
 {
@@ -220,7 +220,7 @@ ref_read(const json_t *p, const char *path, const char *name, const char **id, c
     *id = "";
     snprintf(at, sizeof(at), "%s.%s", path, name);
     if (cpn_json_opt_object(p, path, name, 16, &ref, &err) != CPN_OK ||
-        (ref && cpn_json_get_str(ref, at, "id", CPN_ID_MAX, id, &err) != CPN_OK))
+        (ref && cpn_json_opt_str(ref, at, "id", CPN_ID_MAX, id, &err) != CPN_OK))
         return format_wrong(w, &err);
     return true;
 }

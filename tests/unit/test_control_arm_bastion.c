@@ -276,6 +276,25 @@ a_cut_character_is_survived(void **state)
 
 /* ---- what works ---- */
 
+/* A reference without an id is none. */
+static void
+what_was_not_given_may_be_an_empty_object(void **state)
+{
+    (void)state;
+    assert_int_equal(arm("$ada", "PUT", BASTION "hollow", NULL, NULL,
+                         "{'location':'local','properties':{'virtualNetwork':{},'networkAcls':{},"
+                         "'ipConfigurations':[{'name':'c','properties':{" SUBNET
+                         ",'publicIPAddress':{'id':null}}}]}}",
+                         NULL),
+                     201);
+    assert_int_equal(arm("$ada", "DELETE", BASTION "hollow", NULL, NULL, NULL, NULL), 202);
+    assert_int_equal(arm("$ada", "PUT", BASTION "hollow", NULL, NULL,
+                         "{'location':'local','properties':{'ipConfigurations':[{'name':'c',"
+                         "'properties':{'subnet':{}}}]}}",
+                         NULL),
+                     400);
+}
+
 static void
 a_bastion_is_made_changed_and_deleted(void **state)
 {
@@ -528,6 +547,7 @@ main(void)
         cmocka_unit_test(bad_filters_are_refused),
         T(a_cut_character_is_survived),
         T(names_in_any_script_are_survived),
+        T(what_was_not_given_may_be_an_empty_object),
         T(a_bastion_is_made_changed_and_deleted),
         T(lists_hold_what_one_may_read),
         T(pages_hold_together),
