@@ -59,10 +59,13 @@ read_scheme(cpn_view *name, cpn_err *err)
     scheme.n = n;
     if (cpn_view_is_nocase(scheme, "https"))
         return cpn_fail(err, CPN_INVALID,
-                        "a proxy that is itself spoken to over TLS (https://) "
-                        "is not supported; name it with http://");
+                        "a proxy that is itself spoken to over TLS (https://) is not supported; "
+                        "name its plain port with http://, or put the gateway's host into "
+                        "NO_PROXY to go without a proxy");
     if (!cpn_view_is_nocase(scheme, "http"))
-        return cpn_fail(err, CPN_INVALID, "only an HTTP proxy (http://) is supported, no SOCKS");
+        return cpn_fail(err, CPN_INVALID,
+                        "only an HTTP proxy (http://) is supported, no SOCKS; set https_proxy to "
+                        "one, or put the gateway's host into NO_PROXY to go without a proxy");
     *name = cpn_view_skip(*name, n + 3);
     return CPN_OK;
 }

@@ -18,6 +18,10 @@ names_are_refused(void **state)
         const char *name;
         const char *says;
     } refused[] = {
+        { "SOCKS", "socks5://u:hunter2@p:1080", "no SOCKS; set https_proxy to one" },
+        { "SOCKS with names", "socks5h://p:1080", "into NO_PROXY" },
+        { "SOCKS 4", "SOCKS4A://p:1080", "no SOCKS" },
+        { "TLS to the proxy in capitals", "HTTPS://p:3128", "name its plain port with http://" },
         { "TLS to the proxy", "https://u:hunter2@p:3128", "over TLS" },
         { "SOCKS", "socks5h://u:hunter2@p:1080", "SOCKS" },
         { "no host", "http://", "HOST:PORT" },
