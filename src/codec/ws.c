@@ -116,15 +116,20 @@ void
 cpn_ws_mask(uint8_t *p, size_t n, const uint8_t key[4], uint64_t offset)
 {
     uint8_t turned[8];
-    uint64_t word;
-    size_t blocks = n / (4 * sizeof(lane));
+    uint64_t key8, word;
+    size_t at = n - n % (4 * sizeof(lane));
 
     for (size_t i = 0; i < sizeof(turned); i++)
         turned[i] = key[(offset + i) & 3];
-    memcpy(&word, turned, sizeof(word));
-    xor_lanes(p, blocks, word);
-    for (size_t i = blocks * 4 * sizeof(lane); i < n; i++)
-        p[i] ^= turned[i & 7];
+    memcpy(&key8, turned, sizeof(key8));
+    xor_lanes(p, at / (4 * sizeof(lane)), key8);
+    for (; n - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, p + at, sizeof(word));
+        word ^= key8;
+        memcpy(p + at, &word, sizeof(word));
+    }
+    for (; at < n; at++)
+        p[at] ^= turned[at & 7];
 }
 
 cpn_rc
