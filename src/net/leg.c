@@ -27,6 +27,7 @@ struct cpn_leg {
     cpn_backlog kept; /* towards the socket */
     cpn_block *held;  /* from the socket: read, not judged or not taken yet */
     size_t last_take;
+    size_t last_put;
     uint64_t in;
     uint64_t out;
     uint64_t in_max; /* never below in */
@@ -328,6 +329,9 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
 {
     size_t put = 0, skip;
 
+    leg->last_put = 0;
+    for (int i = 0; i < n; i++)
+        leg->last_put += iov[i].iov_len;
     if (leg->failed || leg->refused || leg->dead)
         return 0;
     if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0 && !leg->end_held)
@@ -471,6 +475,9 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
         leg_watch(leg);
     }
     if (got > 0) {
+        /* Little both ways, twice: neither the odd end of bulk nor what a copy says back. */
+        if (got < SMALL_READ && leg->last_take < SMALL_READ && leg->last_put < SMALL_READ)
+            cpn_loop_typed(leg->loop);
         leg->last_take = (size_t)got;
         count(leg, 0, (size_t)got);
     }

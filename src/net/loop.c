@@ -19,6 +19,7 @@ struct cpn_loop {
     cpn_now_fn *now;
     void *now_arg;
     unsigned stall_ms;
+    uint64_t typed_ms; /* until then somebody counts as typing */
     uint8_t *scratch_in;
     uint8_t *scratch_out;
     uint8_t masks[MASK_BATCH];
@@ -201,6 +202,18 @@ cpn_loop_not_later(cpn_loop *loop, cpn_later *l)
     list_remove(l);
     l->queued = false;
     loop->queued--;
+}
+
+void
+cpn_loop_typed(cpn_loop *loop)
+{
+    loop->typed_ms = cpn_loop_now_ms(loop) + CPN_LOOP_TYPING_MS;
+}
+
+bool
+cpn_loop_typing(cpn_loop *loop)
+{
+    return cpn_loop_now_ms(loop) < loop->typed_ms;
 }
 
 void

@@ -55,6 +55,12 @@ unsigned cpn_loop_stall_ms(const cpn_loop *loop);
 void cpn_loop_later(cpn_loop *loop, cpn_later *l, cpn_later_kind kind);
 void cpn_loop_not_later(cpn_loop *loop, cpn_later *l);
 
+/* Somebody types, in a connection of this loop: for the next CPN_LOOP_TYPING_MS bulk takes shorter
+ * turns, so that a keystroke waits for less of it. */
+#define CPN_LOOP_TYPING_MS 200
+void cpn_loop_typed(cpn_loop *loop);
+bool cpn_loop_typing(cpn_loop *loop);
+
 /* Four bytes for a WebSocket mask, from the kernel's generator, drawn in batches. */
 void cpn_loop_mask_key(cpn_loop *loop, uint8_t key[4]);
 

@@ -12,6 +12,9 @@
 #define RECORD_OVERHEAD 40u
 #define RECORD_WIRE (CPN_TLS_RECORD + RECORD_OVERHEAD)
 
+/* Four records a turn while somebody types. */
+#define TYPING_INTAKE (4 * RECORD_WIRE)
+
 static int
 bio_read(BIO *bio, char *p, size_t n, size_t *got)
 {
@@ -105,6 +108,8 @@ cpn_tls_recv(cpn_tls *t)
     if (t->in)
         return;
     ask = cpn_pool_tight(pool) ? CPN_TLS_INTAKE_MIN : t->intake;
+    if (cpn_loop_typing(t->loop))
+        ask = CPN_MIN(ask, TYPING_INTAKE);
     if (!(t->in = cpn_pool_take(pool, ask))) {
         cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");
         return;
@@ -291,8 +296,8 @@ cpn_tls_writable(const cpn_tls *t)
 size_t
 cpn_tls_room(const cpn_tls *t)
 {
-    bool tight = cpn_pool_tight(cpn_loop_pool(t->loop));
-    size_t room = 0, appetite = tight ? CPN_TLS_APPETITE_MIN : t->appetite;
+    bool less = cpn_pool_tight(cpn_loop_pool(t->loop)) || cpn_loop_typing(t->loop);
+    size_t room = 0, appetite = less ? CPN_TLS_APPETITE_MIN : t->appetite;
 
     if (t->ready && !t->stuck && t->backlog.n == 0 && !t->shut_wanted && cpn_tls_writable(t) &&
         t->gathered < appetite)
