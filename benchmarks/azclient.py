@@ -10,6 +10,8 @@ import threading
 import requests
 import websocket
 
+from pyrelay import relay
+
 
 class AzClient:
     def __init__(self, base, ca, token, resource, port):
@@ -36,26 +38,6 @@ class AzClient:
         requests.delete(f"{self.base}/api/tokens/{auth}", verify=self.ca, timeout=30)
 
 
-def up(local, ws):
-    try:
-        while chunk := local.recv(4096):
-            ws.send_binary(chunk)
-    except (OSError, websocket.WebSocketException):
-        pass
-    ws.close(timeout=1)
-
-
-def serve(client, local):
-    _, ws = client.dial()
-    threading.Thread(target=up, args=(local, ws), daemon=True).start()
-    try:
-        while chunk := ws.recv():
-            local.sendall(chunk)
-    except (OSError, websocket.WebSocketException):
-        pass
-    local.close()
-
-
 def main():
     port, base, ca, resource, target = sys.argv[1:]
     client = AzClient(base, ca, sys.stdin.readline().strip(), resource, int(target))
@@ -63,7 +45,7 @@ def main():
     print("ready", flush=True)
     while True:
         conn, _ = listener.accept()
-        threading.Thread(target=serve, args=(client, conn), daemon=True).start()
+        threading.Thread(target=lambda c=conn: relay(c, client.dial()[1]), daemon=True).start()
 
 
 if __name__ == "__main__":

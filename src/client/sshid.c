@@ -7,24 +7,10 @@
 
 #include "base/clock.h"
 #include "codec/chars.h"
-
-typedef EVP_PKEY pkey;
-typedef EVP_MD_CTX md;
-
-static void
-pkey_free_at(pkey **p)
-{
-    EVP_PKEY_free(*p);
-}
-
-static void
-md_free_at(md **m)
-{
-    EVP_MD_CTX_free(*m);
-}
+#include "codec/ossl.h"
 
 /* OpenSSL wipes its copy of the key with the object. */
-static pkey *
+static EVP_PKEY *
 key_of(const cpn_sshid *id)
 {
     return EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, id->seed, sizeof(id->seed));
@@ -80,7 +66,7 @@ cpn_rc
 cpn_sshid_new(cpn_sshid **out, cpn_api *a, const char *target, cpn_err *err)
 {
     CPN_AUTO(cpn_sshid_auto) cpn_sshid *id = NULL;
-    CPN_AUTO(pkey_free_at) pkey *key = NULL;
+    CPN_AUTO(cpn_pkey_auto) EVP_PKEY *key = NULL;
     size_t n = sizeof(id->public_key);
     void *page =
         mmap(NULL, sizeof(*id), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -117,8 +103,8 @@ cpn_sshid_certificate(cpn_sshid *id, cpn_api *a)
 cpn_rc
 cpn_sshid_sign(const cpn_sshid *id, cpn_view what, uint8_t out[CPN_ED25519_SIGNATURE], cpn_err *err)
 {
-    CPN_AUTO(pkey_free_at) pkey *key = key_of(id);
-    CPN_AUTO(md_free_at) md *m = EVP_MD_CTX_new();
+    CPN_AUTO(cpn_pkey_auto) EVP_PKEY *key = key_of(id);
+    CPN_AUTO(cpn_md_auto) EVP_MD_CTX *m = EVP_MD_CTX_new();
     size_t n = CPN_ED25519_SIGNATURE;
 
     if (!key || !m || EVP_DigestSignInit(m, NULL, NULL, NULL, key) != 1 ||

@@ -11,25 +11,11 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 #include "codec/jwt.h"
+#include "codec/ossl.h"
 
 #define TYPE "dpop+jwt"
 #define NAMES_MAX 16
 #define DEPTH_MAX 4
-
-typedef EVP_PKEY pkey;
-typedef EVP_MD_CTX md;
-
-static void
-pkey_free_at(pkey **p)
-{
-    EVP_PKEY_free(*p);
-}
-
-static void
-md_free_at(md **m)
-{
-    EVP_MD_CTX_free(*m);
-}
 
 /* ---- thumbprints ---- */
 
@@ -206,9 +192,9 @@ cpn_proof_parse(cpn_proof *out, cpn_view text, cpn_err *err)
 bool
 cpn_proof_signed(const cpn_proof *p)
 {
-    CPN_AUTO(pkey_free_at)
-    pkey *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, p->key, sizeof(p->key));
-    CPN_AUTO(md_free_at) md *m = EVP_MD_CTX_new();
+    CPN_AUTO(cpn_pkey_auto)
+    EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, p->key, sizeof(p->key));
+    CPN_AUTO(cpn_md_auto) EVP_MD_CTX *m = EVP_MD_CTX_new();
     bool good = p->thumb.set && key && m && EVP_DigestVerifyInit(m, NULL, NULL, NULL, key) == 1 &&
                 EVP_DigestVerify(m, p->signature, sizeof(p->signature), p->signed_part.p,
                                  p->signed_part.n) == 1;
@@ -261,7 +247,7 @@ put_32(json_t *claims, const char *name, const uint8_t *bytes)
 static cpn_rc
 sign(EVP_PKEY *key, char *text, size_t size, cpn_err *err)
 {
-    CPN_AUTO(md_free_at) md *m = EVP_MD_CTX_new();
+    CPN_AUTO(cpn_md_auto) EVP_MD_CTX *m = EVP_MD_CTX_new();
     uint8_t signature[CPN_PROOF_SIGNATURE];
     size_t n = sizeof(signature);
 
@@ -283,7 +269,7 @@ cpn_proof_make(const cpn_proof_key *k, const cpn_proof_say *say, char out[CPN_PR
     CPN_AUTO(cpn_json_auto)
     json_t *claims = json_pack("{s:s,s:s,s:s,s:I}", "jti", say->jti, "htm", say->method, "htu",
                                say->url, "iat", (json_int_t)say->iat);
-    CPN_AUTO(pkey_free_at) pkey *key = NULL;
+    CPN_AUTO(cpn_pkey_auto) EVP_PKEY *key = NULL;
 
     out[0] = '\0';
     if (strlen(say->url) > CPN_PROOF_URL_MAX)

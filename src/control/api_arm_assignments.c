@@ -16,15 +16,6 @@
 
 /* ---- what a call is about ---- */
 
-/* The scope in the path; "/" for the rows without one. */
-static const char *
-path_scope(const cpn_call *call)
-{
-    const char *scope = cpn_call_param(call, "scope");
-
-    return scope[0] ? scope : "/";
-}
-
 /* The document's id from the path. False: it is too long to be one. */
 static bool
 path_id(const cpn_call *call, char out[CPN_ID_MAX + 1])
@@ -69,7 +60,7 @@ shown(const cpn_call *call, const char *id, const json_t *body)
     const char *described = json_string_value(json_object_get(body, "description"));
     char role_id[CPN_ID_MAX + 1];
 
-    cpn_arm_role_id(role, path_scope(call), role_id);
+    cpn_arm_role_id(role, cpn_arm_path_scope(call), role_id);
     return json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:s,s:s%,s:s?,s:n,s:n,s:O*,s:O*}}", "id", id, "name",
                      cpn_arm_name(id), "type", TYPE, "properties", "roleDefinitionId", role_id,
                      "principalId", principal, "principalType", kind_word(s, principal), "scope",
@@ -172,7 +163,7 @@ assignments_list(cpn_call *call)
     listing l = { .call = call, .below = true, .principal = "", .assigned_to = "" };
     cpn_odata filter;
 
-    l.scope = cpn_view_str(path_scope(call));
+    l.scope = cpn_view_str(cpn_arm_path_scope(call));
     l.above = cpn_may(s, cpn_call_who(call), READ_ACTION, l.scope);
     if (!filter_read(&l, &filter) || !cpn_arm_page_begin(&l.page, call))
         return;
@@ -271,7 +262,7 @@ assignment_put(cpn_call *call)
 {
     const json_t *properties = json_object_get(call->json, "properties");
     const char *name = cpn_call_param(call, "name");
-    cpn_assignment want = { .scope = path_scope(call),
+    cpn_assignment want = { .scope = cpn_arm_path_scope(call),
                             .description = cpn_json_string(properties, "description"),
                             .max_upload = json_object_get(properties, "maxUploadBytes"),
                             .max_download = json_object_get(properties, "maxDownloadBytes") };

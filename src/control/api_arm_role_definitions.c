@@ -21,6 +21,14 @@ cpn_arm_role_id(const cpn_role_def *role, const char *scope, char out[CPN_ID_MAX
     snprintf(out, CPN_ID_MAX + 1, "%s/providers/" TYPE "/%s", subscription, role ? role->guid : "");
 }
 
+const char *
+cpn_arm_path_scope(const cpn_call *call)
+{
+    const char *scope = cpn_call_param(call, "scope");
+
+    return scope[0] ? scope : "/";
+}
+
 bool
 cpn_arm_filter(CPN_TAKES cpn_call *call, cpn_odata *out)
 {
@@ -100,14 +108,6 @@ listing_of(const cpn_call *call, const char *scope)
                                         cpn_view_str(scope)) };
 }
 
-static const char *
-path_scope(const cpn_call *call)
-{
-    const char *scope = cpn_call_param(call, "scope");
-
-    return scope[0] ? scope : "/";
-}
-
 /* False: answered. */
 static bool
 filter_read(cpn_call *call, listing *l, cpn_odata *filter)
@@ -134,7 +134,7 @@ filter_read(cpn_call *call, listing *l, cpn_odata *filter)
 static void
 definitions_list(cpn_call *call)
 {
-    const char *scope = path_scope(call);
+    const char *scope = cpn_arm_path_scope(call);
     listing l = listing_of(call, scope);
     cpn_arm_place place = CPN_ARM_HERE;
     cpn_odata filter;
@@ -159,7 +159,7 @@ definitions_list(cpn_call *call)
 static void
 definition_show(cpn_call *call)
 {
-    const char *scope = path_scope(call), *name = cpn_call_param(call, "name");
+    const char *scope = cpn_arm_path_scope(call), *name = cpn_call_param(call, "name");
     listing l = listing_of(call, scope);
 
     l.guid = name;

@@ -10,6 +10,9 @@
  * and assignments spell them alike. */
 void cpn_arm_role_id(const cpn_role_def *role, const char *scope, char out[CPN_ID_MAX + 1]);
 
+/* The scope in the path; "/" for the rows without one. */
+const char *cpn_arm_path_scope(const cpn_call *call);
+
 /* $filter of the request; none has no clauses. False: answered, 400. */
 bool cpn_arm_filter(CPN_TAKES cpn_call *call, cpn_odata *out);
 

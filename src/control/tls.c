@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "codec/ossl.h"
 #include "codec/url.h"
 #include "store/private_file.h"
 
@@ -24,12 +25,6 @@ static void
 x509_auto(X509 **x)
 {
     X509_free(*x);
-}
-
-static void
-pkey_auto(EVP_PKEY **k)
-{
-    EVP_PKEY_free(*k);
 }
 
 static void
@@ -92,7 +87,7 @@ pair_out(const char *where, const cpn_buf *cert, const cpn_buf *key, char **cert
          char **key_pem, cpn_err *err)
 {
     CPN_AUTO(x509_auto) X509 *x = cert_parse(cert);
-    CPN_AUTO(pkey_auto) EVP_PKEY *k = key_parse(key);
+    CPN_AUTO(cpn_pkey_auto) EVP_PKEY *k = key_parse(key);
 
     if (!x)
         return cpn_fail(err, CPN_E_CONF, "%s: no certificate in it", where);

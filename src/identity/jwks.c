@@ -9,6 +9,7 @@
 
 #include "codec/b64url.h"
 #include "codec/json.h"
+#include "codec/ossl.h"
 #include "identity/jws.h"
 
 #define SET_NAMES_MAX 16
@@ -97,12 +98,6 @@ bld_auto(OSSL_PARAM_BLD **b)
     OSSL_PARAM_BLD_free(*b);
 }
 
-static void
-bn_auto(BIGNUM **n)
-{
-    BN_free(*n);
-}
-
 static EVP_PKEY *
 make_key(const char *type, OSSL_PARAM_BLD *bld)
 {
@@ -122,8 +117,8 @@ static EVP_PKEY *
 make_rsa(cpn_view modulus, cpn_view exponent)
 {
     CPN_AUTO(bld_auto) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-    CPN_AUTO(bn_auto) BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
-    CPN_AUTO(bn_auto) BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
+    CPN_AUTO(cpn_bn_auto) BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
+    CPN_AUTO(cpn_bn_auto) BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
 
     if (!bld || !n || !e || OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n) != 1 ||
         OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e) != 1)

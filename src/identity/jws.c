@@ -1,31 +1,20 @@
 /* Checks signatures by the five algorithms of the list. */
 #include "identity/jws.h"
 
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+
+#include "codec/ossl.h"
 
 #define ES256_BYTES 64
 #define ES384_BYTES 96
 #define DER_MAX 128 /* SEQUENCE of two integers of 48 bytes, with room */
 
-static void
-md_auto(EVP_MD_CTX **m)
-{
-    EVP_MD_CTX_free(*m);
-}
-
-static void
-sig_auto(ECDSA_SIG **s)
-{
-    ECDSA_SIG_free(*s);
-}
-
 /* DER of r‖s; 0: it has another length than wanted. */
 static size_t
 to_der(cpn_view raw, size_t want, uint8_t der[DER_MAX])
 {
-    CPN_AUTO(sig_auto) ECDSA_SIG *sig = ECDSA_SIG_new();
+    CPN_AUTO(cpn_sig_auto) ECDSA_SIG *sig = ECDSA_SIG_new();
     unsigned char *at = der;
     BIGNUM *r, *s;
     int n;
@@ -46,7 +35,7 @@ to_der(cpn_view raw, size_t want, uint8_t der[DER_MAX])
 static bool
 verify(EVP_PKEY *key, const EVP_MD *md, bool pss, cpn_view text, cpn_view signature)
 {
-    CPN_AUTO(md_auto) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    CPN_AUTO(cpn_md_auto) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *pctx; /* ctx's own */
 
     if (!ctx || EVP_DigestVerifyInit(ctx, &pctx, md, NULL, key) != 1)

@@ -10,6 +10,7 @@
 
 #include "codec/b64url.h"
 #include "codec/digest.h"
+#include "codec/ossl.h"
 #include "identity/jws.h"
 #include "store/private_file.h"
 
@@ -23,30 +24,6 @@ static const uint8_t half_order[32] = { 0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00
                                         0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                         0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42,
                                         0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8 };
-
-static void
-bio_auto(BIO **b)
-{
-    BIO_free(*b);
-}
-
-static void
-md_auto(EVP_MD_CTX **m)
-{
-    EVP_MD_CTX_free(*m);
-}
-
-static void
-sig_auto(ECDSA_SIG **s)
-{
-    ECDSA_SIG_free(*s);
-}
-
-static void
-bn_auto(BIGNUM **n)
-{
-    BN_free(*n);
-}
 
 static cpn_rc
 fail_crypto(cpn_err *err, const char *what)
@@ -63,7 +40,7 @@ fail_crypto(cpn_err *err, const char *what)
 static cpn_rc
 make_key(const char *path, cpn_err *err)
 {
-    CPN_AUTO(bio_auto) BIO *pem = BIO_new(BIO_s_secmem());
+    CPN_AUTO(cpn_bio_auto) BIO *pem = BIO_new(BIO_s_secmem());
     EVP_PKEY *fresh = EVP_EC_gen("P-256");
     char *text = NULL;
     long n = 0;
@@ -91,7 +68,7 @@ no_password(char *out, int size, int writing, void *owner)
 static cpn_rc
 parse_key(cpn_token_key *k, cpn_view text, const char *path, cpn_err *err)
 {
-    CPN_AUTO(bio_auto) BIO *pem = BIO_new_mem_buf(text.p, (int)text.n);
+    CPN_AUTO(cpn_bio_auto) BIO *pem = BIO_new_mem_buf(text.p, (int)text.n);
     char group[32] = "";
 
     k->pkey = pem ? PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL) : NULL;
@@ -118,7 +95,7 @@ read_key(cpn_token_key *k, const char *path, cpn_err *err)
 static cpn_rc
 coordinate(const cpn_token_key *k, const char *name, char out[CPN_KEY_TEXT], cpn_err *err)
 {
-    CPN_AUTO(bn_auto) BIGNUM *n = NULL;
+    CPN_AUTO(cpn_bn_auto) BIGNUM *n = NULL;
     uint8_t bytes[32];
 
     if (EVP_PKEY_get_bn_param(k->pkey, name, &n) != 1 ||
@@ -175,9 +152,9 @@ cpn_token_key_close(cpn_token_key *k)
 static bool
 to_raw(const unsigned char *der, size_t n, uint8_t out[CPN_ES256_BYTES])
 {
-    CPN_AUTO(sig_auto) ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
-    CPN_AUTO(bn_auto) BIGNUM *low = BN_new();
-    CPN_AUTO(bn_auto) BIGNUM *all = BN_bin2bn(order, sizeof(order), NULL);
+    CPN_AUTO(cpn_sig_auto) ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
+    CPN_AUTO(cpn_bn_auto) BIGNUM *low = BN_new();
+    CPN_AUTO(cpn_bn_auto) BIGNUM *all = BN_bin2bn(order, sizeof(order), NULL);
 
     if (!sig || !low || !all || BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, 32) != 32 ||
         BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + 32, 32) != 32)
@@ -191,7 +168,7 @@ cpn_rc
 cpn_token_key_sign(const cpn_token_key *k, cpn_view text, uint8_t out[CPN_ES256_BYTES],
                    cpn_err *err)
 {
-    CPN_AUTO(md_auto) EVP_MD_CTX *md = EVP_MD_CTX_new();
+    CPN_AUTO(cpn_md_auto) EVP_MD_CTX *md = EVP_MD_CTX_new();
     unsigned char der[80];
     size_t n = sizeof(der);
 

@@ -146,6 +146,30 @@ jose_hmac(EVP_PKEY *key, const char *text, uint8_t out[JOSE_SIG_MAX])
     return n;
 }
 
+/* The good claims with changes on top, as text to free; null takes a claim away. NULL: changes is
+ * no JSON. */
+static inline char *
+jose_claims(CPN_TAKES json_t *good, const char *changes)
+{
+    json_t *more = json_loads(changes, JSON_ALLOW_NUL, NULL), *v;
+    const char *name;
+    char *text = NULL;
+    void *next;
+
+    json_object_foreach_safe(more, next, name, v)
+    {
+        if (json_is_null(v))
+            json_object_del(good, name);
+        else
+            json_object_set(good, name, v);
+    }
+    if (more)
+        text = json_dumps(good, JSON_COMPACT);
+    json_decref(good);
+    json_decref(more);
+    return text;
+}
+
 /* header.payload in out, for signing. */
 static inline bool
 jose_compose(char *out, size_t size, const char *header, const char *payload)

@@ -20,6 +20,7 @@
 #include "codec/jwt.h"
 #include "identity/identity.h"
 #include "identity/tokenkey.h"
+#include "jose_fixture.h"
 #include "model/resource.h"
 
 #define NOW 1700000000ll
@@ -123,38 +124,23 @@ assemble(char *out, size_t size, const char *header, const char *payload, signer
     uint8_t sig[128];
     size_t n;
 
-    assert_true(cpn_b64url_encode(cpn_view_str(header), out, size));
-    n = strlen(out);
-    out[n++] = '.';
-    assert_true(cpn_b64url_encode(cpn_view_str(payload), out + n, size - n));
+    assert_true(jose_compose(out, size, header, payload));
     n = sign_as(how, cpn_view_str(out), sig);
     assert_int_equal(cpn_jwt_seal(out, size, (cpn_view){ sig, n }), CPN_OK);
 }
 
-/* The good claims with changes on top; null takes a claim away. */
 static char *
 claims_with(const char *changes)
 {
-    json_t *c = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "iss", URL "/adfs",
-                          "aud", URL, "sub", OID, "oid", OID, "tid", cpn_identity_tenant(identity),
-                          "ver", "1.0", "idtyp", "user", "jti", JTI, "iat", (json_int_t)NOW, "nbf",
-                          (json_int_t)NOW, "exp", (json_int_t)NOW + 3600);
-    json_t *more = json_loads(changes, 0, NULL), *v;
-    const char *name;
-    char *text;
-    void *next;
+    char *text = jose_claims(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "iss",
+                                       URL "/adfs", "aud", URL, "sub", OID, "oid", OID, "tid",
+                                       cpn_identity_tenant(identity), "ver", "1.0", "idtyp", "user",
+                                       "jti", JTI, "iat", (json_int_t)NOW, "nbf", (json_int_t)NOW,
+                                       "exp", (json_int_t)NOW + 3600),
+                             changes);
 
-    assert_non_null(more);
-    json_object_foreach_safe(more, next, name, v)
-    {
-        if (json_is_null(v))
-            json_object_del(c, name);
-        else
-            json_object_set(c, name, v);
-    }
-    text = json_dumps(c, JSON_COMPACT);
-    json_decref(c);
-    json_decref(more);
+    if (!text)
+        fail_msg("not JSON: %s", changes);
     return text;
 }
 

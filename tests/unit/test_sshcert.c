@@ -18,10 +18,8 @@ static const cpn_ssh_rules rules = { "{login} {login}@{scope}",
 static cpn_snapshot *
 world_with(const char *const *more)
 {
-    cpn_snapshot_edit *e = cpn_snapshot_edit_new(NULL);
+    cpn_snapshot_edit *e = edit_world();
 
-    for (size_t i = 0; i < CPN_COUNT(world); i++)
-        put_ok(e, world[i].kind, world[i].id, world[i].body);
     for (; more[0]; more += 3)
         put_ok(e, more[0], more[1], more[2]);
     return seal_ok(e);
@@ -30,6 +28,7 @@ world_with(const char *const *more)
 #define ASSIGN(n, who, role, scope, more)                                                          \
     "roleAssignment", scope ASSIGNMENTS GUID_OF("a" n),                                            \
         "{'principalId':'" who "','role':'" role "'" more "}"
+#define PERSON(name) "principal", GUID_OF("77"), "{'type':'User','name':'" name "','enabled':true}"
 #define USER "Virtual Machine User Login"
 #define ADMIN "Virtual Machine Administrator Login"
 
@@ -79,21 +78,18 @@ nobody_without_the_role(void **state)
           "",
           "neither anywhere" },
         { "root is not given",
-          { "principal", GUID_OF("77"), "{'type':'User','name':'Root@example.test','enabled':true}",
-            ASSIGN("1", GUID_OF("77"), ADMIN, "$lab", ""), NULL },
+          { PERSON("Root@example.test"), ASSIGN("1", GUID_OF("77"), ADMIN, "$lab", ""), NULL },
           GUID_OF("77"),
           "",
           "reserved" },
         { "ours is not given",
-          { "principal", GUID_OF("77"),
-            "{'type':'User','name':'caponier-admin@example.test','enabled':true}",
-            ASSIGN("1", GUID_OF("77"), ADMIN, "$lab", ""), NULL },
+          { PERSON("caponier-admin@example.test"), ASSIGN("1", GUID_OF("77"), ADMIN, "$lab", ""),
+            NULL },
           GUID_OF("77"),
           "",
           "reserved" },
         { "two of one name",
-          { "principal", GUID_OF("77"), "{'type':'User','name':'ada@other.test','enabled':true}",
-            ASSIGN("1", "$ada", USER, "$lab", ""), NULL },
+          { PERSON("ada@other.test"), ASSIGN("1", "$ada", USER, "$lab", ""), NULL },
           "$ada",
           "",
           "two sign-in names" },
@@ -107,8 +103,7 @@ nobody_without_the_role(void **state)
           "",
           "two sign-in names" },
         { "no letter",
-          { "principal", GUID_OF("77"), "{'type':'User','name':'0815@example.test','enabled':true}",
-            ASSIGN("1", GUID_OF("77"), USER, "$lab", ""), NULL },
+          { PERSON("0815@example.test"), ASSIGN("1", GUID_OF("77"), USER, "$lab", ""), NULL },
           GUID_OF("77"),
           "",
           "no account name" },
@@ -201,15 +196,13 @@ names_are_made_safe(void **state)
 static void
 scopes_have_a_bound(void **state)
 {
-    cpn_snapshot_edit *e = cpn_snapshot_edit_new(NULL);
+    cpn_snapshot_edit *e = edit_world();
     cpn_ssh_login *out = cpn_xcalloc(1, sizeof(*out));
     cpn_snapshot *s;
     char id[256], body[512], spelt[4096];
     cpn_err err = { 0 };
 
     (void)state;
-    for (size_t i = 0; i < CPN_COUNT(world); i++)
-        put_ok(e, world[i].kind, world[i].id, world[i].body);
     for (unsigned i = 0; i <= CPN_SSH_SCOPES_MAX; i++) {
         snprintf(id, sizeof(id), "$sub/resourceGroups/g%u", i);
         put_ok(e, "resourceGroup", id, "{}");
