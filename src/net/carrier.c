@@ -90,7 +90,10 @@ on_leg_readable(void *owner)
 static void
 on_leg_written(void *owner, size_t n)
 {
-    cpn_stream_delivered(owner, n);
+    cpn_stream *s = owner;
+
+    cpn_stream_delivered(s, n);
+    cpn_carrier_hold_back(s->carrier);
 }
 
 static void
@@ -429,8 +432,10 @@ on_tick(uv_timer_t *timer)
 {
     cpn_carrier *c = timer->data;
 
+    cpn_carrier_hold_back(c);
     if (c->ping_ns != 0 && ++c->misses >= c->opts.ping_misses) {
-        cpn_carrier_finish(c, CPN_CARRIER_DEAD, "%u pings went unanswered", c->opts.ping_misses);
+        cpn_carrier_finish(c, CPN_CARRIER_DEAD, "%u pings went unanswered%s", c->opts.ping_misses,
+                           c->held_back ? ": relay_memory is full of what nobody takes" : "");
         return;
     }
     if (c->ping_ns == 0) {

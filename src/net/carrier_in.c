@@ -228,6 +228,27 @@ step(cpn_carrier *c, uint8_t *p, size_t n, size_t *used)
     return CPN_OK;
 }
 
+static size_t
+kept(const cpn_carrier *c)
+{
+    size_t n = 0;
+
+    for (const cpn_stream *s = c->streams; s; s = s->hh.next)
+        n += cpn_leg_kept(s->leg);
+    return n;
+}
+
+void
+cpn_carrier_hold_back(cpn_carrier *c)
+{
+    bool full = cpn_pool_full(cpn_loop_pool(c->loop));
+
+    if (c->opts.role != CPN_WS_SERVER || c->finished || c->dead || (!full && !c->held_back))
+        return;
+    c->held_back = full && kept(c) > CPN_FLOW_WINDOW_MIN;
+    cpn_tls_pause(c->ws.tls, c->held_back);
+}
+
 size_t
 cpn_carrier_on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
 {
@@ -252,5 +273,6 @@ cpn_carrier_on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     else
         at = n;
     c->batch = NULL;
+    cpn_carrier_hold_back(c);
     return at;
 }

@@ -75,8 +75,9 @@ struct cpn_carrier {
     int rtt_ms;
     uint64_t known_window; /* the largest that a stream has grown to: what the path needs */
     bool draining;
-    bool closing;  /* our close frame is out; waiting for theirs */
-    bool finished; /* on_end is due or was called */
+    bool held_back; /* the peer may send nothing: the loop's memory is full of what it sent */
+    bool closing;   /* our close frame is out; waiting for theirs */
+    bool finished;  /* on_end is due or was called */
     bool told;
     bool dead;
     cpn_carrier_why why;
@@ -96,6 +97,11 @@ void cpn_stream_maybe_done(cpn_stream *s);
 
 /* carrier_in.c */
 size_t cpn_carrier_on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n);
+/* Credit cannot be taken back. So where relay_memory is full, a gateway reads nothing more of a
+ * carrier for which it keeps more than CPN_FLOW_WINDOW_MIN, until its targets have taken it, or
+ * memory is free again (looked at with each ping). What is kept for a carrier is so bounded by that
+ * and one intake, however many windows have been granted. */
+void cpn_carrier_hold_back(cpn_carrier *c);
 
 /* carrier_out.c */
 /* Queue a control frame; a peer that takes nothing for too long ends the carrier. */

@@ -330,6 +330,59 @@ a_stopped_reader_stops_its_writer(void **state)
     stop(&f);
 }
 
+/* Move n bytes from the programs behind the client to the machines, over each of the streams. */
+static void
+move_up(fixture *f, uint64_t n)
+{
+    static uint8_t chunk[65536];
+
+    for (int i = 0; i < f->n; i++)
+        for (uint64_t sent = 0, got = 0; got < n;) {
+            ssize_t w = sent < n ? write(f->p[i].app, chunk, sizeof(chunk)) : 0, r;
+
+            sent += (uint64_t)CPN_MAX(w, 0);
+            nettest_turns(&f->nt, 1);
+            r = read(f->p[i].target, chunk, sizeof(chunk));
+            got += (uint64_t)CPN_MAX(r, 0);
+        }
+}
+
+/* Windows were granted while the readers read; then all of them stop, and memory is short. */
+static void
+granted_windows_cannot_fill_more_than_the_memory(void **state)
+{
+    static uint8_t chunk[65536];
+    const size_t memory = 2u << 20;
+    uint64_t sent = 0, got = 0;
+    fixture f;
+    int idle = 0;
+
+    (void)state;
+    start(&f, 0, true);
+    while (f.n < 12)
+        nettest_until(&f.nt, &open_stream(&f, "")->opened);
+    move_up(&f, 8u << 20);
+    f.nt.quota.max = memory;
+    for (int i = 0; idle < 50 * f.n; i++) {
+        ssize_t n = write(f.p[i % f.n].app, chunk, sizeof(chunk));
+
+        idle = n > 0 ? 0 : idle + 1;
+        sent += (uint64_t)CPN_MAX(n, 0);
+        nettest_turns(&f.nt, 1);
+    }
+    assert_true(f.nt.quota.used > memory / 2);
+    assert_true(f.nt.quota.used <= memory + 4 * CPN_BLOCK_LARGE);
+    for (int i = 0; got < sent; i++) {
+        ssize_t n = read(f.p[i % f.n].target, chunk, sizeof(chunk));
+
+        got += (uint64_t)CPN_MAX(n, 0);
+        nettest_turns(&f.nt, 1);
+    }
+    nettest_turns(&f.nt, 5);
+    assert_int_equal(f.nt.quota.used, 0);
+    stop(&f);
+}
+
 static cpn_verdict
 judge_ssh(void *arg, cpn_view first, bool last)
 {
@@ -431,6 +484,7 @@ main(void)
         cmocka_unit_test(a_cut_carries_its_reason),
         cmocka_unit_test(draining_waits_for_streams),
         cmocka_unit_test(a_stopped_reader_stops_its_writer),
+        cmocka_unit_test(granted_windows_cannot_fill_more_than_the_memory),
         cmocka_unit_test(first_bytes_wait_for_judgement),
         cmocka_unit_test(silent_peers_are_dead),
         cmocka_unit_test(a_lost_connection_ends_its_streams),
