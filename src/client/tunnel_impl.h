@@ -27,7 +27,9 @@
 #include "net/httpc.h"
 
 #define CPN_TUNNEL_MEMORY ((size_t)256 << 20)
-#define CPN_CARRIERS_MAX 16     /* a further one is made when all are full of streams */
+/* A further one is made when all are full of streams, or when the token has ended that they were
+ * made with: a shell an hour, each left open, for two days. The gateway allows 64 a user. */
+#define CPN_CARRIERS_MAX 48
 #define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
 #define CPN_LOCAL_LAST_MS 2000  /* for the program to read our last words */

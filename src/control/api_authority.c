@@ -9,15 +9,6 @@
 #include "control/reply.h"
 #include "control/signin_core.h"
 
-static bool
-tenant_ok(cpn_call *call)
-{
-    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
-        return true;
-    cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
-    return false;
-}
-
 /* ---- documents ---- */
 
 static void
@@ -29,7 +20,7 @@ discovery_show(cpn_call *call)
 static void
 tenant_discovery_show(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         cpn_reply_json(call, 200,
                        cpn_identity_discovery(call->c->identity, cpn_call_param(call, "tenant")));
 }
@@ -43,7 +34,7 @@ keys_show(cpn_call *call)
 static void
 tenant_keys_show(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         keys_show(call);
 }
 
@@ -137,7 +128,7 @@ device_begin(cpn_call *call)
 static void
 tenant_device_begin(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         device_begin(call);
 }
 
@@ -236,7 +227,7 @@ authorize(cpn_call *call)
 static void
 tenant_authorize(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         authorize(call);
 }
 

@@ -205,19 +205,10 @@ token_issue(cpn_call *call)
     explicit_bzero(plain, sizeof(plain));
 }
 
-static bool
-tenant_ok(cpn_call *call)
-{
-    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
-        return true;
-    cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
-    return false;
-}
-
 static void
 tenant_token_issue(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         token_issue(call);
 }
 
@@ -243,7 +234,7 @@ token_revoke(cpn_call *call)
 static void
 tenant_token_revoke(cpn_call *call)
 {
-    if (tenant_ok(call))
+    if (cpn_signin_tenant(call))
         token_revoke(call);
 }
 

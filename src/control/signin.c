@@ -37,6 +37,15 @@ cpn_signin_reload(cpn_signin *s, const cpn_config *set)
     cpn_flows_bounds(s->flows, (unsigned)set->signin_max, (unsigned)set->signin_source_max);
 }
 
+bool
+cpn_signin_tenant(cpn_call *call)
+{
+    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
+        return true;
+    cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
+    return false;
+}
+
 cpn_flows *
 cpn_signin_flows(cpn_control *c)
 {

@@ -33,6 +33,8 @@ typedef struct cpn_signin_way {
 cpn_signin *cpn_signin_new(const cpn_config *set);
 void cpn_signin_free(cpn_signin *s);
 void cpn_signin_reload(cpn_signin *s, const cpn_config *set);
+/* Is the {tenant} of the path ours? If not, the call is answered with 404. */
+bool cpn_signin_tenant(cpn_call *call);
 /* For the token endpoint. */
 cpn_flows *cpn_signin_flows(cpn_control *c);
 
