@@ -258,8 +258,8 @@ def test_sockets_that_are_none(guest, path):  # noqa: F811
     assert r.code == 255 and ("socket" in r.err), r
 
 
-def test_a_service_principal_is_told_why_not(lab, tmp_path):  # noqa: F811
-    bot = User(lab, tmp_path / "bot")
+def test_a_service_principal_is_told_why_not(lab, folder, tmp_path):  # noqa: F811
+    bot = User(lab, folder / "configbot")  # a socket's path is 107 bytes at most
     made = lab.admin.json("sp", "add", "configbot")
     People(lab).assign(made["appId"], "Reader")
     bot.ok("login", "--service-principal", "--username", made["appId"], "--password-stdin", "--ca", lab.ca, input=made["secret"] + "\n")
