@@ -173,27 +173,27 @@ typedef struct run {
     cpn_inlet *in;
     unsigned n;
     cpn_tunnel_plan plan;
-    cpn_bell bell;
+    cpn_ctlsock ctlsock;
     int ready_fd; /* -1: nobody waits there */
     int channel;  /* of the parent that waits; -1: we stay */
 } run;
 
 /* So that it is found; one in the foreground serves without. */
 static cpn_rc
-open_bell(run *r, cpn_err *err)
+open_ctlsock(run *r, cpn_err *err)
 {
     cpn_err why = { 0 };
-    cpn_rc rc = cpn_bell_open(&r->bell, &why);
+    cpn_rc rc = cpn_ctlsock_open(&r->ctlsock, &why);
 
     if (rc != CPN_OK) {
-        cpn_bell_close(&r->bell);
+        cpn_ctlsock_close(&r->ctlsock);
         if (r->channel >= 0)
             return cpn_fail(err, rc == CPN_NOT_FOUND ? CPN_E_CONF : rc, "--detach: %s", why.msg);
         cpn_say("'tunnel list' will not show this tunnel: %s", why.msg);
         return CPN_OK;
     }
-    r->plan.bell = &r->bell;
-    return r->channel >= 0 ? cpn_tunlog_open(r->bell.id, err) : CPN_OK;
+    r->plan.ctlsock = &r->ctlsock;
+    return r->channel >= 0 ? cpn_tunlog_open(r->ctlsock.id, err) : CPN_OK;
 }
 
 /* Relative paths must go on meaning what they do. */
@@ -215,7 +215,7 @@ tell_ready(run *r, cpn_err *err)
 
     /* Whoever reads that it is ready may end it at once; that is to be done in order. */
     cpn_tunnel_hold_signals();
-    rc = cpn_ready_tell(r->cli, r->in, r->n, r->bell.id, r->channel >= 0, err);
+    rc = cpn_ready_tell(r->cli, r->in, r->n, r->ctlsock.id, r->channel >= 0, err);
     if (rc == CPN_OK && r->in[0].peers.everybody)
         cpn_say("everybody who reaches this address uses the tunnel with your rights");
     if (rc == CPN_OK && r->ready_fd >= 0)
@@ -237,7 +237,7 @@ serve(run *r, cpn_err *err)
     for (unsigned i = 0; i < r->n && rc == CPN_OK; i++)
         rc = ask(&a, &r->in[i].target, err);
     if (rc == CPN_OK)
-        rc = open_bell(r, err);
+        rc = open_ctlsock(r, err);
     if (rc == CPN_OK)
         rc = tell_ready(r, err);
     if (rc == CPN_OK)
@@ -274,7 +274,7 @@ tunnel_run(cpn_cli *cli, cpn_err *err)
     run r = { .cli = cli,
               .in = cpn_xcalloc(CPN_INLETS_MAX, sizeof(*r.in)),
               .plan.exit_with = -1,
-              .bell = CPN_BELL_NONE,
+              .ctlsock = CPN_CTLSOCK_NONE,
               .ready_fd = -1,
               .channel = -1 };
     cpn_rc rc = read_plan(&r, err);
@@ -287,7 +287,7 @@ tunnel_run(cpn_cli *cli, cpn_err *err)
         rc = serve(&r, err);
     for (unsigned i = 0; i < CPN_INLETS_MAX; i++)
         cpn_inlet_close(&r.in[i]);
-    cpn_bell_close(&r.bell);
+    cpn_ctlsock_close(&r.ctlsock);
     cpn_auto_fd(&r.plan.exit_with);
     cpn_auto_fd(&r.ready_fd);
     cpn_auto_fd(&r.channel);

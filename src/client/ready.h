@@ -3,7 +3,7 @@
 #ifndef CPN_CLIENT_READY_H
 #define CPN_CLIENT_READY_H
 
-#include "client/bell.h"
+#include "client/ctlsock.h"
 
 /* On stdout, flushed, one line an inlet: json {"event":"ready", …}, tsv the port or path, table a
  * sentence and how to go on. id: of the tunnel, empty when it is not listed. */

@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "client/bell.h"
+#include "client/ctlsock.h"
 #include "client/printable.h"
 #include "client/rundir.h"
 
@@ -53,7 +53,7 @@ visit(int dirfd, const char *name, int *out, pid_t *pid)
     socklen_t n = sizeof(who);
     struct stat st;
 
-    cpn_bell_path(dirfd, name, path);
+    cpn_ctlsock_path(dirfd, name, path);
     if (fd < 0 || strlen(path) >= sizeof(at.sun_path) ||
         fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
         st.st_uid != geteuid())
@@ -77,7 +77,7 @@ visit(int dirfd, const char *name, int *out, pid_t *pid)
 static json_t *
 ask(int fd, const char *word)
 {
-    CPN_AUTO(cpn_buf_fini) cpn_buf b = { .max = CPN_BELL_ANSWER };
+    CPN_AUTO(cpn_buf_fini) cpn_buf b = { .max = CPN_CTLSOCK_ANSWER };
     uint64_t until = cpn_mono_ms() + CPN_RUNNING_ASK_MS;
     uint8_t chunk[4096];
     json_t *answer;
@@ -117,7 +117,7 @@ meet(search *s, int dirfd, const char *name, const char *id)
         return;
     s->n++;
     pidfd = rc == CPN_OK ? pidfd_open(pid, 0) : -1;
-    answer = rc == CPN_OK ? ask(fd, s->stop ? CPN_BELL_STOP : CPN_BELL_STATUS) : NULL;
+    answer = rc == CPN_OK ? ask(fd, s->stop ? CPN_CTLSOCK_STOP : CPN_CTLSOCK_STATUS) : NULL;
     if (!answer) {
         cpn_say("tunnel %s (process %d) does not answer", id, (int)pid);
         s->failed++;
@@ -150,7 +150,7 @@ look_in(search *s, cpn_rundir which, cpn_err *err)
     if (!dir)
         return cpn_fail(err, CPN_E_SYS, "the folder of tunnels: %s", strerror(errno));
     while (s->n < CPN_RUNNING_MAX && (e = readdir(dir)))
-        if (cpn_bell_is(e->d_name, &id) && (!s->id || strcmp(id, s->id) == 0))
+        if (cpn_ctlsock_is(e->d_name, &id) && (!s->id || strcmp(id, s->id) == 0))
             meet(s, dirfd, e->d_name, id);
     closedir(dir);
     return CPN_OK;

@@ -1,4 +1,5 @@
-/* client/running.h -- the tunnels of this user that run now, asked one by one (client/bell.h). */
+/* client/running.h -- the tunnels of this user that run now, asked one by one (client/ctlsock.h).
+ */
 #ifndef CPN_CLIENT_RUNNING_H
 #define CPN_CLIENT_RUNNING_H
 

@@ -187,7 +187,7 @@ cpn_tunnel_finish(cpn_tunnel *t)
     t->stopping = true;
     cpn_tunnel_sessions_over(t);
     cpn_tunnel_line_stop(t);
-    cpn_tunnel_bell_stop(t);
+    cpn_tunnel_ctlsock_stop(t);
     cpn_httpc_cancel(t->connecting);
     cpn_httpc_line_drop(&t->warm);
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
@@ -208,7 +208,7 @@ cpn_tunnel_finish(cpn_tunnel *t)
         free(t->inlets[i].open_json);
 }
 
-/* What only a tunnel of its own has: ends, a bell, a line on the terminal. */
+/* What only a tunnel of its own has: ends, a control socket, a line on the terminal. */
 static cpn_rc
 begin_alone(cpn_tunnel *t, cpn_err *err)
 {
@@ -219,7 +219,7 @@ begin_alone(cpn_tunnel *t, cpn_err *err)
     if (rc == CPN_OK)
         rc = cpn_tunnel_until_start(t, err);
     if (rc == CPN_OK)
-        rc = cpn_tunnel_bell_start(t, err);
+        rc = cpn_tunnel_ctlsock_start(t, err);
     if (rc == CPN_OK)
         cpn_tunnel_line_start(t);
     return rc;

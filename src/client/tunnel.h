@@ -7,18 +7,18 @@
 #ifndef CPN_CLIENT_TUNNEL_H
 #define CPN_CLIENT_TUNNEL_H
 
-#include "client/bell.h"
+#include "client/ctlsock.h"
 
 typedef struct cpn_tunnel cpn_tunnel;
 
 /* How a tunnel ends by itself, and what it tells meanwhile. */
 typedef struct cpn_tunnel_plan {
-    unsigned timeout_s;   /* end after so long; 0: never */
-    unsigned idle_s;      /* end when no session has been open for so long; 0: never */
-    int exit_with;        /* a pidfd: end when that process does; -1: none */
-    bool events;          /* JSON on stdout, a line each (client/tunnel_events.c) */
-    bool line;            /* a live line on stderr, if that is a terminal */
-    const cpn_bell *bell; /* answers `tunnel list` and `tunnel stop`; NULL: not listed */
+    unsigned timeout_s;         /* end after so long; 0: never */
+    unsigned idle_s;            /* end when no session has been open for so long; 0: never */
+    int exit_with;              /* a pidfd: end when that process does; -1: none */
+    bool events;                /* JSON on stdout, a line each (client/tunnel_events.c) */
+    bool line;                  /* a live line on stderr, if that is a terminal */
+    const cpn_ctlsock *ctlsock; /* answers `tunnel list` and `tunnel stop`; NULL: not listed */
 } cpn_tunnel_plan;
 
 /* From now on the signals that end a tunnel wait for cpn_tunnel_run. */

@@ -11,7 +11,7 @@
  *     tunnel_events.c   the same as lines of JSON for a program
  *     tunnel_line.c     the same as one line on a terminal
  *     tunnel_until.c    ends for want of sessions, or with another process
- *     tunnel_bell.c     answers `tunnel list` and `tunnel stop`
+ *     tunnel_ctlsock.c     answers `tunnel list` and `tunnel stop`
  *     tunnel_stdio.c    one stream to standard input and output instead of inlets */
 #ifndef CPN_CLIENT_TUNNEL_IMPL_H
 #define CPN_CLIENT_TUNNEL_IMPL_H
@@ -53,7 +53,7 @@ typedef struct cpn_tunnel_inlet {
     uv_poll_t accept;
 } cpn_tunnel_inlet;
 
-typedef struct cpn_bell_guest cpn_bell_guest;
+typedef struct cpn_ctlsock_guest cpn_ctlsock_guest;
 
 struct cpn_tunnel {
     cpn_api *api;
@@ -66,8 +66,8 @@ struct cpn_tunnel {
     int idle_fd; /* a timer; -1: none */
     uv_poll_t idle;
     uv_poll_t other; /* the process that we end with */
-    uv_poll_t bell;
-    cpn_bell_guest *guests;
+    uv_poll_t ctlsock;
+    cpn_ctlsock_guest *guests;
     unsigned guests_n;
     cpn_tunnel_inlet inlets[CPN_INLETS_MAX];
     unsigned inlets_n;
@@ -191,8 +191,8 @@ cpn_rc cpn_tunnel_until_start(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
 void cpn_tunnel_until_busy(cpn_tunnel *t, bool busy);
 void cpn_tunnel_until_stop(cpn_tunnel *t);
 
-/* ---- tunnel_bell.c ---- */
-cpn_rc cpn_tunnel_bell_start(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
-void cpn_tunnel_bell_stop(cpn_tunnel *t);
+/* ---- tunnel_ctlsock.c ---- */
+cpn_rc cpn_tunnel_ctlsock_start(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
+void cpn_tunnel_ctlsock_stop(cpn_tunnel *t);
 
 #endif

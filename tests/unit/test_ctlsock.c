@@ -1,4 +1,4 @@
-/* client/bell and client/rundir: names that are none, folders that are not to be trusted. */
+/* client/ctlsock and client/rundir: names that are none, folders that are not to be trusted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "client/bell.h"
+#include "client/ctlsock.h"
 #include "client/rundir.h"
 
 static char home[64], runtime[96], folder[128], state[128];
@@ -20,7 +20,7 @@ static int
 make_home(void **unused)
 {
     (void)unused;
-    snprintf(home, sizeof(home), "/tmp/cpn-bell-XXXXXX");
+    snprintf(home, sizeof(home), "/tmp/cpn-ctlsock-XXXXXX");
     assert_non_null(mkdtemp(home));
     snprintf(runtime, sizeof(runtime), "%s/run", home);
     snprintf(folder, sizeof(folder), "%s/caponier", runtime);
@@ -70,8 +70,8 @@ names_that_are_none(void **unused)
 
     (void)unused;
     for (size_t i = 0; i < CPN_COUNT(rows); i++)
-        assert_false(cpn_bell_is(rows[i], &id));
-    assert_true(cpn_bell_is("tunnel-3f9a2c", &id));
+        assert_false(cpn_ctlsock_is(rows[i], &id));
+    assert_true(cpn_ctlsock_is("tunnel-3f9a2c", &id));
     assert_string_equal(id, "3f9a2c");
 }
 
@@ -112,31 +112,31 @@ an_unfit_runtime_folder_is_none(void **unused)
 }
 
 static void
-bells_are_the_users_alone_and_go_away(void **unused)
+control_sockets_are_the_users_alone_and_go_away(void **unused)
 {
-    cpn_bell one = CPN_BELL_NONE, two = CPN_BELL_NONE;
+    cpn_ctlsock one = CPN_CTLSOCK_NONE, two = CPN_CTLSOCK_NONE;
     char path[256];
     struct stat st;
     cpn_err err = { 0 };
 
     (void)unused;
-    if (cpn_bell_open(&one, &err) != CPN_OK || cpn_bell_open(&two, &err) != CPN_OK)
+    if (cpn_ctlsock_open(&one, &err) != CPN_OK || cpn_ctlsock_open(&two, &err) != CPN_OK)
         fail_msg("%s", err.msg);
     assert_string_not_equal(one.id, two.id);
-    snprintf(path, sizeof(path), "%s/" CPN_BELL_PREFIX "%s", folder, one.id);
+    snprintf(path, sizeof(path), "%s/" CPN_CTLSOCK_PREFIX "%s", folder, one.id);
     assert_int_equal(lstat(path, &st), 0);
     assert_true(S_ISSOCK(st.st_mode));
     assert_int_equal(st.st_mode & 07777, 0600);
-    cpn_bell_close(&one);
-    cpn_bell_close(&two);
+    cpn_ctlsock_close(&one);
+    cpn_ctlsock_close(&two);
     assert_int_not_equal(lstat(path, &st), 0);
 
     unsetenv("XDG_RUNTIME_DIR"); /* the state folder then */
-    assert_int_equal(cpn_bell_open(&one, &err), CPN_OK);
-    snprintf(path, sizeof(path), "%s/" CPN_BELL_PREFIX "%s", state, one.id);
+    assert_int_equal(cpn_ctlsock_open(&one, &err), CPN_OK);
+    snprintf(path, sizeof(path), "%s/" CPN_CTLSOCK_PREFIX "%s", state, one.id);
     assert_int_equal(lstat(path, &st), 0);
-    cpn_bell_close(&one);
-    cpn_bell_close(&one); /* and once more */
+    cpn_ctlsock_close(&one);
+    cpn_ctlsock_close(&one); /* and once more */
 }
 
 int
@@ -146,7 +146,7 @@ main(void)
         cmocka_unit_test(names_that_are_none),
         cmocka_unit_test_setup_teardown(folders_not_to_be_trusted, make_home, remove_home),
         cmocka_unit_test_setup_teardown(an_unfit_runtime_folder_is_none, make_home, remove_home),
-        cmocka_unit_test_setup_teardown(bells_are_the_users_alone_and_go_away, make_home,
+        cmocka_unit_test_setup_teardown(control_sockets_are_the_users_alone_and_go_away, make_home,
                                         remove_home),
     };
 
