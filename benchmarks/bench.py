@@ -179,7 +179,7 @@ def main():
     began = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="caponier-bench-"))
     folder.chmod(0o755)
-    reps, seconds = (3, 0.4) if args.quick else (7, 1.0)
+    reps, seconds = (3, 0.3) if args.quick else (7, 1.0)
     port = net.free_port()
     target = subprocess.Popen([str(measures.LOAD), "target", str(port)], stdout=subprocess.PIPE)
     assert target.stdout.readline() == b"ready\n"
