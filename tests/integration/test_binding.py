@@ -12,6 +12,7 @@ from conftest import GROUP_ID, VM, started
 from lab import proxies
 from lab.clock import HOUR, WallClock
 from lab.gateway import BUILD, Gateway, Result, eventually, every_record
+from lab.greeting import greeting
 from lab.holder import Connection, Key, claims, unb64
 
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
@@ -191,20 +192,10 @@ def test_tokens_without_a_key_work_as_before(gateway, thief):
 
 def greeted(user, target, *args, env={}):
     """The session of a greeting through `connect`, as the list of sessions has it; client's stderr must be empty."""
-    p = subprocess.Popen(user.argv("connect", "scripted", *args), env={**user.env, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE)
-    try:
-        p.stdin.write(b"SSH-2.0-me\r\n")
-        p.stdin.flush()
-        s, _ = target.accept()
-        with s:
-            assert s.recv(100) == b"SSH-2.0-me\r\n"
-            s.sendall(b"SSH-2.0-t\r\n")
-            assert p.stdout.read(11) == b"SSH-2.0-t\r\n"
-            return max(user.json("session", "list")["value"], key=lambda x: x["startTime"])
-    finally:
-        p.kill()
-        assert p.communicate()[1] == b""
+    with greeting(user, target, *args, env=env) as said:
+        session = max(user.json("session", "list")["value"], key=lambda x: x["startTime"])
+    assert said == [b""]
+    return session
 
 
 def records_of(gateway, session):

@@ -21,14 +21,6 @@ SECOND = 65534
 
 
 @pytest.fixture
-def target(network):
-    s = network.machines.listen("10.77.1.5", 22)
-    s.settimeout(20)
-    yield s
-    s.close()
-
-
-@pytest.fixture
 def me(ada):
     """Ada, who leaves no tunnel behind."""
     assert ada.json("tunnel", "list") == []

@@ -120,19 +120,25 @@ dialed(const cpn_msg *dial)
 
 #define WEB1 "{'bastion':'$front','targetResourceId':'$web1','port':22}"
 
-/* An open session of ada's or bob's to web1; the OPENED message. */
+/* Keeper is asked, and dials; the OPENED message. */
 static CPN_UNUSED cpn_msg
-open_session(uint32_t conn, uint32_t stream)
+opened_by_keeper(void)
 {
-    cpn_msg dial, opened;
+    cpn_msg dial = expect(&st.keeper, CPN_MSG_DIAL), opened;
 
-    open_on(conn, stream, WEB1);
-    dial = expect(&st.keeper, CPN_MSG_DIAL);
     dialed(&dial);
     opened = expect(&st.front, CPN_MSG_OPENED);
     if (st.front.fd >= 0)
         close(st.front.fd);
     return opened;
+}
+
+/* An open session of ada's or bob's to web1; the OPENED message. */
+static CPN_UNUSED cpn_msg
+open_session(uint32_t conn, uint32_t stream)
+{
+    open_on(conn, stream, WEB1);
+    return opened_by_keeper();
 }
 
 /* All audit records with this operation. New reference. */

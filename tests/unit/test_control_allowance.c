@@ -117,15 +117,9 @@ join(const cpn_msg *first, uint32_t conn)
 {
     cpn_session *s = cpn_session_find(st.c, &first->OPENED.session);
     cpn_place to = { .at = { FRONT, conn, 1 } };
-    cpn_msg dial, opened;
 
     cpn_stream_begin(st.c, s, &to);
-    dial = expect(&st.keeper, CPN_MSG_DIAL);
-    dialed(&dial);
-    opened = expect(&st.front, CPN_MSG_OPENED);
-    if (st.front.fd >= 0)
-        close(st.front.fd);
-    return opened;
+    return opened_by_keeper();
 }
 
 static cpn_msg
