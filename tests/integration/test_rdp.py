@@ -1,7 +1,6 @@
 """RDP: FreeRDP signs in to a real xrdp through the tunnel, and the picture shows the remote desktop."""
 import os
 import pathlib
-import random
 import shutil
 import socket
 import subprocess
@@ -17,13 +16,14 @@ from lab.sshd import PASSWORD
 
 @pytest.fixture(scope="module")
 def display():
-    number = random.randint(100, 999)  # not :0, which another X server of this machine may have
-    p = subprocess.Popen(["Xvfb", f":{number}", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL)
-
-    def up():
-        with socket.socket(socket.AF_UNIX) as s:
-            return s.connect_ex(f"/tmp/.X11-unix/X{number}") == 0
-    eventually(up, 15, "the X server listens")
+    """A display that the server chose itself, so that runs side by side never share one, and that it does not reset when a client leaves."""
+    ours, theirs = os.pipe()
+    p = subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-noreset", "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
+                         stderr=subprocess.DEVNULL, pass_fds=[theirs])
+    os.close(theirs)
+    with open(ours) as said:
+        number = said.readline().strip()  # written when it listens
+    assert number, "Xvfb ended"
     yield f":{number}"
     p.terminate()
     p.wait()

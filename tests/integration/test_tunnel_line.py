@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lab.gateway import PATIENCE, eventually
-from test_tunnel_background import session, target  # noqa: F401
+from test_tunnel_background import session
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux")
 
@@ -58,7 +58,7 @@ def port_of(s):
     return int(s.shows(r"Listening on 127\.0\.0\.1:(\d+) for").group(1))
 
 
-def test_the_line_counts_and_goes_away(screen, target):  # noqa: F811
+def test_the_line_counts_and_goes_away(screen, target):
     s = screen("tunnel", "scripted")
     port = port_of(s)
     assert "session" not in s.text()  # nothing has happened yet
@@ -77,7 +77,7 @@ def test_the_line_counts_and_goes_away(screen, target):  # noqa: F811
     assert not re.search(r"\d sessions", s.text()), s.text()
 
 
-def test_a_message_erases_the_line_first(screen, admin, target):  # noqa: F811
+def test_a_message_erases_the_line_first(screen, admin, target):
     s = screen("tunnel", "scripted", columns=100)
     port = port_of(s)
     with session(port, target):
@@ -90,7 +90,7 @@ def test_a_message_erases_the_line_first(screen, admin, target):  # noqa: F811
     assert len([n for n in lines if re.match(r"\d sessions?,", n)]) == 1
 
 
-def test_a_narrow_terminal_is_never_wrapped(screen, target):  # noqa: F811
+def test_a_narrow_terminal_is_never_wrapped(screen, target):
     s = screen("tunnel", "scripted", "-o", "table", columns=24)
     m = eventually(lambda: re.search(r"127\.0\.0\.1:(\d+)", s.text().replace("\n", "")), 10)
     with session(int(m.group(1)), target):
@@ -123,7 +123,7 @@ def drawn(user, target, *args, **env):
     return text.decode()
 
 
-def test_where_there_is_no_line(ada, target):  # noqa: F811
+def test_where_there_is_no_line(ada, target):
     assert "\r1 session" in drawn(ada, target)
     assert drawn(ada, target, TERM="dumb") == ""
     assert drawn(ada, target, TERM="") == ""
@@ -131,12 +131,12 @@ def test_where_there_is_no_line(ada, target):  # noqa: F811
     assert drawn(ada, target, "-o", "tsv") == ""
 
 
-def test_no_colour_with_no_color(ada, target):  # noqa: F811
+def test_no_colour_with_no_color(ada, target):
     text = drawn(ada, target, NO_COLOR="1")
     assert "1 session" in text and set(re.findall(r"\033\[[0-9;]*[A-Za-z]", text)) == {"\033[K"}
 
 
-def test_the_line_is_still_when_nothing_happens(ada, target):  # noqa: F811
+def test_the_line_is_still_when_nothing_happens(ada, target):
     ours, theirs = pty.openpty()
     p = subprocess.Popen(ada.argv("tunnel", "scripted"), env={**ada.env, "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
                          text=True, start_new_session=True, preexec_fn=lambda: __import__("fcntl").ioctl(2, 0x540E, 0))
@@ -163,7 +163,7 @@ def test_the_line_is_still_when_nothing_happens(ada, target):  # noqa: F811
         os.close(ours)
 
 
-def test_a_stopped_terminal_does_not_stop_the_tunnel(screen, target):  # noqa: F811
+def test_a_stopped_terminal_does_not_stop_the_tunnel(screen, target):
     s = screen("tunnel", "scripted")
     port = port_of(s)
     s.tmux("send-keys", "C-s")
