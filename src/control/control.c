@@ -250,7 +250,8 @@ store_open(life *l, cpn_snapshot **snapshot, cpn_err *err)
     cpn_identity_options o = { .public_url = l->set.public_url,
                                .access_token_ttl_s = (int64_t)l->set.access_token_ttl / 1000,
                                .refresh_token_ttl_s = (int64_t)l->set.refresh_token_ttl / 1000,
-                               .state_dir = l->set.state_dir };
+                               .state_dir = l->set.state_dir,
+                               .password_memory_kib = (uint32_t)(l->set.password_memory >> 10) };
     cpn_rc rc;
 
     if ((rc = cpn_store_open(&l->store, &l->loop, l->set.store, err)) != CPN_OK)

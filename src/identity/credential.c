@@ -5,7 +5,7 @@
 
 #include "identity/identity_core.h"
 
-#define MEMORY_KIB 65536
+#define MEMORY_KIB_MAX (256u << 10) /* what a kept hash may ask for */
 #define PASSES 3
 #define LANES 1
 #define SALT_BYTES 16
@@ -14,9 +14,10 @@
 #define RUNNING_MAX 2
 #define WAITING_MAX 64
 
-/* What unknown users are checked against: the same work, and nobody's password. */
-static const char nobody[] = "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
-                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/* What unknown users are checked against: the same work as of a new password, and nobody's. */
+#define NOBODY                                                                                     \
+    "$argon2id$v=19$m=%u,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"                                          \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 typedef struct job {
     uv_work_t work;
@@ -34,6 +35,8 @@ typedef struct job {
 
 struct cpn_credentials {
     uv_loop_t *loop;
+    uint32_t memory_kib;
+    char nobody[PHC_MAX];
     unsigned running;
     unsigned waiting;
     job *first;
@@ -42,11 +45,13 @@ struct cpn_credentials {
 };
 
 cpn_credentials *
-cpn_credentials_new(uv_loop_t *loop)
+cpn_credentials_new(uv_loop_t *loop, uint32_t memory_kib)
 {
     cpn_credentials *c = cpn_xcalloc(1, sizeof(*c));
 
     c->loop = loop;
+    c->memory_kib = memory_kib;
+    snprintf(c->nobody, sizeof(c->nobody), NOBODY, memory_kib);
     c->last = &c->first;
     return c;
 }
@@ -82,7 +87,7 @@ phc_ok(const char *phc)
 
     if (strncmp(phc, "$argon2id$v=19$", 15) != 0)
         return false;
-    return sscanf(phc + 15, "m=%7u,t=%3u,p=%3u$", &m, &t, &p) == 3 && m <= 4 * MEMORY_KIB &&
+    return sscanf(phc + 15, "m=%7u,t=%3u,p=%3u$", &m, &t, &p) == 3 && m <= MEMORY_KIB_MAX &&
            t <= 10 && p <= 4;
 }
 
@@ -90,7 +95,7 @@ static void
 run_check(job *j)
 {
     bool usable = j->known && phc_ok(j->phc);
-    int got = argon2id_verify(usable ? j->phc : nobody, j->secret.b, j->secret.n);
+    int got = argon2id_verify(usable ? j->phc : j->c->nobody, j->secret.b, j->secret.n);
 
     j->rc = usable && got == ARGON2_OK ? CPN_OK : CPN_DENIED;
 }
@@ -101,7 +106,7 @@ run_hash(job *j)
     uint8_t salt[SALT_BYTES];
 
     cpn_random(salt, sizeof(salt));
-    j->rc = argon2id_hash_encoded(PASSES, MEMORY_KIB, LANES, j->secret.b, j->secret.n, salt,
+    j->rc = argon2id_hash_encoded(PASSES, j->c->memory_kib, LANES, j->secret.b, j->secret.n, salt,
                                   sizeof(salt), HASH_BYTES, j->phc, sizeof(j->phc)) == ARGON2_OK
                 ? CPN_OK
                 : CPN_E_NOMEM;

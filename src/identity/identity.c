@@ -95,7 +95,7 @@ cpn_identity_open(cpn_identity **out, uv_loop_t *loop, cpn_store *store,
 
     i->store = store;
     i->memo = cpn_memo_new();
-    i->credentials = cpn_credentials_new(loop);
+    i->credentials = cpn_credentials_new(loop, o->password_memory_kib);
     i->enrolment.tty_fd = -1;
     if ((rc = open_all(i, o, err)) != CPN_OK) {
         cpn_identity_free(i);

@@ -24,6 +24,7 @@ typedef struct cpn_identity_options {
     int64_t access_token_ttl_s;
     int64_t refresh_token_ttl_s;
     const char *state_dir; /* signing key file: STATE/token-key.pem, 0600, made at first start */
+    uint32_t password_memory_kib; /* argon2id's for new passwords; 8 at least */
 } cpn_identity_options;
 
 /* Opens or makes the signing key and the tenant id. Blocking; start-up only. */

@@ -105,7 +105,7 @@ def admin(gateway):
 def ada(gateway):
     """An engineer with Reader on what a connect to web1 and db1 needs: the group."""
     u = gateway.user("ada@example.test")
-    gateway.admin.ok("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope", GROUP_ID)
+    gateway.admin.arrange("role", "assign", "--assignee", "ada@example.test", "--role", "Reader", "--scope", GROUP_ID)
     return u
 
 

@@ -215,6 +215,7 @@ def test_create_update_tag_delete(root, gateway):
     assert events.count(("bastion.write", 201)) == 1 and ("bastion.tag", 200) in events and ("bastion.delete", 202) in events
 
 
+@pytest.mark.release_only  # a matter of numbers; test_control_arm_bastion has pages under sanitizers
 def test_ten_thousand_bastions_by_pages(network, tmp_path):
     from conftest import started
     g = started(network, tmp_path / "many")

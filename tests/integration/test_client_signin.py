@@ -268,6 +268,7 @@ def test_a_file_that_others_touched_is_refused_at_once(signed_in, spoil, says):
     assert time.monotonic() - began < 5 * PATIENCE
 
 
+@pytest.mark.release_only  # it only waits, for long
 def test_a_stuck_lock_is_waited_for_and_then_named(signed_in):
     lock = kept(signed_in).parent / "renew.lock"
     with open(os.open(lock, os.O_CREAT | os.O_RDWR, 0o600), "w") as f:

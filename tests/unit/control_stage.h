@@ -25,7 +25,8 @@ stage_store(void)
     cpn_identity_options o = { .public_url = "https://localhost:8443",
                                .access_token_ttl_s = 3600,
                                .refresh_token_ttl_s = 3600,
-                               .state_dir = st.dir };
+                               .state_dir = st.dir,
+                               .password_memory_kib = 19456 };
     cpn_batch *b = cpn_batch_new();
     cpn_err err = { 0 };
 

@@ -555,7 +555,8 @@ setup(void **state)
     cpn_identity_options o = { .public_url = URL "/",
                                .access_token_ttl_s = 3600,
                                .refresh_token_ttl_s = 86400,
-                               .state_dir = dir };
+                               .state_dir = dir,
+                               .password_memory_kib = 19456 };
     cpn_err err = { 0 };
 
     (void)state;

@@ -80,7 +80,7 @@ wrong_passwords_are_refused(void **state)
 
     (void)state;
     snprintf(phc, sizeof(phc), "%s", phc_of("correct horse"));
-    assert_non_null(strstr(phc, "$argon2id$v=19$m=65536,t=3,p=1$"));
+    assert_non_null(strstr(phc, "$argon2id$v=19$m=19456,t=3,p=1$"));
     assert_int_equal(check(phc, "correct horsf"), CPN_DENIED);
     assert_int_equal(check(phc, ""), CPN_DENIED);
     assert_int_equal(check(NULL, "correct horse"), CPN_DENIED);
@@ -99,7 +99,8 @@ waiting_checks_have_an_end(void **state)
     cpn_identity_options o = { .public_url = "https://h",
                                .access_token_ttl_s = 1,
                                .refresh_token_ttl_s = 1,
-                               .state_dir = dir };
+                               .state_dir = dir,
+                               .password_memory_kib = 19456 };
     unsigned taken = 0;
 
     (void)state;
@@ -667,7 +668,8 @@ unsafe_key_files_are_refused(void **state)
     cpn_identity_options o = { .public_url = "https://h",
                                .access_token_ttl_s = 1,
                                .refresh_token_ttl_s = 1,
-                               .state_dir = dir };
+                               .state_dir = dir,
+                               .password_memory_kib = 19456 };
     cpn_identity *i = NULL;
     char key[128];
     cpn_err err = { 0 };
@@ -696,7 +698,8 @@ setup(void **state)
     cpn_identity_options o = { .public_url = "https://localhost:8443",
                                .access_token_ttl_s = 3600,
                                .refresh_token_ttl_s = 86400,
-                               .state_dir = dir };
+                               .state_dir = dir,
+                               .password_memory_kib = 19456 };
     cpn_err err = { 0 };
 
     (void)state;

@@ -12,6 +12,7 @@ import time
 from . import net
 
 BUILD = pathlib.Path(os.environ.get("CPN_BUILD", pathlib.Path(__file__).parents[3] / "build"))
+ARRANGING = pathlib.Path(os.environ.get("CPN_ARRANGING", BUILD))  # its client does what only prepares a test: a sanitizer's start takes long
 ADMIN, ADMIN_PASSWORD = "root@example.test", "a long first password 1"
 SANITIZED = os.environ.get("CPN_SANITIZED") == "1"
 PATIENCE = 3 if SANITIZED else 1  # sanitizer builds are slower; used for upper bounds only
@@ -39,11 +40,11 @@ class User:
                     "CAPONIER_GATEWAY": gateway.url, "LANG": "C.UTF-8",
                     **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
-    def argv(self, *args):
-        return self.gateway.from_outside(BUILD / "caponier", *args)
+    def argv(self, *args, build=BUILD):
+        return self.gateway.from_outside(build / "caponier", *args)
 
-    def run(self, *args, input=None, timeout=60, check=None):
-        done = subprocess.run(self.argv(*args), env=self.env, input=input, timeout=timeout, text=True,
+    def run(self, *args, input=None, timeout=60, check=None, build=BUILD):
+        done = subprocess.run(self.argv(*args, build=build), env=self.env, input=input, timeout=timeout, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **({} if input is not None else {"stdin": subprocess.DEVNULL}))
         r = Result(done)
@@ -54,11 +55,15 @@ class User:
     def ok(self, *args, **kw):
         return self.run(*args, check=0, **kw)
 
+    def arrange(self, *args, **kw):
+        """ok of what is not itself under test."""
+        return self.ok(*args, build=ARRANGING, **kw)
+
     def json(self, *args, **kw):
         return self.ok(*args, "-o", "json", **kw).json()
 
     def login(self, name, password):
-        return self.ok("login", "--username", name, "--password-stdin", "--ca", self.gateway.ca, input=password + "\n")
+        return self.arrange("login", "--username", name, "--password-stdin", "--ca", self.gateway.ca, input=password + "\n")
 
     @contextlib.contextmanager
     def tunnel(self, *args, port=0, expect_ready=True):
@@ -119,7 +124,7 @@ class Gateway:
         self.admin_port = net.free_port()
         self.settings = {
             "listen": [f"127.0.0.1:{self.port}"], "admin_listen": f"127.0.0.1:{self.admin_port}",
-            "public_url": self.url, "state_dir": str(self.state), "fronts": 2, "drain": "2s", **settings}
+            "public_url": self.url, "state_dir": str(self.state), "fronts": 2, "drain": "2s", "password_memory": "19MiB", **settings}
         self.config = self.dir / "caponierd.yaml"
         self.process = None
         self.users = {}
@@ -154,7 +159,7 @@ class Gateway:
 
     def enrol(self, name=ADMIN, password=ADMIN_PASSWORD):
         admin = User(self, self.dir / "admin")
-        admin.ok("login", "--enrol", "--username", name, "--code-file", self.state / "enrolment-code",
+        admin.arrange("login", "--enrol", "--username", name, "--code-file", self.state / "enrolment-code",
                  "--password-stdin", "--ca", self.ca, input=password + "\n")
         self.users[name] = self.admin = admin
         return admin
@@ -162,12 +167,12 @@ class Gateway:
     def apply(self, inventory, *flags, check=0):
         f = self.dir / f"inventory-{time.monotonic_ns()}.yaml"
         f.write_text(json.dumps(inventory, indent=1))
-        return self.admin.run("apply", "-f", f, "--yes", *flags, check=check, timeout=120)
+        return self.admin.run("apply", "-f", f, "--yes", *flags, check=check, timeout=120, build=ARRANGING)
 
     def user(self, name, password="another long password 2"):
         """A signed-in user without any role."""
         if name not in self.users:
-            self.admin.ok("user", "add", name, "--password-stdin", input=password + "\n")
+            self.admin.arrange("user", "add", name, "--password-stdin", input=password + "\n")
             u = User(self, self.dir / name.replace("@", "-at-"))
             u.login(name, password)
             u.password = password
