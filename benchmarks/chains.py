@@ -72,6 +72,12 @@ def reached(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def connections_to(port):
+    """How many TCP connections to a local port are established."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(remote.endswith(f":{port:04X}") and state == "01" for _, _, remote, state, *_ in lines)
+
+
 def wait_listening(port, what):
     eventually(lambda: reached(port), 15, f"{what} listens")
 
@@ -155,6 +161,7 @@ class Loopback:
 class Caponier(Chain):
     name = "caponier"
     fronts = 1
+    options = ()
 
     def start(self):
         self.gw = Gateway(Loopback, self.dir / "gateway", fence_allow_loopback=True, fronts=self.fronts, sessions_per_user=20000,
@@ -178,7 +185,8 @@ class Caponier(Chain):
                           "protocols": ["any"]} for i in range(5)]}
 
     def another(self, i, port=0):
-        return Tunnel(self.admin, "target", "--name", f"door{i}", "--resource-port", self.target, "--port", port).wait_ready()
+        return Tunnel(self.admin, "target", "--name", f"door{i}", "--resource-port", self.target, "--port", port,
+                      *self.options).wait_ready()
 
     def idle_ports(self, n):
         """Where n idle connections go: [(port, how many, client process)]."""
@@ -198,27 +206,14 @@ class Caponier(Chain):
 
 
 class CaponierCarriers(Caponier):
-    """A carrier, and so a client, for each stream: what many people at once are."""
+    """A TLS connection for each stream, in one client process as the other chains have it."""
 
     name = "caponier-64-carriers"
+    options = ("--carriers", 64)
 
     def start(self):
-        self.many = []
         super().start()
-
-    def ports(self, n):
-        while len(self.many) < n:
-            self.many.append(self.another(0))
-            pin([self.many[-1].process.pid], CLIENT_CPU)
-        return [t.port for t in self.many[:n]]
-
-    def client_pids(self):
-        return super().client_pids() + [t.process.pid for t in self.many]
-
-    def close(self):
-        for t in self.many:
-            t.close()
-        super().close()
+        eventually(lambda: connections_to(self.gw.port) == 64, 30, "every carrier is made")
 
 
 class CaponierFronts(Caponier):

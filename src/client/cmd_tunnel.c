@@ -44,6 +44,10 @@ static const cpn_opt opts[] = {
       .arg = "SECONDS",
       .def = "0",
       .help = "end when no session has been open for so long; 0: never" },
+    { .name = "carriers",
+      .arg = "N",
+      .def = "1",
+      .help = "connections to the gateway to share the local ones among, at most 64" },
     { .name = "exit-with", .arg = "PID", .help = "end when this process of yours ends" },
     { .name = "detach", .help = "go on in the background once it listens" },
     { .name = "ready-fd",
@@ -261,6 +265,8 @@ read_plan(run *r, cpn_err *err)
         rc = cpn_args_number(args, "timeout", 0, TIMEOUT_MAX, &r->plan.timeout_s, err);
     if (rc == CPN_OK)
         rc = cpn_args_number(args, "idle-timeout", 0, TIMEOUT_MAX, &r->plan.idle_s, err);
+    if (rc == CPN_OK)
+        rc = cpn_args_number(args, "carriers", 1, CPN_CARRIERS_WANTED_MAX, &r->plan.carriers, err);
     if (rc == CPN_OK && cpn_args_has(args, "exit-with"))
         rc = cpn_args_number(args, "exit-with", 1, INT_MAX, &pid, err);
     if (rc == CPN_OK && detach)

@@ -1,7 +1,8 @@
 /* client/tunnel.h -- the tunnel: inlets whose every connection becomes a stream of one shared
  * carrier to the gateway.
  *
- * The carrier is made at the start and again for the next local connection after it died. A stream
+ * The carrier is made at the start and again for the next local connection after it died; so are
+ * further ones where the plan wants them, and a stream takes the one that has the fewest. A stream
  * that the gateway refuses is answered in the words of the local program's own protocol; on stderr
  * the same refusal is told once. */
 #ifndef CPN_CLIENT_TUNNEL_H
@@ -9,12 +10,15 @@
 
 #include "client/ctlsock.h"
 
+#define CPN_CARRIERS_WANTED_MAX 64
+
 typedef struct cpn_tunnel cpn_tunnel;
 
 /* How a tunnel ends by itself, and what it tells meanwhile. */
 typedef struct cpn_tunnel_plan {
     unsigned timeout_s;         /* end after so long; 0: never */
     unsigned idle_s;            /* end when no session has been open for so long; 0: never */
+    unsigned carriers;          /* to have, if the gateway lets us; 0: one */
     int exit_with;              /* a pidfd: end when that process does; -1: none */
     bool events;                /* JSON on stdout, a line each (client/tunnel_events.c) */
     bool line;                  /* a live line on stderr, if that is a terminal */

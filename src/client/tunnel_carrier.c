@@ -20,21 +20,45 @@ cpn_tunnel_distrust(cpn_tunnel_link *k)
     cpn_carrier_drain(k->carrier);
 }
 
-cpn_carrier *
-cpn_tunnel_room(cpn_tunnel *t)
+/* The usable carrier with the fewest streams; NULL: none. *usable: how many there are. */
+static cpn_carrier *
+least_busy(cpn_tunnel *t, unsigned *usable)
 {
     int64_t now_s = cpn_wall_s();
+    cpn_carrier *least = NULL;
 
+    *usable = 0;
     for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++) {
         cpn_tunnel_link *k = &t->links[i];
 
         /* The gateway opens no stream with a token that has ended; a new carrier has a new one. */
         if (k->expires_s <= now_s)
             cpn_tunnel_distrust(k);
-        if (k->carrier && !k->draining && cpn_carrier_streams(k->carrier) < CPN_SESSION_STREAMS_MAX)
-            return k->carrier;
+        if (!k->carrier || k->draining)
+            continue;
+        ++*usable;
+        if (!least || cpn_carrier_streams(k->carrier) < cpn_carrier_streams(least))
+            least = k->carrier;
     }
-    return NULL;
+    return least;
+}
+
+cpn_carrier *
+cpn_tunnel_room(cpn_tunnel *t)
+{
+    unsigned usable;
+    cpn_carrier *least = least_busy(t, &usable);
+
+    return least && cpn_carrier_streams(least) < CPN_SESSION_STREAMS_MAX ? least : NULL;
+}
+
+static bool
+has_enough(cpn_tunnel *t)
+{
+    unsigned usable;
+
+    (void)least_busy(t, &usable);
+    return usable >= t->plan->carriers && cpn_tunnel_room(t);
 }
 
 unsigned
@@ -191,6 +215,7 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         t->renewed = false;
         cpn_tunnel_carrier_made(t);
         cpn_locals_open(t);
+        cpn_tunnel_connect(t);
     }
 }
 
@@ -232,8 +257,8 @@ cpn_tunnel_connect(cpn_tunnel *t)
     cpn_err err = { 0 };
     cpn_rc rc;
 
-    if (t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry) ||
-        cpn_tunnel_room(t) || !free_link(t) || cpn_tunnel_renews(t))
+    if (t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry) || has_enough(t) ||
+        !free_link(t) || cpn_tunnel_renews(t))
         return;
     rc = start(t, &err);
     if (rc == CPN_UNAVAILABLE)

@@ -27,9 +27,9 @@
 #include "net/httpc.h"
 
 #define CPN_TUNNEL_MEMORY ((size_t)256 << 20)
-/* A further one is made when all are full of streams, or when the token has ended that they were
+/* Further ones are made when all are full of streams, or when the token has ended that they were
  * made with: a shell an hour, each left open, for two days. The gateway allows 64 a user. */
-#define CPN_CARRIERS_MAX 48
+#define CPN_CARRIERS_MAX (CPN_CARRIERS_WANTED_MAX + 48)
 #define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
 #define CPN_LOCAL_LAST_MS 2000  /* for the program to read our last words */
@@ -150,9 +150,9 @@ void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end
 void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 
 /* ---- tunnel_carrier.c ---- */
-/* Make one unless one has room, or one is being made. */
+/* Make one unless there are as many as the plan wants and one has room, or one is being made. */
 void cpn_tunnel_connect(cpn_tunnel *t);
-/* A carrier that takes one more stream; NULL: none now. */
+/* The carrier with the fewest streams, if it takes one more; NULL: none does now. */
 cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
 /* New streams take another carrier; those that run stay, since the way may come back. */
 void cpn_tunnel_distrust(cpn_tunnel_link *k);

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from conftest import BASTION, GROUP_ID, NIC, SUBSCRIPTION, VM, VNET
-from lab.gateway import ADMIN, ADMIN_PASSWORD
+from lab.gateway import ADMIN, ADMIN_PASSWORD, every_record
 
 SUB_ID = f"/subscriptions/{SUBSCRIPTION}"
 CLI = {"Accept": "application/json", "CommandName": "network bastion show",
@@ -210,7 +210,7 @@ def test_create_update_tag_delete(root, gateway):
     root.wait(r)
     error(root.ask("GET", one), 404, "ResourceNotFound")
     assert root.ask("DELETE", one).status_code == 204
-    events = [(e["operationName"], e["status"]) for e in gateway.admin.json("audit", "list", "--limit", "200")["value"]
+    events = [(e["operationName"], e["status"]) for e in every_record(gateway.admin)
               if e.get("target") == one]
     assert events.count(("bastion.write", 201)) == 1 and ("bastion.tag", 200) in events and ("bastion.delete", 202) in events
 

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from lab import net
 from lab import ssh as labssh
 from lab.gateway import SANITIZED, eventually
 
@@ -176,9 +177,4 @@ def test_one_connection_and_one_handshake_for_everything(ada, gateway, target):
                            env=ada.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60).stdout
     assert trace.count(f"htons({gateway.port})") == 1, trace
     with met(ada, target, "scripted") as (p, s):
-        inodes = set()
-        for fd in os.listdir(f"/proc/{p.pid}/fd"):
-            with contextlib.suppress(OSError):
-                inodes.add(os.readlink(f"/proc/{p.pid}/fd/{fd}"))
-        rows = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
-        assert len([r for r in rows if r[2].endswith(f":{gateway.port:04X}") and f"socket:[{r[9]}]" in inodes]) == 1
+        assert len(net.connections(p.pid, gateway.port)) == 1

@@ -3,6 +3,7 @@
 The user is outside (where pytest runs), the gateway in one namespace, the machines in another. The
 two are joined by a veth pair; no namespace has a default route, so nothing can leave.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -47,6 +48,17 @@ def dial(port, timeout=20, source=None):
     s = socket.create_connection(("127.0.0.1", port), timeout, source)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
+
+
+def connections(pid, port):
+    """Local ports of a process's TCP connections (IPv4) to a port of this machine."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return {int(r[1].split(":")[1], 16) for r in rows if r[2].endswith(f":{port:04X}") and f"socket:[{r[9]}]" in inodes}
 
 
 ROOT = os.geteuid() == 0

@@ -1,0 +1,41 @@
+"""tunnel --carriers: several connections to the gateway that share the local ones among them."""
+import collections
+import contextlib
+
+import pytest
+
+from lab import net
+from lab.gateway import eventually
+from test_tunnel_background import session
+
+
+@pytest.mark.parametrize("n", ["0", "65", "-1", "x", ""])
+def test_numbers_that_cannot_be(ada, n):
+    r = ada.run("tunnel", "scripted", "--carriers", n)
+    assert r.code == 2 and "--carriers" in r.err, r
+
+
+def test_each_carries_as_many_streams(ada, gateway, target):
+    with ada.tunnel("scripted", "--carriers", "3") as t, contextlib.ExitStack() as stack:
+        ours = lambda: net.connections(t.process.pid, gateway.port)  # noqa: E731
+        eventually(lambda: len(ours()) == 3, what="three carriers")
+        before = ours()
+        for _ in range(6):
+            stack.enter_context(session(t.port, target))
+        rows = [r for r in gateway.admin.json("session", "list")["value"] if r["clientPort"] in before]
+        assert sorted(collections.Counter(r["clientPort"] for r in rows).values()) == [2, 2, 2]
+        assert ours() == before
+
+
+def test_more_than_the_gateway_allows_still_serve(own_gateway, network):
+    """carriers_per_user bounds them; those that there are do the work, and it is said once."""
+    own_gateway.write_config(carriers_per_user=2)
+    own_gateway.stop()
+    own_gateway.start()
+    with own_gateway.admin.tunnel("scripted", "--carriers", "4") as t, network.machines.listen("10.77.1.5", 22) as s:
+        s.settimeout(20)
+        eventually(lambda: "carriers" in t.stderr() or "limit" in t.stderr(), what="it is said")
+        for _ in range(3):
+            with session(t.port, s):
+                assert len(net.connections(t.process.pid, own_gateway.port)) == 2
+        assert t.stderr().count("\n") == 1, t.stderr()
