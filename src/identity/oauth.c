@@ -130,7 +130,7 @@ refuse_secret(call *c, const char *reason)
         [GRANT_CLIENT] = { 401, "invalid_client", "the client id or secret is wrong", NULL, true,
                            false },
         [GRANT_REFRESH] = { 400, "invalid_grant",
-                            "the refresh token is unknown, used or expired; sign in again", NULL,
+                            "the refresh token is unknown, used up or expired; sign in again", NULL,
                             true, false },
         [GRANT_CODE] = { 400, "invalid_grant",
                          "the code is unknown, used or expired, or was issued to another client, "

@@ -1,4 +1,4 @@
-/* Refresh tokens that rotate, and families that end when a used one comes again. */
+/* Refresh tokens that rotate, and families that end when a used one comes again too late. */
 #include "identity/refresh.h"
 
 #include <stdlib.h>
@@ -8,8 +8,7 @@
 #include "codec/digest.h"
 #include "codec/json.h"
 
-#define KIND_LIVE "refresh"
-#define KIND_USED "refresh.used"
+#define KIND_TOKEN "refresh"
 #define KIND_REVOKED "refresh.revoked"
 #define KIND_USER "refresh.user"
 #define TTL_MAX_MS (91ll * 86400 * 1000) /* more than refresh_token_ttl can be */
@@ -44,16 +43,12 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
         abort();
     explicit_bzero(secret, sizeof(secret));
     cpn_sha256(cpn_view_str(token), key);
-    put_json(b, KIND_LIVE, key,
+    put_json(b, KIND_TOKEN, key,
              json_pack("{s:s,s:s,s:s,s:I,s:s*}", "objectId", grant->object_id, "clientId",
                        grant->client_id, "family", family, "beganMs",
                        (json_int_t)(grant->rotated ? grant->began_ms : now_ms), "jkt",
                        grant->key.set ? cpn_thumb_text(&grant->key, jkt) : NULL),
              now_ms + ttl_ms);
-    if (grant->rotated)
-        put_json(b, KIND_USED, grant->used,
-                 json_pack("{s:s,s:I}", "family", family, "usedMs", (json_int_t)now_ms),
-                 now_ms + ttl_ms);
 }
 
 void
@@ -152,57 +147,56 @@ revoked(void *owner, cpn_rc rc, const cpn_err *err)
     finish(owner, rc == CPN_OK ? CPN_NOT_FOUND : rc);
 }
 
-/* Unknown as a live token: was it one that somebody used before? */
-static void
-used_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+/* It was used before, and not just now: somebody has a copy. */
+static cpn_rc
+end_family(redemption *r)
 {
-    redemption *r = owner;
-    CPN_AUTO(cpn_json_auto) json_t *j = NULL;
-    int64_t used_ms = 0;
-    cpn_batch *b;
+    cpn_batch *b = cpn_batch_new();
 
-    (void)err;
-    if (rc != CPN_OK || cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
-        !read_str(j, "family", r->grant.family, sizeof(r->grant.family))) {
-        finish(r, rc == CPN_OK ? CPN_NOT_FOUND : rc);
-        return;
-    }
-    used_ms = json_integer_value(json_object_get(j, "usedMs"));
-    if (r->ask.now_ms - used_ms <= CPN_REFRESH_GRACE_S * 1000) {
-        finish(r, CPN_NOT_FOUND);
-        return;
-    }
-    b = cpn_batch_new();
     cpn_refresh_revoke(b, r->grant.family,
                        r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
-    if ((rc = cpn_store_commit(r->ask.store, b, revoked, r)) != CPN_OK)
-        finish(r, rc);
+    return cpn_store_commit(r->ask.store, b, revoked, r);
+}
+
+static bool
+read_grant(const json_t *j, cpn_refresh_grant *g)
+{
+    g->rotated = true;
+    g->began_ms = json_integer_value(json_object_get(j, "beganMs"));
+    return read_str(j, "objectId", g->object_id, sizeof(g->object_id)) &&
+           read_str(j, "clientId", g->client_id, sizeof(g->client_id)) && read_key(j, &g->key);
+}
+
+/* How often it was used before this, and when first, decides. */
+static cpn_rc
+judge(redemption *r, const json_t *j)
+{
+    const json_t *grant = json_object_get(j, "body");
+    int64_t before = json_integer_value(json_object_get(j, "uses")) - (r->ask.look ? 0 : 1);
+    int64_t first_ms = json_integer_value(json_object_get(j, "firstMs"));
+    uint8_t key[32];
+
+    if (!read_str(grant, "family", r->grant.family, sizeof(r->grant.family)))
+        return CPN_NOT_FOUND;
+    if (before > 0 && r->ask.now_ms - first_ms > CPN_REFRESH_GRACE_S * 1000)
+        return end_family(r);
+    if (before >= CPN_REFRESH_SUCCESSORS)
+        return CPN_AGAIN;
+    if (!read_grant(grant, &r->grant))
+        return CPN_NOT_FOUND;
+    cpn_sha256(cpn_view_str(r->grant.family), key);
+    return cpn_store_secret_get(r->ask.store, KIND_REVOKED, key, revoked_read, r);
 }
 
 static void
-live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+token_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
     redemption *r = owner;
     CPN_AUTO(cpn_json_auto) json_t *j = NULL;
-    uint8_t key[32];
 
     (void)err;
-    if (rc == CPN_NOT_FOUND)
-        rc = cpn_store_secret_get(r->ask.store, KIND_USED, r->grant.used, used_read, r);
-    else if (rc != CPN_OK)
-        ;
-    else if (cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
-             !read_str(j, "objectId", r->grant.object_id, sizeof(r->grant.object_id)) ||
-             !read_str(j, "clientId", r->grant.client_id, sizeof(r->grant.client_id)) ||
-             !read_str(j, "family", r->grant.family, sizeof(r->grant.family)) ||
-             !read_key(j, &r->grant.key)) {
-        rc = CPN_NOT_FOUND;
-    } else {
-        r->grant.rotated = true;
-        r->grant.began_ms = json_integer_value(json_object_get(j, "beganMs"));
-        cpn_sha256(cpn_view_str(r->grant.family), key);
-        rc = cpn_store_secret_get(r->ask.store, KIND_REVOKED, key, revoked_read, r);
-    }
+    if (rc == CPN_OK)
+        rc = cpn_json_load_object(&j, body, 2048, 8, NULL) == CPN_OK ? judge(r, j) : CPN_NOT_FOUND;
     if (rc != CPN_OK)
         finish(r, rc);
 }
@@ -210,7 +204,7 @@ live_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 cpn_rc
 cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token)
 {
-    uint8_t secret[CPN_B64_BYTES(CPN_REFRESH_TEXT)];
+    uint8_t secret[CPN_B64_BYTES(CPN_REFRESH_TEXT)], key[32];
     redemption *r;
     size_t n = 0;
     cpn_rc rc;
@@ -220,9 +214,9 @@ cpn_refresh_redeem(const cpn_refresh_ask *ask, cpn_view token)
     explicit_bzero(secret, sizeof(secret));
     r = cpn_xcalloc(1, sizeof(*r));
     r->ask = *ask;
-    cpn_sha256(token, r->grant.used);
-    rc = ask->look ? cpn_store_secret_get(ask->store, KIND_LIVE, r->grant.used, live_taken, r)
-                   : cpn_store_secret_take(ask->store, KIND_LIVE, r->grant.used, live_taken, r);
+    cpn_sha256(token, key);
+    rc = cpn_store_secret_use(ask->store, KIND_TOKEN, key,
+                              ask->look ? 0 : ask->now_ms + ask->ttl_ms, token_read, r);
     if (rc != CPN_OK)
         free(r);
     return rc;

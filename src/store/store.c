@@ -403,10 +403,13 @@ cpn_store_secret_get(cpn_store *s, const char *kind, const uint8_t key[32],
 }
 
 cpn_rc
-cpn_store_secret_take(cpn_store *s, const char *kind, const uint8_t key[32],
-                      cpn_store_body_done *done, void *owner)
+cpn_store_secret_use(cpn_store *s, const char *kind, const uint8_t key[32], int64_t keep_ms,
+                     cpn_store_body_done *done, void *owner)
 {
-    return ask_key(s, body_req(CPN_REQ_SECRET_TAKE, done, owner), kind, key);
+    cpn_req *r = body_req(CPN_REQ_SECRET_USE, done, owner);
+
+    r->keep_ms = keep_ms;
+    return ask_key(s, r, kind, key);
 }
 
 cpn_rc

@@ -91,9 +91,12 @@ cpn_rc cpn_store_ticket_consume(cpn_store *s, const uint8_t key[32], cpn_store_b
                                 void *owner) CPN_MUST_CHECK;
 cpn_rc cpn_store_secret_get(cpn_store *s, const char *kind, const uint8_t key[32],
                             cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
-/* Take = get and delete in one step (rotating refresh tokens). */
-cpn_rc cpn_store_secret_take(cpn_store *s, const char *kind, const uint8_t key[32],
-                             cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
+/* Count a use in one step (rotating refresh tokens). Body: {"uses":N,"firstMs":WHEN,"body":…}, the
+ * use in it; exactly one caller ever gets N = 1. The secret stays until keep_ms (Unix) at least, so
+ * that a later use can be told from an unknown secret. keep_ms 0: only look; N 0 is an unused one.
+ * CPN_NOT_FOUND: unknown or expired. */
+cpn_rc cpn_store_secret_use(cpn_store *s, const char *kind, const uint8_t key[32], int64_t keep_ms,
+                            cpn_store_body_done *done, void *owner) CPN_MUST_CHECK;
 /* Audit records by sequence: from `after` on, at most limit (<= 1,000), newest last; body is a JSON
  * array of whole records, each with its hash. filter: NULL or "field=value" joined by '&' (at most
  * 8): whole values, compared as text; other operations go on while a filter searches. */

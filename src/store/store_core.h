@@ -19,7 +19,7 @@ typedef enum cpn_req_kind {
     CPN_REQ_BATCH,
     CPN_REQ_TICKET_TAKE,
     CPN_REQ_SECRET_GET,
-    CPN_REQ_SECRET_TAKE,
+    CPN_REQ_SECRET_USE,
     CPN_REQ_AUDIT_READ,
     CPN_REQ_AUDIT_VERIFY,
     CPN_REQ_LOAD,
@@ -34,6 +34,7 @@ typedef struct cpn_req {
     cpn_batch *batch;
     char name[64]; /* secret kind, value name */
     uint8_t key[32];
+    int64_t keep_ms;
     uint64_t after;
     unsigned limit;
     char *filter;

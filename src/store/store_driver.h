@@ -84,9 +84,12 @@ typedef struct cpn_store_driver {
     void (*ticket_drop)(void *db, const uint8_t key[32]);
     cpn_rc (*ticket_take)(void *db, const uint8_t key[32], cpn_buf *out, cpn_err *err);
 
-    /* take (inside a transaction) deletes it too. CPN_NOT_FOUND: unknown or expired. */
-    cpn_rc (*secret_read)(void *db, const char *kind, const uint8_t key[32], bool take,
-                          cpn_buf *out, cpn_err *err);
+    /* CPN_NOT_FOUND: unknown or expired. use: as cpn_store_secret_use says; inside a transaction
+     * unless it only looks. */
+    cpn_rc (*secret_get)(void *db, const char *kind, const uint8_t key[32], cpn_buf *out,
+                         cpn_err *err);
+    cpn_rc (*secret_use)(void *db, const char *kind, const uint8_t key[32], int64_t keep_ms,
+                         cpn_buf *out, cpn_err *err);
     /* Delete some expired secrets (bounded), inside a transaction. */
     cpn_rc (*purge)(void *db, cpn_err *err);
 

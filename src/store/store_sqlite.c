@@ -1,5 +1,6 @@
 /* The store in one SQLite file: WAL, synchronous=FULL, held by one process, tickets in memory. */
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "store/private_file.h"
@@ -38,7 +39,12 @@
                   " SET body = excluded.body, expires_ms = excluded.expires_ms")                   \
     X(SECRET_DELETE, "DELETE FROM secret WHERE kind = ?1 AND key = ?2")                            \
     X(SECRET_GET, "SELECT body, expires_ms FROM secret WHERE kind = ?1 AND key = ?2")              \
-    X(SECRET_TAKE, "DELETE FROM secret WHERE kind = ?1 AND key = ?2 RETURNING body, expires_ms")   \
+    X(SECRET_LOOK, "SELECT body, uses, first_ms FROM secret"                                       \
+                   " WHERE kind = ?1 AND key = ?2 AND expires_ms > ?3")                            \
+    X(SECRET_USE, "UPDATE secret SET uses = uses + 1, first_ms = iif(uses = 0, ?3, first_ms),"     \
+                  " expires_ms = max(expires_ms, ?4)"                                              \
+                  " WHERE kind = ?1 AND key = ?2 AND expires_ms > ?3"                              \
+                  " RETURNING body, uses, first_ms")                                               \
     X(PURGE, "DELETE FROM secret WHERE (kind, key) IN"                                             \
              " (SELECT kind, key FROM secret WHERE expires_ms <= ?1 LIMIT ?2)")
 
@@ -376,11 +382,10 @@ sqlite_ticket_take(void *db, const uint8_t key[32], cpn_buf *out, cpn_err *err)
 }
 
 static cpn_rc
-sqlite_secret_read(void *db, const char *kind, const uint8_t key[32], bool take, cpn_buf *out,
-                   cpn_err *err)
+sqlite_secret_get(void *db, const char *kind, const uint8_t key[32], cpn_buf *out, cpn_err *err)
 {
     sqlite_store *q = db;
-    CPN_AUTO(st_done) sqlite3_stmt *st = q->st[take ? ST_SECRET_TAKE : ST_SECRET_GET];
+    CPN_AUTO(st_done) sqlite3_stmt *st = q->st[ST_SECRET_GET];
     int step;
 
     bind_str(st, 1, kind);
@@ -390,10 +395,49 @@ sqlite_secret_read(void *db, const char *kind, const uint8_t key[32], bool take,
         return fail_db(q, "reading a secret", err);
     if (step == SQLITE_DONE || sqlite3_column_int64(st, 1) <= q->clock.wall_ms())
         return cpn_fail(err, CPN_NOT_FOUND, "no such %s, or it has expired", kind);
-    if (cpn_buf_append(out, column(st, 0)) != CPN_OK)
+    return cpn_buf_append(out, column(st, 0)) == CPN_OK
+               ? CPN_OK
+               : cpn_fail(err, CPN_E_NOMEM, "reading a secret");
+}
+
+static cpn_rc
+append_use(sqlite3_stmt *st, cpn_buf *out, cpn_err *err)
+{
+    char head[96];
+
+    snprintf(head, sizeof(head),
+             "{\"uses\":%lld,\"firstMs\":%lld,\"body\":", (long long)sqlite3_column_int64(st, 1),
+             (long long)sqlite3_column_int64(st, 2));
+    if (cpn_buf_append(out, cpn_view_str(head)) != CPN_OK ||
+        cpn_buf_append(out, column(st, 0)) != CPN_OK ||
+        cpn_buf_append(out, CPN_VIEW_LIT("}")) != CPN_OK)
         return cpn_fail(err, CPN_E_NOMEM, "reading a secret");
-    /* With RETURNING the row is gone only when the statement has run to its end. */
-    return !take || sqlite3_step(st) == SQLITE_DONE ? CPN_OK : fail_db(q, "taking a secret", err);
+    return CPN_OK;
+}
+
+static cpn_rc
+sqlite_secret_use(void *db, const char *kind, const uint8_t key[32], int64_t keep_ms, cpn_buf *out,
+                  cpn_err *err)
+{
+    sqlite_store *q = db;
+    CPN_AUTO(st_done) sqlite3_stmt *st = q->st[keep_ms ? ST_SECRET_USE : ST_SECRET_LOOK];
+    int step;
+    cpn_rc rc;
+
+    bind_str(st, 1, kind);
+    bind_bytes(st, 2, (cpn_view){ key, 32 });
+    sqlite3_bind_int64(st, 3, q->clock.wall_ms());
+    if (keep_ms)
+        sqlite3_bind_int64(st, 4, keep_ms);
+    step = sqlite3_step(st);
+    if (step == SQLITE_DONE)
+        return cpn_fail(err, CPN_NOT_FOUND, "no such %s, or it has expired", kind);
+    if (step != SQLITE_ROW)
+        return fail_db(q, "using a secret", err);
+    if ((rc = append_use(st, out, err)) != CPN_OK)
+        return rc;
+    /* With RETURNING the change is made only when the statement has run to its end. */
+    return sqlite3_step(st) == SQLITE_DONE ? CPN_OK : fail_db(q, "using a secret", err);
 }
 
 static cpn_rc
@@ -525,7 +569,8 @@ const cpn_store_driver cpn_store_driver_sqlite = {
     .ticket_put = sqlite_ticket_put,
     .ticket_drop = sqlite_ticket_drop,
     .ticket_take = sqlite_ticket_take,
-    .secret_read = sqlite_secret_read,
+    .secret_get = sqlite_secret_get,
+    .secret_use = sqlite_secret_use,
     .purge = sqlite_purge,
     .load = sqlite_load,
     .value = sqlite_value,

@@ -166,9 +166,9 @@ run_batch(group *g, cpn_req *r)
 }
 
 static cpn_rc
-take_secret(group *g, cpn_req *r, cpn_err *err)
+use_secret(group *g, cpn_req *r, cpn_err *err)
 {
-    return g->s->driver->secret_read(g->s->db, r->name, r->key, true, &r->body, err);
+    return g->s->driver->secret_use(g->s->db, r->name, r->key, r->keep_ms, &r->body, err);
 }
 
 static void
@@ -181,14 +181,17 @@ run_request(group *g, cpn_req *r)
     case CPN_REQ_BATCH:
         run_batch(g, r);
         break;
-    case CPN_REQ_SECRET_TAKE:
-        in_transaction(g, r, take_secret);
+    case CPN_REQ_SECRET_USE:
+        if (r->keep_ms)
+            in_transaction(g, r, use_secret);
+        else
+            r->rc = use_secret(g, r, &r->err);
         break;
     case CPN_REQ_TICKET_TAKE:
         r->rc = d->ticket_take(db, r->key, &r->body, &r->err);
         break;
     case CPN_REQ_SECRET_GET:
-        r->rc = d->secret_read(db, r->name, r->key, false, &r->body, &r->err);
+        r->rc = d->secret_get(db, r->name, r->key, &r->body, &r->err);
         break;
     case CPN_REQ_LOAD:
         r->rc = d->load(db, r->row, r->row_owner, &r->err);

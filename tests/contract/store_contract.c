@@ -344,11 +344,20 @@ ended_sessions_are_forgotten_in_time(void **state)
 }
 
 static void
-secrets_are_taken_once(void **state)
+use_now(fixture *f, const char *kind, const uint8_t key[32], int64_t keep_ms, answer *a)
+{
+    memset(a, 0, sizeof(*a));
+    assert_int_equal(cpn_store_secret_use(f->store, kind, key, keep_ms, on_body, a), CPN_OK);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(a->calls, 1);
+}
+
+static void
+unknown_and_expired_secrets_are_not_there(void **state)
 {
     fixture *f = *state;
     cpn_batch *b = cpn_batch_new();
-    answer a = { 0 }, twice = { 0 };
+    answer a = { 0 };
     uint8_t key[32], old[32];
 
     key_of("secret", key);
@@ -359,15 +368,45 @@ secrets_are_taken_once(void **state)
     assert_int_equal(cpn_store_secret_get(f->store, "refresh", old, on_body, &a), CPN_OK);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(a.rc, CPN_NOT_FOUND);
-    assert_int_equal(cpn_store_secret_take(f->store, "other", key, on_body, &a), CPN_OK);
-    uv_run(&f->loop, UV_RUN_DEFAULT);
+    use_now(f, "other", key, clock_wall_ms + 9, &a);
     assert_int_equal(a.rc, CPN_NOT_FOUND);
-    assert_int_equal(cpn_store_secret_take(f->store, "refresh", key, on_body, &a), CPN_OK);
-    assert_int_equal(cpn_store_secret_take(f->store, "refresh", key, on_body, &twice), CPN_OK);
+    use_now(f, "refresh", old, clock_wall_ms + 9, &a);
+    assert_int_equal(a.rc, CPN_NOT_FOUND);
+}
+
+static void
+uses_of_a_secret_are_counted(void **state)
+{
+    fixture *f = *state;
+    cpn_batch *b = cpn_batch_new();
+    answer a = { 0 }, twice = { 0 };
+    uint8_t key[32];
+    char want[128];
+    int64_t first = clock_wall_ms;
+
+    key_of("secret", key);
+    cpn_batch_secret_put(b, "refresh", key, CPN_VIEW_LIT("{\"who\":1}"), first + 5);
+    assert_int_equal(commit_now(f, b), CPN_OK);
+    use_now(f, "refresh", key, 0, &a);
+    assert_string_equal(a.body, "{\"uses\":0,\"firstMs\":0,\"body\":{\"who\":1}}");
+    /* Asked for in one turn: one of them is the first. */
+    assert_int_equal(cpn_store_secret_use(f->store, "refresh", key, first + 100, on_body, &a),
+                     CPN_OK);
+    assert_int_equal(cpn_store_secret_use(f->store, "refresh", key, first + 1, on_body, &twice),
+                     CPN_OK);
     uv_run(&f->loop, UV_RUN_DEFAULT);
-    assert_int_equal(a.rc, CPN_OK);
-    assert_string_equal(a.body, "{\"who\":1}");
-    assert_int_equal(twice.rc, CPN_NOT_FOUND);
+    snprintf(want, sizeof(want), "{\"uses\":1,\"firstMs\":%lld,\"body\":{\"who\":1}}",
+             (long long)first);
+    assert_string_equal(a.body, want);
+    assert_non_null(strstr(twice.body, "{\"uses\":2,"));
+    /* Past its own end it is still known, by the time of its first use. */
+    clock_wall_ms += 50;
+    use_now(f, "refresh", key, first + 100, &a);
+    snprintf(want, sizeof(want), "{\"uses\":3,\"firstMs\":%lld,", (long long)first);
+    assert_non_null(strstr(a.body, want));
+    clock_wall_ms += 50;
+    use_now(f, "refresh", key, first + 1000, &a);
+    assert_int_equal(a.rc, CPN_NOT_FOUND);
 }
 
 /* ---- audit ---- */
@@ -553,7 +592,8 @@ closing_answers_everything(void **state)
     assert_string_equal(verify_now(f, &walk), "{\"records\":100,\"ok\":true}");
 }
 
-/* A file of the second schema, where sessions lay by their ids. */
+/* A file of the second schema, where sessions lay by their ids, and used tokens were of a kind of
+ * their own. */
 static void
 older_files_are_brought_up_to_date(void **state)
 {
@@ -565,10 +605,14 @@ older_files_are_brought_up_to_date(void **state)
         "CREATE INDEX session_end ON session (ended_ms) WHERE ended_ms IS NOT NULL;"
         "INSERT INTO session VALUES ('b', '{\"b\":1}', NULL, NULL), ('a', '{}', '{}', 1000),"
         " ('c', '{}', '{}', NULL);"
+        "ALTER TABLE secret DROP COLUMN uses; ALTER TABLE secret DROP COLUMN first_ms;"
+        "INSERT INTO secret VALUES ('refresh.used', zeroblob(32),"
+        " '{\"family\":\"f\",\"usedMs\":7}', 9223372036854775807);"
         "UPDATE schema_version SET version = 2";
     fixture *f = *state;
     char all[4096] = "";
     cpn_batch *b = cpn_batch_new();
+    answer a;
     sqlite3 *db;
 
     if (!backend_now->is_sqlite)
@@ -580,6 +624,8 @@ older_files_are_brought_up_to_date(void **state)
     assert_int_equal(fixture_open(f, NULL), CPN_OK);
     assert_int_equal(cpn_store_open_sessions(f->store, count_row, all, NULL), CPN_OK);
     assert_string_equal(all, "session b {\"b\":1}\n");
+    use_now(f, "refresh", (const uint8_t[32]){ 0 }, 0, &a);
+    assert_non_null(strstr(a.body, "{\"uses\":1,\"firstMs\":7,"));
     cpn_batch_sessions_prune(b, clock_wall_ms); /* an end without a time was long ago */
     assert_int_equal(commit_now(f, b), CPN_OK);
     fixture_close(f);
@@ -700,7 +746,8 @@ main(void)
         CASE(the_queue_has_an_end),
         CASE(sessions_start_once_and_end_once),
         CASE(ended_sessions_are_forgotten_in_time),
-        CASE(secrets_are_taken_once),
+        CASE(unknown_and_expired_secrets_are_not_there),
+        CASE(uses_of_a_secret_are_counted),
         CASE(records_are_read_by_page_and_field),
         CASE(reopening_sees_everything),
         CASE(older_files_are_brought_up_to_date),

@@ -291,6 +291,21 @@ def test_past_the_refresh_tokens_end_one_signs_in(gate, clock, target):
     user.ok("vm", "list")
 
 
+def test_a_used_refresh_token_is_a_copy_after_a_minute(gate, clock):
+    def refresh(kept):
+        return requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), timeout=20,
+                             data={"grant_type": "refresh_token", "refresh_token": kept, "client_id": "x"})
+
+    first = signed_in(gate).json()["refresh_token"]
+    second, third = (refresh(first).json()["refresh_token"] for _ in range(2))
+    second = refresh(second).json()["refresh_token"]
+    clock.set(MINUTE + 30)
+    assert refresh(third).status_code == 200  # never used before: its own minute begins now
+    for kept in (first, second, third):
+        r = refresh(kept)
+        assert r.status_code == 400 and r.json()["error"] == "invalid_grant"
+
+
 # ---- the record ----
 
 def test_the_record_is_whole_and_tells_of_the_jumps(gate, clock):

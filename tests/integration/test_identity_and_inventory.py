@@ -2,6 +2,7 @@
 import base64
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -45,12 +46,25 @@ def test_refresh_rotates(gateway):
     first = token(gateway, grant_type="password", username=ADMIN, password=ADMIN_PASSWORD, client_id="x", scope="openid offline_access").json()
     second = token(gateway, grant_type="refresh_token", refresh_token=first["refresh_token"], client_id="x")
     assert second.status_code == 200 and second.json()["refresh_token"] != first["refresh_token"]
-    again = token(gateway, grant_type="refresh_token", refresh_token=first["refresh_token"], client_id="x")
-    assert again.status_code == 400 and again.json()["error"] == "invalid_grant"
 
 
 def refreshed(gateway, refresh_token):
     return token(gateway, grant_type="refresh_token", refresh_token=refresh_token, client_id="x")
+
+
+def test_fifty_with_one_refresh_token(own_gateway):
+    """MSAL's cache has no lock: near the end of an access token many of its threads post the same refresh token. Each goes
+    on, and the address is no suspect. More of them than any program has are told to come later, and cost nothing either."""
+    kept = signed_in(own_gateway, ADMIN, ADMIN_PASSWORD)
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: refreshed(own_gateway, kept), range(50)))
+    assert [r.status_code for r in answers] == [200] * 50
+    assert len({r.json()["refresh_token"] for r in answers} | {kept}) == 51
+    assert {refreshed(own_gateway, r.json()["refresh_token"]).status_code for r in answers[::7]} == {200}
+    more = [refreshed(own_gateway, kept) for _ in range(20)]
+    assert [r.status_code for r in more] == [200] * 14 + [429] * 6
+    assert more[-1].json()["error"] == "temporarily_unavailable" and int(more[-1].headers["Retry-After"]) > 0
+    signed_in(own_gateway, ADMIN, ADMIN_PASSWORD)
 
 
 def signed_in(gateway, name, password):
