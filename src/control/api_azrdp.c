@@ -1,7 +1,7 @@
 /* GET /api/rdpfile, POST /api/connection: what the Azure CLI asks besides tokens. */
 #include <stdio.h>
 
-#include "control/azdoor.h"
+#include "control/azbastion.h"
 #include "control/azwant.h"
 #include "control/reply.h"
 #include "control/usage.h"
@@ -80,7 +80,7 @@ query_read(cpn_call *call, cpn_want *want, uint16_t *local, cpn_err *err)
     if (cpn_az_want(want, cpn_form_get(&call->query, "resourceId"), (cpn_view){ NULL, 0 }, port,
                     &hint, &hinted, err) != CPN_OK)
         return false;
-    cpn_az_bastion(call->c, cpn_call_who(call), want, hinted ? &hint : NULL);
+    cpn_az_bastion(call->c, cpn_call_who(call), want, hinted ? &hint : NULL, NULL);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "codec/digest.h"
+#include "control/azbastion.h"
 #include "control/azdoor.h"
 #include "control/azwant.h"
 #include "control/cut.h"
@@ -136,8 +137,7 @@ session_reused(cpn_call *call, const cpn_asked *a)
     if (!s || strcmp(s->object_id, call->claims.object_id) != 0)
         return NULL;
     if (s->want.port != a->want.port || strcasecmp(s->want.target_id, a->want.target_id) != 0 ||
-        strcmp(s->want.target_ip, a->want.target_ip) != 0 ||
-        strcasecmp(s->want.bastion, a->want.bastion) != 0)
+        strcmp(s->want.target_ip, a->want.target_ip) != 0)
         return NULL;
     return s;
 }
@@ -210,8 +210,10 @@ tokens_post(cpn_call *call)
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
-    cpn_az_bastion(c, a.who, &a.want, hinted ? &hint : NULL);
     reused = session_reused(call, &a);
+    cpn_az_bastion(c, a.who, &a.want, hinted ? &hint : NULL, reused);
+    if (reused && strcasecmp(reused->want.bastion, a.want.bastion) != 0)
+        reused = NULL;
     if (cpn_ask(c, &a, reused && reused->counted) == CPN_OK)
         tokens_allowed(call, &a, reused);
     else

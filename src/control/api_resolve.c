@@ -1,7 +1,7 @@
 /* POST /v1/resolve: from the names that people use to the ids of a bastion and a machine. */
 #include <stdio.h>
 
-#include "control/azdoor.h"
+#include "control/azbastion.h"
 #include "control/named.h"
 #include "control/reply.h"
 
@@ -64,7 +64,7 @@ find_bastion(cpn_call *call, const bastions *asked, cpn_want *want)
     cpn_rc rc;
 
     if (!b.name[0]) {
-        cpn_az_bastion(call->c, cpn_call_who(call), want, NULL);
+        cpn_az_bastion(call->c, cpn_call_who(call), want, NULL, NULL);
         if (want->bastion[0])
             return true;
         not_one(call, CPN_NOT_FOUND, "bastion", NULL);

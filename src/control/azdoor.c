@@ -1,4 +1,4 @@
-/* The Azure door's secrets, its choice of a bastion, and what becomes of a used ticket. */
+/* The Azure door's secrets, and what becomes of a used ticket. */
 #include "control/azdoor.h"
 
 #include <stdio.h>
@@ -78,111 +78,6 @@ cpn_az_denied_take(cpn_control *c, uint64_t now_ms)
         return CPN_LIMIT;
     d->denied[(d->denied_first + d->denied_n++) % CPN_AZ_DENIED_MAX] = now_ms + c->set.ticket_ttl;
     return CPN_OK;
-}
-
-/* ---- which bastion ---- */
-
-typedef struct choice {
-    const cpn_control *c;
-    const cpn_network *network; /* the target's; NULL: an address */
-    cpn_addr addr;
-    const cpn_resource_id *hint;
-    const char *best;
-    unsigned best_rank; /* lower is better */
-} choice;
-
-static bool
-reaches(const cpn_bastion *b, const cpn_network *n)
-{
-    for (unsigned i = 0; i < b->network->peers_n; i++)
-        if (b->network->peers[i] == n)
-            return true;
-    return false;
-}
-
-static bool
-network_holds(const cpn_network *n, const cpn_addr *a)
-{
-    for (unsigned i = 0; i < n->prefixes_n; i++)
-        if (cpn_prefix_holds(&n->prefixes[i], a))
-            return true;
-    return false;
-}
-
-/* 0 in the network, 1 peered, 2 neither. */
-static unsigned
-distance(const choice *ch, const cpn_bastion *b)
-{
-    if (ch->network)
-        return b->network == ch->network ? 0 : reaches(b, ch->network) ? 1 : 2;
-    if (network_holds(b->network, &ch->addr))
-        return 0;
-    for (unsigned i = 0; i < b->network->peers_n; i++)
-        if (network_holds(b->network->peers[i], &ch->addr))
-            return 1;
-    return 2;
-}
-
-static bool
-same_text(cpn_view a, cpn_view b)
-{
-    return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
-}
-
-/* The client names the bastion's group in the id of an address. */
-static bool
-in_group(const choice *ch, const cpn_bastion *b)
-{
-    cpn_resource_id id;
-    cpn_err err = { 0 };
-
-    if (!ch->hint)
-        return true;
-    return cpn_resource_id_parse(&id, cpn_view_str(b->id), &err) == CPN_OK &&
-           same_text(id.group, ch->hint->group) &&
-           same_text(id.subscription, ch->hint->subscription);
-}
-
-static bool
-weigh(void *owner, const char *id, const json_t *body)
-{
-    choice *ch = owner;
-    const cpn_bastion *b = cpn_snapshot_bastion(ch->c->snapshot, cpn_view_str(id));
-    unsigned rank;
-
-    (void)body;
-    if (!b || !b->network)
-        return true;
-    rank = distance(ch, b) * 4;
-    rank += b->enable_tunneling ? 0 : 2;
-    rank += b->enable_ip_connect || ch->network ? 0 : 1;
-    if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
-        rank = distance(ch, b) == 0 ? 6 : 15; /* where there is no other */
-    rank += in_group(ch, b) ? 0 : 16;
-    if (rank < ch->best_rank) { /* in id order: the first of equals stays */
-        ch->best_rank = rank;
-        ch->best = b->id;
-    }
-    return true;
-}
-
-void
-cpn_az_bastion(cpn_control *c, const cpn_principal *who, cpn_want *want,
-               const cpn_resource_id *hint)
-{
-    const cpn_machine *m = cpn_snapshot_machine(c->snapshot, cpn_view_str(want->target_id));
-    choice ch = { .c = c, .hint = hint, .best_rank = 1000 };
-    cpn_err err = { 0 };
-
-    want->bastion[0] = '\0';
-    if (m && m->nic)
-        ch.network = m->nic->network;
-    if (!ch.network && cpn_addr_parse(&ch.addr, cpn_view_str(want->target_ip), &err) != CPN_OK)
-        memset(&ch.addr, 0, sizeof(ch.addr));
-    if (who)
-        cpn_snapshot_each(c->snapshot, CPN_KIND_BASTION, who, weigh, &ch);
-    if (ch.best)
-        snprintf(want->bastion, sizeof(want->bastion), "%s", ch.best);
 }
 
 /* ---- upgrades ---- */

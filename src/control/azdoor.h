@@ -21,12 +21,6 @@ void cpn_azdoor_free(cpn_azdoor *d);
 void cpn_az_secret(char text[CPN_AZ_TOKEN_SIZE], uint8_t key[32]);
 /* The live session of an authToken; NULL: unknown. */
 cpn_session *cpn_az_session(cpn_control *c, cpn_view auth_token);
-/* Which bastion serves this target for this caller: the name of the gateway serves them all. In the
- * target's network before a peered one, native client on before off, then by id. "" when the caller
- * may read none. group: of the bastion, for an address; empty: any. */
-void cpn_az_bastion(cpn_control *c, const cpn_principal *who, cpn_want *want,
-                    const cpn_resource_id *hint);
-
 /* The connection or the front (conn 0) is gone: upgrades that still wait for their ticket end
  * nowhere. */
 void cpn_az_forget(cpn_control *c, uint32_t front, uint32_t conn);

@@ -72,19 +72,29 @@ name_no_bastion(cpn_verdict *v)
     v->why = CPN_WHY_ROLE_MISSING;
 }
 
+cpn_facts
+cpn_ask_facts(cpn_control *c, const cpn_want *want, const cpn_principal *who, bool counted,
+              const char *bastion)
+{
+    cpn_facts facts = cpn_want_facts(want, who);
+
+    facts.bastion_id = cpn_view_str(bastion);
+    if (!counted)
+        cpn_usage_facts(c->sessions->usage, &facts);
+    facts.user_sessions_max =
+        who && who->sessions_max ? who->sessions_max : (unsigned)c->set.sessions_per_user;
+    return facts;
+}
+
 cpn_rc
 cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
 {
-    cpn_facts facts = cpn_want_facts(&a->want, a->who);
+    cpn_facts facts = cpn_ask_facts(c, &a->want, a->who, counted, a->want.bastion);
     char sentence[CPN_ID_MAX * 4];
     cpn_uuid id;
 
     cpn_uuid_new(&id);
     cpn_uuid_text(&id, a->decision);
-    if (!counted)
-        cpn_usage_facts(c->sessions->usage, &facts);
-    facts.user_sessions_max =
-        a->who && a->who->sessions_max ? a->who->sessions_max : (unsigned)c->set.sessions_per_user;
     if (cpn_decide(c->snapshot, &facts, &a->verdict) == CPN_OK)
         return CPN_OK;
     if (!a->want.bastion[0])

@@ -41,8 +41,11 @@ cpn_rc cpn_want_parse(cpn_want *out, cpn_view json, cpn_err *err) CPN_MUST_CHECK
 /* Decide with the live use (counted: not for a session that has its place already). A refusal is
  * counted and goes to the audit. CPN_OK or CPN_DENIED. */
 cpn_rc cpn_ask(cpn_control *c, cpn_asked *a, bool counted) CPN_MUST_CHECK;
-/* The facts of a want. */
+/* The facts of a want, without the live use ... */
 cpn_facts cpn_want_facts(const cpn_want *want, const cpn_principal *who);
+/* ... and as cpn_ask has them, for a bastion that want need not name. Borrow both. */
+cpn_facts cpn_ask_facts(cpn_control *c, const cpn_want *want, const cpn_principal *who,
+                        bool counted, const char *bastion);
 
 /* Take the session's place in the limits and start its row; then a stream of it. */
 void cpn_session_begin(cpn_control *c, cpn_session *s);

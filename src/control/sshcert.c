@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "codec/chars.h"
-#include "control/azdoor.h"
+#include "control/azbastion.h"
 #include "control/usage.h"
 #include "identity/sshca.h"
 #include "policy/sshlogin.h"
@@ -105,7 +105,7 @@ target_decide(cpn_control *c, const cpn_principal *who, const char *target, cpn_
 
     want->port = PORT_SSH;
     snprintf(want->target_id, sizeof(want->target_id), "%s", target);
-    cpn_az_bastion(c, who, want, NULL);
+    cpn_az_bastion(c, who, want, NULL, NULL);
     facts = cpn_want_facts(want, who);
     facts.ssh_certificate = true;
     rc = cpn_decide(c->snapshot, &facts, v);
