@@ -18,6 +18,7 @@ typedef struct upgrade {
     cpn_addr peer;
     uint16_t peer_port;
     char user_agent[513];
+    bool own_client;
     bool forgotten;
     struct upgrade *prev, *next;
 } upgrade;
@@ -101,10 +102,8 @@ denied_answer(cpn_control *c, const upgrade *u, const json_t *ticket)
     const char *sentence = cpn_json_string(ticket, "sentence");
     const char *answer = cpn_json_string(ticket, "answer");
     cpn_reason why = cpn_reason_from_word(cpn_view_str(cpn_json_string(ticket, "denied")));
-    cpn_place to = u->to;
 
-    to.denied_session = true;
-    cpn_refuse_said(c, &to, why < CPN_WHY_N ? why : CPN_WHY_ROLE_MISSING, sentence, answer);
+    cpn_refuse_said(c, &u->to, why < CPN_WHY_N ? why : CPN_WHY_ROLE_MISSING, sentence, answer);
 }
 
 static void
@@ -116,19 +115,17 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
                     .peer = u->peer,
                     .peer_port = u->peer_port,
                     .user_agent = u->user_agent };
-    cpn_place to = u->to;
 
     if (!a.who || !a.who->enabled) {
-        cpn_refuse(c, &to, CPN_WHY_PRINCIPAL_DISABLED);
+        cpn_refuse(c, &u->to, CPN_WHY_PRINCIPAL_DISABLED);
         return;
     }
     if (s->streams_n >= c->set.streams_per_session) {
-        cpn_refuse(c, &to, CPN_WHY_LIMIT_STREAMS);
+        cpn_refuse(c, &u->to, CPN_WHY_LIMIT_STREAMS);
         return;
     }
     if (cpn_ask(c, &a, s->counted) != CPN_OK) {
-        to.denied_session = true;
-        cpn_refuse_verdict(c, &to, &a);
+        cpn_refuse_verdict(c, &u->to, &a);
         return;
     }
     s->addr = a.verdict.addr;
@@ -144,7 +141,7 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
         s->start_ms = cpn_mono_ms();
         cpn_session_begin(c, s);
     }
-    cpn_stream_begin(c, s, &to);
+    cpn_stream_begin(c, s, &u->to);
 }
 
 static void
@@ -164,6 +161,9 @@ ticket_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
         s = cpn_session_find(c, &id);
     if (rc < 0)
         cpn_log(CPN_LOG_ERROR, "ticket.lookup", CPN_KV("error", err ? err->msg : bad.msg));
+    /* Whoever holds a good ticket is told no where its program can hear it (docs/adr/0012). */
+    u->to.denied_session =
+        !u->own_client && (json_object_get(ticket, "denied") || (s && !s->ended));
     if (u->forgotten)
         ; /* used up, for nobody */
     else if (rc == CPN_OK && json_object_get(ticket, "denied"))
@@ -190,6 +190,7 @@ cpn_open_upgrade(cpn_front *f, const cpn_msg_UPGRADE *m)
     u->to.at = (cpn_place_key){ f->id, m->conn, 1 };
     u->peer = m->peer;
     u->peer_port = m->peer_port;
+    u->own_client = m->own_client;
     (void)cpn_view_copy(m->user_agent, u->user_agent, sizeof(u->user_agent));
     if (cpn_stream_placed(c, &u->to.at)) {
         cpn_front_kill(f, "a second upgrade of one connection");

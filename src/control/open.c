@@ -390,6 +390,7 @@ cpn_stream_begin(cpn_control *c, cpn_session *s, const cpn_place *to)
                             .port = s->want.port,
                             .deadline_ms = (uint32_t)c->set.dial_timeout } };
 
+    st->denied_session = to->denied_session;
     if (s->row == CPN_ROW_FAILED) {
         stream_step(c, st);
         return;
@@ -476,7 +477,7 @@ static void
 stream_step(cpn_control *c, cpn_stream *st)
 {
     cpn_session *s = st->session;
-    cpn_place to = { .at = st->at };
+    cpn_place to = { .at = st->at, .denied_session = st->denied_session };
     cpn_reason why;
 
     if (st->opened || st->dialing || s->row == CPN_ROW_WRITING)

@@ -20,8 +20,8 @@ void cpn_openings_forget(cpn_control *c, uint32_t front, uint32_t conn);
 
 /* Where an answer goes. */
 typedef struct cpn_place {
-    cpn_place_key at; /* number 0: the carrier itself */
-    bool denied_session;
+    cpn_place_key at;    /* number 0: the carrier itself */
+    bool denied_session; /* a no is said in the words of SSH or RDP */
 } cpn_place;
 
 /* A connect request and what came of it. */

@@ -43,13 +43,14 @@ struct cpn_stream {
     uint64_t id;
     cpn_session *session;
     cpn_place_key at;
-    bool placed;    /* in by_place */
-    bool dialing;   /* keeper has not answered yet   */
-    bool opened;    /* the front has it              */
-    bool forgotten; /* its connection went meanwhile */
-    int fd;         /* dialled, on its way to the front; else -1 */
-    cpn_reason why; /* why the opening fails         */
-    bool tallied;   /* its bytes are in the session's sums */
+    bool placed;         /* in by_place */
+    bool dialing;        /* keeper has not answered yet   */
+    bool opened;         /* the front has it              */
+    bool forgotten;      /* its connection went meanwhile */
+    bool denied_session; /* how a no is said: cpn_place (open.h) */
+    int fd;              /* dialled, on its way to the front; else -1 */
+    cpn_reason why;      /* why the opening fails         */
+    bool tallied;        /* its bytes are in the session's sums */
     bool has_slot;
     uint32_t slot;
     /* control/allowance.h */

@@ -29,6 +29,7 @@ cpn_webtunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
                                .ticket = r->ticket,
                                .node = r->node } };
 
+    m.UPGRADE.own_client = cpn_view_is(cpn_http_header(head, "caponier-client"), "1");
     m.UPGRADE.user_agent = cpn_http_header(head, "user-agent");
     m.UPGRADE.user_agent.n = CPN_MIN(m.UPGRADE.user_agent.n, 512);
     if (!cpn_view_copy(r->key, c->ws_key, sizeof(c->ws_key))) {

@@ -18,6 +18,7 @@ import websocket
 
 from conftest import GROUP_ID, SUBSCRIPTION, VM, inventory
 from lab.gateway import eventually, every_record
+from lab.ssh import ssh
 from test_seed_steps import read_all
 
 
@@ -45,9 +46,9 @@ class AzureClient:
         self.last_token, self.node = body["authToken"], body["nodeId"]
         return body
 
-    def ws(self, tokens, path="/webtunnelv2/"):
+    def ws(self, tokens, path="/webtunnelv2/", headers=None):
         url = f"wss://localhost:{self.gateway.port}{path}{tokens['websocketToken']}?X-Node-Id={tokens['nodeId']}"
-        return websocket.create_connection(url, sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+        return websocket.create_connection(url, header=headers or {}, sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
                                            sslopt={"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": self.ca}, timeout=20)
 
     def delete(self, auth_token):
@@ -83,6 +84,36 @@ def opened(az, target, tokens=None):
     s.sendall(b"SSH-2.0-target\r\n")
     assert ws.recv() == b"SSH-2.0-target\r\n"
     return ws, s
+
+
+def pumped(c, ws):
+    """A TLS object takes one thread at a time: one loop looks at both sides."""
+    with contextlib.suppress(websocket.WebSocketException, OSError):
+        while True:
+            readable = [ws.sock] if ws.sock.pending() else select.select([c, ws.sock], [], [], 60)[0]
+            assert readable, "silent for a minute"
+            if c in readable:
+                if not (chunk := c.recv(4096)):
+                    break
+                ws.send_binary(chunk)
+            if ws.sock in readable:
+                if not (got := ws.recv()):
+                    break
+                c.sendall(got)
+
+
+@contextlib.contextmanager
+def listening(az, *target):
+    """The port of a listener as the extension's, for one connection: a token and a WebSocket when it comes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            c, _ = listener.accept()
+            ws = az.ws(az.tokens(*target))
+            with c:
+                pumped(c, ws)
+            ws.close()
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
 
 
 def test_reply_has_the_three_fields(az):
@@ -609,36 +640,7 @@ def test_the_door_can_be_closed(own_gateway):
     assert r.status_code == 404
 
 
-def test_real_ssh_through_the_drivers_shape(az, sshd, ada, tmp_path):
-    """A listener as the extension's, each connection a token and a WebSocket; OpenSSH goes through it."""
-    import subprocess
-    import threading
-    from lab.ssh import ssh
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        c, _ = listener.accept()
-        ws = az.ws(az.tokens(VM + "web1"))
-
-        # A TLS object takes one thread at a time: one loop looks at both sides.
-        with contextlib.suppress(websocket.WebSocketException, OSError):
-            while True:
-                if not ws.sock.pending():
-                    readable = select.select([c, ws.sock], [], [], 60)[0]
-                    assert readable, "silent for a minute"
-                else:
-                    readable = [ws.sock]
-                if c in readable:
-                    if not (chunk := c.recv(4096)):
-                        break
-                    ws.send_binary(chunk)
-                if ws.sock in readable:
-                    if not (got := ws.recv()):
-                        break
-                    c.sendall(got)
-        ws.close()
-        c.close()
-    threading.Thread(target=serve, daemon=True).start()
-    r = ssh(sshd, listener.getsockname()[1], "echo az; exit 3")
+def test_real_ssh_through_the_drivers_shape(az, sshd, ada):
+    with listening(az, VM + "web1") as port:
+        r = ssh(sshd, port, "echo az; exit 3")
     assert (r.returncode, r.stdout) == (3, "az\n"), r.stderr
-    listener.close()

@@ -373,7 +373,7 @@ def test_a_full_disk_at_every_door(full, network):
         r = az.post()
         if r.status_code == 200:  # tickets are memory on one node; what a session leaves is not
             with pytest.raises(websocket.WebSocketBadStatusException) as e:
-                az.ws(r.json())
+                az.ws(r.json(), headers={"Caponier-Client": "1"})
             assert e.value.status_code == 503
         else:
             assert r.status_code == 503 and r.json()["message"] and r.headers["Retry-After"]

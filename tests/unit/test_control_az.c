@@ -59,13 +59,20 @@ forms_are_refused_with_a_message(void **state)
 }
 
 static uint32_t
-upgrade_with(const char *ticket)
+upgrade_by(const char *ticket, bool own_client)
 {
-    cpn_msg m = { .type = CPN_MSG_UPGRADE, .UPGRADE = { .conn = ++st.conn } };
+    cpn_msg m = { .type = CPN_MSG_UPGRADE,
+                  .UPGRADE = { .conn = ++st.conn, .own_client = own_client } };
 
     m.UPGRADE.ticket = cpn_view_str(ticket);
     say(&st.front, &m, -1);
     return st.conn;
+}
+
+static uint32_t
+upgrade_with(const char *ticket)
+{
+    return upgrade_by(ticket, false);
 }
 
 /* Through ticket, dial and row to an open stream. */
@@ -239,6 +246,63 @@ denial_is_a_session_that_says_no(void **state)
     expect_ticket_refused(t.ticket);
 }
 
+static cpn_msg
+dial_fails(cpn_reason why, bool own_client)
+{
+    issued t = issue("$ada", FORM);
+    cpn_msg dial, m;
+
+    upgrade_by(t.ticket, own_client);
+    dial = expect(&st.keeper, CPN_MSG_DIAL);
+    say(&st.keeper,
+        &(cpn_msg){ .type = CPN_MSG_DIALED,
+                    .DIALED = { .session = dial.DIAL.session,
+                                .stream = dial.DIAL.stream,
+                                .why = (uint16_t)why } },
+        -1);
+    m = expect(&st.front, CPN_MSG_REFUSED);
+    assert_int_equal(m.REFUSED.why, why);
+    assert_int_equal(m.REFUSED.status, cpn_reason_http(why));
+    assert_true(cpn_view_is(m.REFUSED.sentence, cpn_reason_sentence(why)));
+    return m;
+}
+
+/* The Azure CLI prints nothing of an HTTP refusal, and its user's program hangs. */
+static void
+a_failed_dial_is_a_session_that_says_no(void **state)
+{
+    static const cpn_reason each[] = { CPN_WHY_DIAL_REFUSED, CPN_WHY_DIAL_TIMEOUT,
+                                       CPN_WHY_DIAL_UNREACHABLE, CPN_WHY_DIAL_FAILED,
+                                       CPN_WHY_FENCE };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(each); i++) {
+        assert_int_equal(dial_fails(each[i], true).REFUSED.denied_session, 0);
+        assert_int_equal(dial_fails(each[i], false).REFUSED.denied_session, 1);
+    }
+}
+
+static void
+one_connection_too_many_is_told_so(void **state)
+{
+    issued first = issue("$ada", FORM), second;
+    char form[512];
+
+    (void)state;
+    st.c->set.streams_per_session = 1;
+    (void)upgrade_opens(first.ticket);
+    snprintf(form, sizeof(form), FORM "&token=%s", first.auth);
+    for (unsigned own = 0; own < 2; own++) {
+        cpn_msg m;
+
+        second = issue("$ada", form);
+        upgrade_by(second.ticket, own);
+        m = expect(&st.front, CPN_MSG_REFUSED);
+        assert_int_equal(m.REFUSED.why, CPN_WHY_LIMIT_STREAMS);
+        assert_int_equal(m.REFUSED.denied_session, !own);
+    }
+}
+
 static void
 denied_sessions_are_bounded(void **state)
 {
@@ -375,6 +439,8 @@ main(void)
         ON_STAGE(a_deleted_session_opens_no_more),
         ON_STAGE(policy_is_asked_again_at_the_upgrade),
         ON_STAGE(denial_is_a_session_that_says_no),
+        ON_STAGE(a_failed_dial_is_a_session_that_says_no),
+        ON_STAGE(one_connection_too_many_is_told_so),
         ON_STAGE(denied_sessions_are_bounded),
         ON_STAGE(tickets_of_a_user_are_limited),
         ON_STAGE(addresses_connect_through_their_network),

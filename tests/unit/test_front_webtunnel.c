@@ -4,6 +4,7 @@
 #include "net/rawrelay.h"
 
 #define WEBTUNNEL GET("/webtunnelv2/tick?X-Node-Id=n7") UP "\r\n"
+#define OF_OUR_CLIENT GET("/webtunnelv2/tick?X-Node-Id=n7") "Caponier-Client: 1\r\n" UP "\r\n"
 
 typedef struct raw {
     client c;
@@ -24,17 +25,24 @@ raw_ended(void *owner, cpn_rawrelay *r, const cpn_raw_end *end)
 }
 
 static uint32_t
-raw_start(fronttest *t, raw *x)
+raw_ask(fronttest *t, raw *x, const char *request, bool own_client)
 {
     said *s;
 
     memset(x, 0, sizeof(*x));
     client_start(t, &x->c);
-    client_send(t, &x->c, WEBTUNNEL);
+    client_send(t, &x->c, request);
     s = heard(t, CPN_MSG_UPGRADE);
+    assert_int_equal(s->m.UPGRADE.own_client, own_client);
     assert_string_equal(s->text[0], "tick");
     assert_string_equal(s->text[1], "n7");
     return s->m.UPGRADE.conn;
+}
+
+static uint32_t
+raw_start(fronttest *t, raw *x)
+{
+    return raw_ask(t, x, WEBTUNNEL, false);
 }
 
 /* The 101 has come: the client's program is behind x->app. */
@@ -83,7 +91,7 @@ a_bad_ticket_is_refused_in_http(void **state)
     static raw x;
 
     (void)state;
-    refuse_upgrade(t, raw_start(t, &x), false);
+    refuse_upgrade(t, raw_ask(t, &x, OF_OUR_CLIENT, true), false);
     client_sees(t, &x.c, "HTTP/1.1 403 ");
     client_sees(t, &x.c, "{\"message\":\"no\"}");
     client_is_closed(t, &x.c);
