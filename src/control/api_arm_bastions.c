@@ -5,6 +5,7 @@
 
 #include "control/arm_bastion.h"
 #include "control/arm_ops.h"
+#include "control/assign.h"
 #include "control/publish.h"
 #include "control/reply.h"
 #include "control/trail.h"
@@ -301,11 +302,11 @@ delete_build(void *owner, cpn_change *change, cpn_err *err)
     if ((rc = cpn_change_delete(change, CPN_KIND_BASTION, w->call->params.scope)) != CPN_OK)
         return rc;
     cpn_trail_call_in(change->batch, w->call, 202);
-    return CPN_OK;
+    return cpn_unassign_along(change, w->call, 202);
 }
 
-/* What is not there is deleted already. What still has assignments stays: who may delete a bastion
- * could else be rid of a deny on it by making it anew. */
+/* What is not there is deleted already. Its role assignments go with it, as in Azure; with a denial
+ * it stays: who may delete a bastion could else be rid of the denial by making it anew. */
 static void
 delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
 {

@@ -190,3 +190,35 @@ cpn_unassign(CPN_TAKES cpn_call *call, const char *id, int status, cpn_assigned_
     snprintf(want.id, sizeof(want.id), "%s", id);
     assigning_ask(call, &want, status, done, take_build);
 }
+
+/* ---- take with the resource ---- */
+
+typedef struct leaving {
+    cpn_change *change;
+    const cpn_call *call;
+    int status;
+    cpn_rc rc;
+} leaving;
+
+static bool
+leave(void *owner, const char *id, const json_t *body)
+{
+    leaving *l = owner;
+
+    if (cpn_assignment_denies(body) ||
+        !cpn_view_is_nocase(cpn_assignment_scope(id), l->call->params.scope))
+        return true;
+    l->rc = cpn_change_delete(l->change, CPN_KIND_ASSIGNMENT, id);
+    if (l->rc == CPN_OK)
+        cpn_trail_call_along(l->change->batch, l->call, "role.remove", l->status, id);
+    return l->rc == CPN_OK;
+}
+
+cpn_rc
+cpn_unassign_along(cpn_change *change, const cpn_call *call, int status)
+{
+    leaving l = { .change = change, .call = call, .status = status, .rc = CPN_OK };
+
+    cpn_snapshot_each(change->base, CPN_KIND_ASSIGNMENT, NULL, leave, &l);
+    return l.rc;
+}

@@ -7,6 +7,8 @@
 
 #include "control/call.h"
 
+struct cpn_change;
+
 /* Texts are borrowed from the call. */
 typedef struct cpn_assignment {
     char id[CPN_ID_MAX + 1];
@@ -34,6 +36,12 @@ typedef void cpn_assigned_fn(CPN_TAKES cpn_call *call, const cpn_assigned *outco
 void cpn_assign(CPN_TAKES cpn_call *call, const cpn_assignment *want, cpn_assigned_fn *done);
 /* status: what done will answer, for the record. CPN_NOT_FOUND. */
 void cpn_unassign(CPN_TAKES cpn_call *call, const char *id, int status, cpn_assigned_fn *done);
+
+/* Part of a change that deletes the resource of the call's path: the assignments that allow on it
+ * go, too, each with its record. Denials stay, and the change fails on them. Codes of
+ * cpn_change_delete. */
+cpn_rc cpn_unassign_along(struct cpn_change *change, const cpn_call *call,
+                          int status) CPN_MUST_CHECK;
 
 /* The scope of an assignment, from its id: "/" for one that holds everywhere. */
 cpn_view cpn_assignment_scope(const char *id);

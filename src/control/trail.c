@@ -111,10 +111,10 @@ noted_put(json_t *record, const json_t *noted)
 }
 
 static json_t *
-call_record(const cpn_call *call, int status)
+event_record(const cpn_call *call, const char *event, int status)
 {
     const cpn_principal *who = cpn_call_who(call);
-    cpn_record r = record_of(call->c, call->route->audit);
+    cpn_record r = record_of(call->c, event);
     char peer[CPN_ADDR_TEXT];
     json_t *record;
 
@@ -125,8 +125,27 @@ call_record(const cpn_call *call, int status)
     r.user_agent = call->user_agent;
     record = cpn_record_json(&r);
     json_object_set_new(record, "status", json_integer(status));
+    return record;
+}
+
+static json_t *
+call_record(const cpn_call *call, int status)
+{
+    json_t *record = event_record(call, call->route->audit, status);
+
     noted_put(record, call->noted);
     return record;
+}
+
+void
+cpn_trail_call_along(cpn_batch *b, const cpn_call *call, const char *event, int status,
+                     const char *target)
+{
+    CPN_AUTO(cpn_json_auto) json_t *noted = json_pack("{s:s}", "target", target);
+    json_t *record = event_record(call, event, status);
+
+    noted_put(record, noted);
+    record_in(b, record);
 }
 
 void

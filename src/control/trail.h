@@ -17,6 +17,9 @@ void cpn_trail_free(cpn_trail *t);
 void cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status);
 /* ... or by itself. */
 void cpn_trail_call(cpn_call *call, int status);
+/* What the same change did besides: another event, with a target (an id) of its own. */
+void cpn_trail_call_along(cpn_batch *b, const cpn_call *call, const char *event, int status,
+                          const char *target);
 /* "session.start", "session.end"; ends carry bytes, duration and reason. */
 void cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const char *event);
 /* "gateway.start", "gateway.stop", "gateway.reload", "gateway.clock". */

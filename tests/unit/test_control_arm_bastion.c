@@ -203,17 +203,70 @@ a_network_must_be_joined(void **state)
 }
 
 static void
-what_has_assignments_stays(void **state)
+assign(const char *body)
+{
+    assert_int_equal(ask_as("$ada", "POST", "/v1/role-assignments", NULL, body, NULL), 201);
+}
+
+static size_t
+assignments_at(const char *path)
+{
+    json_t *answer = NULL;
+    size_t n;
+
+    assert_int_equal(arm("$ada", "GET", path, V24 "&%24filter=atScope()", NULL, NULL, &answer),
+                     200);
+    n = json_array_size(json_object_get(answer, "value"));
+    json_decref(answer);
+    return n;
+}
+
+static void
+what_is_denied_on_stays_with_all_of_it(void **state)
 {
     char code[64];
+    json_t *records;
 
     (void)state;
-    assert_int_equal(ask_as("$ada", "POST", "/v1/role-assignments", NULL,
-                            "{'principal':'ci','role':'Reader','scope':'$front'}", NULL),
-                     201);
+    assign("{'principal':'ci','role':'Reader','scope':'$front'}");
+    assign("{'principal':'bob@example.test','role':'Reader','scope':'$front','effect':'Deny'}");
     assert_int_equal(arm_code("$ada", "DELETE", BASTION "front", NULL, NULL, code), 409);
     assert_string_equal(code, "Conflict");
     assert_int_equal(arm("$ci", "GET", BASTION "front", NULL, NULL, NULL, NULL), 200);
+    records = audit_of("role.remove");
+    assert_int_equal(json_array_size(records), 0);
+    json_decref(records);
+}
+
+static void
+allowing_assignments_go_with_their_bastion(void **state)
+{
+    static const char at[] = BASTION "front" ASSIGNMENTS;
+    char list[512];
+    size_t inherited;
+    json_t *records;
+
+    (void)state;
+    snprintf(list, sizeof(list), "%.*s", (int)strlen(at) - 1, at);
+    inherited = assignments_at(list);
+    assign("{'principal':'ci','role':'Reader','scope':'$front'}");
+    assign("{'principal':'ci','role':'Contributor','scope':'$front'}");
+    assign("{'principal':'ci','role':'Reader','scope':'$hub'}");
+    assert_int_equal(assignments_at(list), inherited + 2);
+    assert_int_equal(arm("$ci", "DELETE", BASTION "front", NULL, NULL, NULL, NULL), 202);
+    records = audit_of("role.remove");
+    assert_int_equal(json_array_size(records), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *r = json_array_get(records, i);
+
+        assert_non_null(strstr(cpn_json_string(r, "target"), "bastionHosts/front/providers/"));
+        assert_string_equal(cpn_json_string(r, "userEmail"), "ci");
+    }
+    json_decref(records);
+    /* Made anew it is without them; the network's stays. */
+    assert_int_equal(arm("$ada", "PUT", BASTION "front", NULL, NULL, NEW("", ""), NULL), 201);
+    assert_int_equal(arm("$ci", "GET", BASTION "front", NULL, NULL, NULL, NULL), 403);
+    assert_int_equal(arm("$ci", "GET", "$hub", NULL, NULL, NULL, NULL), 200);
 }
 
 static void
@@ -542,7 +595,8 @@ main(void)
         T(bad_bodies_are_refused),
         T(what_is_missing_is_named),
         T(a_network_must_be_joined),
-        T(what_has_assignments_stays),
+        T(what_is_denied_on_stays_with_all_of_it),
+        T(allowing_assignments_go_with_their_bastion),
         T(etags_are_honoured),
         cmocka_unit_test(bad_filters_are_refused),
         T(a_cut_character_is_survived),

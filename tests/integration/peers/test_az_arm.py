@@ -117,11 +117,16 @@ def test_without_the_right(ada_cli):
     assert "AuthorizationFailed" in r.err, r
 
 
-def test_in_the_way_of_an_assignment(root, gateway, side, ada):
-    made = gateway.admin.json("role", "assign", "--assignee", "ada@example.test", "--role", "Contributor", "--scope", BASTION + "side")
+def test_deleted_with_its_assignments(root, gateway, side, ada):
+    """A denial is in the way, what allows is not."""
+    at = ("--assignee", "ada@example.test", "--role", "Contributor", "--scope", BASTION + "side")
+    gateway.admin.json("role", "assign", *at)
+    denial = gateway.admin.json("role", "assign", *at, "--deny")
     r = root.rest("delete", BASTION + "side", check=1)
     assert "Conflict" in r.err and "Traceback" not in r.err, r
-    gateway.admin.ok("role", "remove", "--ids", made["id"])
+    gateway.admin.ok("role", "remove", "--ids", denial["id"])
+    root.ok("resource", "delete", "--ids", BASTION + "side", "--api-version", NETWORK)
+    assert gateway.admin.json("role", "list", "--scope", BASTION + "side") == []
 
 
 def test_not_there(root):
