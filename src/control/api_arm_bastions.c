@@ -117,7 +117,7 @@ id_new(writing *w)
 static bool
 location_stays(writing *w, const json_t *now, const json_t *body)
 {
-    const char *old = cpn_arm_location(w->change.base, w->id, now);
+    const char *old = cpn_arm_location_written(w->change.base, w->id, now);
     const char *new = cpn_json_string(body, "location");
 
     return cpn_arm_location_same(old, new) ||
@@ -197,10 +197,10 @@ put_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
 
     if (writing_failed(w, rc, problems, err))
         return;
-    cpn_arm_op_start(
-        w->call,
-        cpn_arm_location(s, w->id, cpn_snapshot_document(s, CPN_KIND_BASTION, cpn_view_str(w->id))),
-        CPN_ARM_OP_STATE, operation);
+    cpn_arm_op_start(w->call,
+                     cpn_arm_location_written(
+                         s, w->id, cpn_snapshot_document(s, CPN_KIND_BASTION, cpn_view_str(w->id))),
+                     CPN_ARM_OP_STATE, operation);
     cpn_arm_op_done(w->call->c, operation, NULL);
     answer_shown(w);
     free(w);
@@ -323,7 +323,7 @@ delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     } else if (writing_failed(w, rc, problems, err)) {
         return;
     } else {
-        cpn_arm_op_start(w->call, cpn_arm_location(w->call->c->snapshot, w->id, NULL),
+        cpn_arm_op_start(w->call, cpn_arm_location_written(w->call->c->snapshot, w->id, NULL),
                          CPN_ARM_OP_BOTH, operation);
         cpn_arm_op_done(w->call->c, operation, NULL);
         cpn_reply_json(w->call, 202, NULL);

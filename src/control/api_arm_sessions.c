@@ -190,9 +190,10 @@ cut_one(cpn_call *call, const char *text)
 static void
 disconnect_answer(cpn_call *call, CPN_TAKES json_t *value)
 {
-    const char *where = cpn_arm_location(call->c->snapshot, call->params.scope,
-                                         cpn_snapshot_document(call->c->snapshot, CPN_KIND_BASTION,
-                                                               cpn_view_str(call->params.scope)));
+    const char *where =
+        cpn_arm_location_written(call->c->snapshot, call->params.scope,
+                                 cpn_snapshot_document(call->c->snapshot, CPN_KIND_BASTION,
+                                                       cpn_view_str(call->params.scope)));
     json_t *body = json_pack("{s:o}", "value", value);
     char operation[CPN_UUID_TEXT];
 

@@ -88,10 +88,11 @@ subscription_get(cpn_call *call)
 static json_t *
 group_shape(const cpn_control *c, const char *id, const json_t *body)
 {
+    char where[CPN_ARM_LOCATION_SIZE];
     json_t *tags = json_object_get(body, "tags");
     json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:{s:s}}", "id", id, "name", cpn_arm_name(id), "type",
                           "Microsoft.Resources/resourceGroups", "location",
-                          cpn_arm_location(c->snapshot, id, body), "properties",
+                          cpn_arm_location(c->snapshot, id, body, where), "properties",
                           "provisioningState", "Succeeded");
 
     if (tags)
@@ -121,7 +122,7 @@ group_exists(cpn_call *call)
 static void
 group_list(cpn_call *call)
 {
-    cpn_arm_list(call, &group_type);
+    cpn_arm_list_tagged(call, &group_type);
 }
 
 #define GET(path, from, action, handle)                                                            \

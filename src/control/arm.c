@@ -13,7 +13,6 @@
 
 #define YEAR_MIN 2014
 #define YEAR_MAX 2029
-#define DEFAULT_LOCATION "local"
 
 /* ---- api-version ---- */
 
@@ -198,7 +197,7 @@ cpn_arm_name(const char *id)
 }
 
 const char *
-cpn_arm_location(const cpn_snapshot *s, const char *id, const json_t *body)
+cpn_arm_location_written(const cpn_snapshot *s, const char *id, const json_t *body)
 {
     const char *own = cpn_json_string(body, "location"), *of_group = "";
     char group[CPN_ID_MAX + 1];
@@ -206,7 +205,34 @@ cpn_arm_location(const cpn_snapshot *s, const char *id, const json_t *body)
     if (!own[0] && cpn_arm_group_of(id, group))
         of_group = cpn_json_string(cpn_snapshot_document(s, CPN_KIND_GROUP, cpn_view_str(group)),
                                    "location");
-    return own[0] ? own : of_group[0] ? of_group : DEFAULT_LOCATION;
+    return own[0] ? own : of_group[0] ? of_group : CPN_ARM_LOCATION_DEFAULT;
+}
+
+const char *
+cpn_arm_location_name(const char *written, char out[CPN_ARM_LOCATION_SIZE])
+{
+    size_t n = 0, whole = cpn_utf8_cut(written, CPN_ARM_LOCATION_SIZE - 1);
+
+    for (const char *at = written; at < written + whole; at++)
+        if (*at != ' ')
+            out[n++] = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
+    out[n] = '\0';
+    return out;
+}
+
+const char *
+cpn_arm_location(const cpn_snapshot *s, const char *id, const json_t *body,
+                 char out[CPN_ARM_LOCATION_SIZE])
+{
+    return cpn_arm_location_name(cpn_arm_location_written(s, id, body), out);
+}
+
+bool
+cpn_arm_location_same(const char *a, const char *b)
+{
+    char one[CPN_ARM_LOCATION_SIZE], two[CPN_ARM_LOCATION_SIZE];
+
+    return strcmp(cpn_arm_location_name(a, one), cpn_arm_location_name(b, two)) == 0;
 }
 
 void

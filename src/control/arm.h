@@ -12,6 +12,8 @@
 
 #define CPN_ARM_VERSION_SIZE 24 /* "2024-01-01-preview" */
 #define CPN_ARM_ETAG_SIZE 44    /* W/"GUID" */
+#define CPN_ARM_LOCATION_SIZE 257
+#define CPN_ARM_LOCATION_DEFAULT "local"
 #define CPN_ARM_URL_MAX 2048
 #define CPN_ARM_PAGE_MAX 1000 /* items; also what $top may be */
 
@@ -50,8 +52,14 @@ bool cpn_arm_group_of(const char *id, char out[CPN_ID_MAX + 1]);
 bool cpn_arm_subscription_of(const char *id, char out[CPN_ID_MAX + 1]);
 /* The last name of an id. */
 const char *cpn_arm_name(const char *id);
-/* Where the resource is: the document's own "location", else its group's, else "local". */
-const char *cpn_arm_location(const cpn_snapshot *s, const char *id, const json_t *body);
+/* Where the resource is: the document's own "location", else its group's, else "local". As written,
+ * and as Azure's names of locations are: "West Europe" is "westeurope" (returns out). */
+const char *cpn_arm_location_written(const cpn_snapshot *s, const char *id, const json_t *body);
+const char *cpn_arm_location(const cpn_snapshot *s, const char *id, const json_t *body,
+                             char out[CPN_ARM_LOCATION_SIZE]);
+const char *cpn_arm_location_name(const char *written, char out[CPN_ARM_LOCATION_SIZE]);
+/* Whatever their spelling. */
+bool cpn_arm_location_same(const char *a, const char *b);
 /* "https://HOST" + the formatted path and query. */
 void cpn_arm_url(const cpn_call *call, char out[CPN_ARM_URL_MAX], const char *fmt, ...)
     CPN_PRINTF(3, 4);

@@ -90,21 +90,6 @@ format_wrong(cpn_arm_wrong *w, const cpn_err *err)
                              err->msg);
 }
 
-bool
-cpn_arm_location_same(const char *a, const char *b)
-{
-    for (;; a++, b++) {
-        while (*a == ' ')
-            a++;
-        while (*b == ' ')
-            b++;
-        if (!*a || !*b)
-            return *a == *b;
-        if (strncasecmp(a, b, 1) != 0)
-            return false;
-    }
-}
-
 /* Azure's own properties that would promise what is not there. */
 static bool
 promises_refused(const json_t *p, cpn_arm_wrong *w)

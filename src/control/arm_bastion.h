@@ -26,7 +26,5 @@ bool cpn_arm_wrong_set(cpn_arm_wrong *w, int status, const char *code, const cha
  * bastion joins. `now` is the bastion's stored body, NULL for a new one. False: *wrong says why. */
 bool cpn_arm_bastion_read(json_t **out, char subnet[CPN_ID_MAX + 1], const json_t *asked,
                           const json_t *now, cpn_arm_wrong *wrong);
-/* "West Europe" and "westeurope" are one location. */
-bool cpn_arm_location_same(const char *a, const char *b);
 
 #endif

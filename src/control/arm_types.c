@@ -23,9 +23,10 @@ cpn_arm_type_is(const cpn_arm_type *t, const char *id)
 json_t *
 cpn_arm_envelope(const cpn_control *c, const cpn_arm_type *t, const char *id, const json_t *body)
 {
+    char where[CPN_ARM_LOCATION_SIZE];
     json_t *item =
         json_pack("{s:s,s:s,s:s++,s:s}", "id", id, "name", cpn_arm_name(id), "type", t->namespace,
-                  "/", t->name, "location", cpn_arm_location(c->snapshot, id, body));
+                  "/", t->name, "location", cpn_arm_location(c->snapshot, id, body, where));
     json_t *tags = json_object_get(body, "tags");
 
     if (tags)
@@ -76,7 +77,9 @@ list_one(void *owner, const char *id, const json_t *body)
         return true;
     snprintf(key, sizeof(key), "%u%s", l->order, id);
     /* Not before the filter: what follows a full page may be nothing that fits. */
-    item = l->all ? cpn_arm_envelope(l->page.call->c, l->type, id, body) : NULL;
+    item = l->all        ? cpn_arm_envelope(l->page.call->c, l->type, id, body)
+           : l->filter.n ? l->type->shape(l->page.call->c, id, body)
+                         : NULL;
     if (item && !cpn_arm_resource_fits(&l->filter, item)) {
         json_decref(item);
         return true;
@@ -124,6 +127,18 @@ place_missing(cpn_call *call, const char *id)
 
 /* False: answered. */
 static bool
+filter_read(cpn_call *call, cpn_odata *out, cpn_rc (*read)(cpn_odata *, cpn_view, cpn_err *))
+{
+    cpn_err err = { 0 };
+
+    if (read(out, cpn_form_get(&call->query, "$filter"), &err) == CPN_OK)
+        return true;
+    cpn_arm_error(call, 400, "InvalidFilterInQueryString", "%s", err.msg);
+    return false;
+}
+
+/* False: answered. */
+static bool
 list_begin(listing *l, cpn_call *call, const char *under)
 {
     *l = (listing){ 0 };
@@ -147,6 +162,23 @@ cpn_arm_list(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 }
 
 void
+cpn_arm_list_tagged(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
+{
+    cpn_odata filter;
+    listing l;
+
+    if (!filter_read(call, &filter, cpn_arm_tags_filter))
+        return;
+    if (place_missing(call, call->params.scope)) {
+        cpn_arm_not_found(call);
+    } else if (list_begin(&l, call, call->params.scope)) {
+        l.filter = filter;
+        list_type(&l, t);
+        cpn_arm_page_end(&l.page);
+    }
+}
+
+void
 cpn_arm_list_below(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 {
     listing l;
@@ -161,13 +193,10 @@ void
 cpn_arm_list_all(CPN_TAKES cpn_call *call)
 {
     cpn_odata filter;
-    cpn_err err = { 0 };
     listing l;
 
-    if (cpn_arm_resources_filter(&filter, cpn_form_get(&call->query, "$filter"), &err) != CPN_OK) {
-        cpn_arm_error(call, 400, "InvalidFilterInQueryString", "%s", err.msg);
+    if (!filter_read(call, &filter, cpn_arm_resources_filter))
         return;
-    }
     if (place_missing(call, call->params.scope)) {
         cpn_arm_not_found(call);
         return;

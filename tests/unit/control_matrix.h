@@ -79,10 +79,9 @@ static const struct {
     { "GET", "/v1/ssh-ca", NULL, NULL, NOWHERE }, /* no CA is set */
     { "POST", "/v1/host-keys", NULL, "{'scope':'" WEB1_ID "'}", CHANGES },
     { "GET", "/api/rdpfile", NULL, NULL, SIGNED_IN },
-    { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* likewise */
+    { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* its token is in the body */
     { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" },    /* its token is in the form */
     { "DELETE", "/api/tokens/x", NULL, NULL, NOWHERE },
-    { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* its token is in the body */
     { "GET", "/metrics", NULL, NULL, NOWHERE },
     { "GET", "/healthz", NULL, NULL, NOWHERE },
     { "GET", "/readyz", NULL, NULL, NOWHERE },
@@ -119,6 +118,7 @@ static const struct {
     { "GET", "/tenants", V, NULL, SIGNED_IN },
     { "GET", "/subscriptions", V, NULL, SIGNED_IN },
     { "GET", SUB, V, NULL, "uud++++++" }, /* whoever may read something in it */
+    { "GET", SUB "/locations", V, NULL, "uud++++++" },
     { "GET", SUB "/resourceGroups", V, NULL, SIGNED_IN },
     { "GET", LAB, V, NULL, READS },
     { "HEAD", LAB, V, NULL, READS },

@@ -78,6 +78,30 @@ def test_group_list(root):
 
 
 @pytest.fixture
+def west(root):
+    """A bastion whose location has a space, as people write it; gone again whatever happens."""
+    root.rest("put", BASTION + "west", {"location": "West Europe", "tags": {"team": "blue", "stage": "test"}, "properties": {
+        "ipConfigurations": [{"name": "c", "properties": {"subnet": {"id": VNET + "spoke/subnets/AzureBastionSubnet"}}}]}}, check=0)
+    yield
+    root.rest("delete", BASTION + "west", check=0)
+
+
+def test_a_location_with_a_space(root, west):
+    """az asks for the list of locations whenever it is given one with a space; an address that is not there ends it."""
+    shown = {x["name"]: x["displayName"] for x in root.json("account", "list-locations")}
+    assert shown == {"local": "local", "westeurope": "West Europe"}
+    assert root.get(BASTION + "west")["location"] == "westeurope"
+    for spelling in ("West Europe", "westeurope"):
+        assert [r["name"] for r in root.json("resource", "list", "--location", spelling)] == ["west"], spelling
+
+
+def test_lists_by_tag(root, west):
+    assert [r["name"] for r in root.json("resource", "list", "--tag", "team=blue")] == ["west"]
+    assert root.json("resource", "list", "--tag", "team=test") == []
+    assert root.json("group", "list", "--tag", "team=blue") == []
+
+
+@pytest.fixture
 def side(root):
     """A bastion made by az, and gone again whatever happens."""
     made = root.json("resource", "create", "--id", BASTION + "side", "--api-version", NETWORK, "--is-full-object", "--properties",
