@@ -7,6 +7,9 @@
 /* The key of the tokens that token_of makes; not set: none. */
 static CPN_UNUSED cpn_thumb token_key;
 
+/* Further header lines of every request, each "name: value\r\n"; NULL: none. */
+static CPN_UNUSED const char *more_headers;
+
 /* An access token of one of the world's principals; "" for none. */
 static CPN_UNUSED const char *
 token_of(const char *alias, char out[4096])
@@ -44,6 +47,7 @@ ask_with(const char *who, const char *method, const char *path, const char *quer
     m.REQUEST.path = cpn_view_str(path);
     m.REQUEST.query = cpn_view_str(query ? query : "");
     m.REQUEST.bearer = cpn_view_str(token_of(who, token));
+    m.REQUEST.headers = cpn_view_str(more_headers ? more_headers : "");
     m.REQUEST.last = body == NULL;
     m.REQUEST.content_type =
         cpn_view_str(form ? "application/x-www-form-urlencoded" : "application/json");

@@ -39,6 +39,9 @@ static const struct {
 #define NOTHING "uunnnnnnn"
 
 #define V "api-version=2024-01-01"
+/* In a body: the caller's access token. */
+#define TOKEN "@token@"
+#define FORM "protocol=tcptunnel&workloadHostPort=22&resourceId="
 #define FRONT_ID LAB NET "bastionHosts/front"
 #define WEB1_ID LAB CPU "virtualMachines/web1"
 #define OPERATIONS SUB "/providers/Microsoft.Network/locations/local/"
@@ -80,7 +83,12 @@ static const struct {
     { "POST", "/v1/host-keys", NULL, "{'scope':'" WEB1_ID "'}", CHANGES },
     { "GET", "/api/rdpfile", NULL, NULL, SIGNED_IN },
     { "POST", "/api/connection", NULL, "{}", "uuuuuuuuu" }, /* its token is in the body */
-    { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" },    /* its token is in the form */
+    { "POST", "/api/connection", NULL,
+      "{'resourceId':'$web1','vmPort':22,'azToken':'" TOKEN "','connectionType':'nativeclient'}",
+      SIGNED_IN },                                       /* says the gateway's name alone */
+    { "POST", "/api/tokens", NULL, "x=y", "uuuuuuuuu" }, /* its token is in the form */
+    { "POST", "/api/tokens", NULL, FORM "$web1&aztoken=" TOKEN, READS },
+    { "POST", "/api/tokens", NULL, FORM "$ghost&aztoken=" TOKEN, "uuddddddd" },
     { "DELETE", "/api/tokens/x", NULL, NULL, NOWHERE },
     { "GET", "/metrics", NULL, NULL, NOWHERE },
     { "GET", "/healthz", NULL, NULL, NOWHERE },
