@@ -34,6 +34,7 @@ typedef struct writing {
     cpn_change change;
     cpn_call *call;
     char id[CPN_ID_MAX + 1];
+    char operation[CPN_UUID_TEXT];
     int status;          /* of the answer */
     cpn_arm_wrong wrong; /* why the change was not built */
 } writing;
@@ -171,6 +172,7 @@ put_build(void *owner, cpn_change *change, cpn_err *err)
     if ((rc = cpn_change_put(change, CPN_KIND_BASTION, w->id, body, err)) != CPN_OK)
         return rc;
     cpn_trail_call_in(change->batch, w->call, w->status);
+    cpn_arm_op_put(change->batch, w->call, w->operation);
     return CPN_OK;
 }
 
@@ -185,23 +187,18 @@ answer_shown(writing *w)
 
     cpn_arm_etag(body, etag);
     cpn_call_header(w->call, "ETag", etag);
+    cpn_arm_op_tell(w->call, cpn_arm_location_written(s, w->id, body), CPN_ARM_OP_STATE,
+                    w->operation);
     cpn_reply_json(w->call, w->status, cpn_arm_bastion.shape(w->call->c, w->id, body));
 }
 
 static void
 put_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
 {
-    char operation[CPN_UUID_TEXT];
     writing *w = owner;
-    const cpn_snapshot *s = w->call->c->snapshot;
 
     if (writing_failed(w, rc, problems, err))
         return;
-    cpn_arm_op_start(w->call,
-                     cpn_arm_location_written(
-                         s, w->id, cpn_snapshot_document(s, CPN_KIND_BASTION, cpn_view_str(w->id))),
-                     CPN_ARM_OP_STATE, operation);
-    cpn_arm_op_done(w->call->c, operation, NULL);
     answer_shown(w);
     free(w);
 }
@@ -252,6 +249,7 @@ patch_build(void *owner, cpn_change *change, cpn_err *err)
     if ((rc = cpn_change_put(change, CPN_KIND_BASTION, w->id, body, err)) != CPN_OK)
         return rc;
     cpn_trail_call_in(change->batch, w->call, w->status);
+    cpn_arm_op_put(change->batch, w->call, w->operation);
     return CPN_OK;
 }
 
@@ -302,6 +300,7 @@ delete_build(void *owner, cpn_change *change, cpn_err *err)
     if ((rc = cpn_change_delete(change, CPN_KIND_BASTION, w->call->params.scope)) != CPN_OK)
         return rc;
     cpn_trail_call_in(change->batch, w->call, 202);
+    cpn_arm_op_put(change->batch, w->call, w->operation);
     return cpn_unassign_along(change, w->call, 202);
 }
 
@@ -310,7 +309,6 @@ delete_build(void *owner, cpn_change *change, cpn_err *err)
 static void
 delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
 {
-    char operation[CPN_UUID_TEXT];
     writing *w = owner;
 
     if (rc == CPN_NOT_FOUND) {
@@ -323,9 +321,8 @@ delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     } else if (writing_failed(w, rc, problems, err)) {
         return;
     } else {
-        cpn_arm_op_start(w->call, cpn_arm_location_written(w->call->c->snapshot, w->id, NULL),
-                         CPN_ARM_OP_BOTH, operation);
-        cpn_arm_op_done(w->call->c, operation, NULL);
+        cpn_arm_op_tell(w->call, cpn_arm_location_written(w->call->c->snapshot, w->id, NULL),
+                        CPN_ARM_OP_BOTH, w->operation);
         cpn_reply_json(w->call, 202, NULL);
     }
     free(w);

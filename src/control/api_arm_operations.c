@@ -4,22 +4,21 @@
 #include <strings.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "codec/chars.h"
+#include "codec/digest.h"
+#include "codec/json.h"
 #include "control/arm_ops.h"
 #include "control/reply.h"
 
 #define LOCATION_MAX 48
-
-typedef enum op_state { OP_RUNNING, OP_DONE, OP_FAILED } op_state;
+#define KIND_OPERATION "arm.operation"
 
 typedef struct op {
     char id[CPN_UUID_TEXT];
     char owner[CPN_UUID_TEXT]; /* object id */
-    op_state state;
     uint64_t began_ms;
     json_t *result;
-    char code[64];
-    char message[512];
     struct op *prev, *next; /* oldest first */
 } op;
 
@@ -107,26 +106,25 @@ location_word(const char *where, char out[LOCATION_MAX])
         snprintf(out, LOCATION_MAX, "local");
 }
 
-void
-cpn_arm_op_start(cpn_call *call, const char *where, cpn_arm_op_ways ways, char id[CPN_UUID_TEXT])
+/* ---- beginning ---- */
+
+static void
+id_new(char id[CPN_UUID_TEXT])
 {
-    cpn_arm_ops *ops = call->c->arm_ops;
-    op *o = cpn_xcalloc(1, sizeof(*o));
-    char url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE], word[LOCATION_MAX];
-    static const char form[] =
-        "/subscriptions/%.64s/providers/Microsoft.Network/locations/%s/%s/%s?api-version=%s";
-    const char *subscription = cpn_call_param(call, "subscription");
     cpn_uuid uuid;
 
-    ops_tidy(ops);
-    ops_make_room(ops, call->claims.object_id);
     cpn_uuid_new(&uuid);
-    cpn_uuid_text(&uuid, o->id);
-    memcpy(id, o->id, CPN_UUID_TEXT);
-    (void)cpn_view_copy(cpn_view_str(call->claims.object_id), o->owner, sizeof(o->owner));
-    o->began_ms = call->began_ms;
-    DL_APPEND(ops->list, o);
-    ops->n++;
+    cpn_uuid_text(&uuid, id);
+}
+
+void
+cpn_arm_op_tell(cpn_call *call, const char *where, cpn_arm_op_ways ways, const char *id)
+{
+    static const char form[] =
+        "/subscriptions/%.64s/providers/Microsoft.Network/locations/%s/%s/%s?api-version=%s";
+    char url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE], word[LOCATION_MAX];
+    const char *subscription = cpn_call_param(call, "subscription");
+
     location_word(where, word);
     cpn_arm_version(call, version);
     cpn_arm_url(call, url, form, subscription, word, "operations", id, version);
@@ -140,88 +138,137 @@ cpn_arm_op_start(cpn_call *call, const char *where, cpn_arm_op_ways ways, char i
 }
 
 void
-cpn_arm_op_done(cpn_control *c, const char *id, CPN_TAKES json_t *result)
+cpn_arm_op_put(cpn_batch *b, const cpn_call *call, char id[CPN_UUID_TEXT])
 {
-    op *o = op_find(c->arm_ops, id);
+    char body[96];
+    uint8_t key[CPN_SHA256_BYTES];
 
-    if (!o) {
-        json_decref(result);
-        return;
-    }
-    o->state = OP_DONE;
-    o->result = result;
+    id_new(id);
+    cpn_sha256(cpn_view_str(id), key);
+    snprintf(body, sizeof(body), "{\"owner\":\"%s\"}", call->claims.object_id);
+    cpn_batch_secret_put(b, KIND_OPERATION, key, cpn_view_str(body),
+                         cpn_wall_ms() + CPN_ARM_OPS_KEEP_MS);
 }
 
 void
-cpn_arm_op_failed(cpn_control *c, const char *id, const char *code, const char *message)
+cpn_arm_op_result(cpn_call *call, const char *where, CPN_TAKES json_t *result)
 {
-    op *o = op_find(c->arm_ops, id);
+    cpn_arm_ops *ops = call->c->arm_ops;
+    op *o = cpn_xcalloc(1, sizeof(*o));
 
-    if (!o)
-        return;
-    o->state = OP_FAILED;
-    snprintf(o->code, sizeof(o->code), "%s", code);
-    snprintf(o->message, sizeof(o->message), "%s", message);
+    ops_tidy(ops);
+    ops_make_room(ops, call->claims.object_id);
+    id_new(o->id);
+    (void)cpn_view_copy(cpn_view_str(call->claims.object_id), o->owner, sizeof(o->owner));
+    o->began_ms = call->began_ms;
+    o->result = result;
+    DL_APPEND(ops->list, o);
+    ops->n++;
+    cpn_arm_op_tell(call, where, CPN_ARM_OP_RESULT, o->id);
 }
 
 /* ---- rows ---- */
 
-/* NULL: answered. Somebody else's operation is as unknown as none. */
-static op *
-callers_op(cpn_call *call)
+/* Somebody else's operation is as unknown as none. */
+static void
+not_found(CPN_TAKES cpn_call *call)
 {
-    const char *id = cpn_call_param(call, "operation");
-    op *o;
+    cpn_arm_error(call, 404, "OperationNotFound", "There is no operation '%s' of yours.",
+                  cpn_call_param(call, "operation"));
+}
 
+static bool
+is_callers(const cpn_call *call, const char *owner)
+{
+    return owner[0] && strcasecmp(owner, call->claims.object_id) == 0;
+}
+
+static void
+state_answer(CPN_TAKES cpn_call *call, json_t *result)
+{
+    json_t *body =
+        json_pack("{s:s,s:s}", "name", cpn_call_param(call, "operation"), "status", "Succeeded");
+
+    if (result)
+        json_object_set(body, "properties", result);
+    cpn_reply_json(call, 200, body);
+}
+
+static void
+result_answer(CPN_TAKES cpn_call *call, json_t *result)
+{
+    cpn_reply_json(call, result ? 200 : 204, json_incref(result));
+}
+
+/* The row of a change, or none. True: the caller's; else answered. */
+static bool
+row_is_callers(CPN_TAKES cpn_call *call, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    CPN_AUTO(cpn_json_auto) json_t *row = NULL;
+
+    if (rc < 0 || rc == CPN_LIMIT)
+        cpn_reply_rc(call, rc, NULL, err);
+    else if (rc != CPN_OK || cpn_json_load_object(&row, body, 256, 4, NULL) != CPN_OK ||
+             !is_callers(call, cpn_json_string(row, "owner")))
+        not_found(call);
+    else
+        return true;
+    return false;
+}
+
+static void
+state_read(void *call, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    if (row_is_callers(call, rc, body, err))
+        state_answer(call, NULL);
+}
+
+static void
+result_read(void *call, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    if (row_is_callers(call, rc, body, err))
+        result_answer(call, NULL);
+}
+
+/* Of those in memory, else of the store's. */
+static void
+operation_find(cpn_call *call, void (*answer)(cpn_call *, json_t *), cpn_store_body_done *read)
+{
+    char id[CPN_UUID_TEXT];
+    uint8_t key[CPN_SHA256_BYTES];
+    cpn_uuid uuid;
+    const op *o;
+    cpn_rc rc;
+
+    if (!cpn_uuid_parse(&uuid, cpn_view_str(cpn_call_param(call, "operation")))) {
+        not_found(call);
+        return;
+    }
+    cpn_uuid_text(&uuid, id);
     ops_tidy(call->c->arm_ops);
     o = op_find(call->c->arm_ops, id);
-    if (o && strcasecmp(o->owner, call->claims.object_id) == 0)
-        return o;
-    cpn_arm_error(call, 404, "OperationNotFound", "There is no operation '%s' of yours.", id);
-    return NULL;
+    if (o && is_callers(call, o->owner)) {
+        answer(call, o->result);
+    } else if (o) {
+        not_found(call);
+    } else {
+        cpn_sha256(cpn_view_str(id), key);
+        rc = cpn_store_secret_get(call->c->store, KIND_OPERATION, key, read, call);
+        if (rc != CPN_OK)
+            cpn_reply_rc(call, rc, NULL, NULL);
+    }
 }
 
 static void
 operation_show(cpn_call *call)
 {
-    static const char *const words[] = {
-        [OP_RUNNING] = "InProgress", [OP_DONE] = "Succeeded", [OP_FAILED] = "Failed"
-    };
-    const op *o = callers_op(call);
-    json_t *body;
-
-    if (!o)
-        return;
-    body = json_pack("{s:s,s:s}", "name", o->id, "status", words[o->state]);
-    if (o->state == OP_FAILED)
-        json_object_set_new(body, "error",
-                            json_pack("{s:s,s:s}", "code", o->code, "message", o->message));
-    if (o->state == OP_DONE && o->result)
-        json_object_set(body, "properties", o->result);
-    if (o->state == OP_RUNNING)
-        cpn_call_header(call, "Retry-After", "1");
-    cpn_reply_json(call, 200, body);
+    operation_find(call, state_answer, state_read);
 }
 
 static void
 result_show(cpn_call *call)
 {
-    const op *o = callers_op(call);
-
-    if (!o)
-        return;
-    if (o->state == OP_FAILED) {
-        cpn_arm_error(call, 409, o->code, "%s", o->message);
-    } else if (o->state == OP_DONE) {
-        cpn_reply_json(call, o->result ? 200 : 204, o->result ? json_incref(o->result) : NULL);
-    } else {
-        char url[CPN_ARM_URL_MAX], version[CPN_ARM_VERSION_SIZE];
-
-        cpn_arm_url(call, url, "%s?api-version=%s", call->path, cpn_arm_version(call, version));
-        cpn_call_header(call, "Location", url);
-        cpn_call_header(call, "Retry-After", "1");
-        cpn_reply_json(call, 202, NULL);
-    }
+    operation_find(call, result_answer, result_read);
 }
 
 #define OF_LOCATION                                                                                \

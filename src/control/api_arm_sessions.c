@@ -195,10 +195,8 @@ disconnect_answer(cpn_call *call, CPN_TAKES json_t *value)
                                  cpn_snapshot_document(call->c->snapshot, CPN_KIND_BASTION,
                                                        cpn_view_str(call->params.scope)));
     json_t *body = json_pack("{s:o}", "value", value);
-    char operation[CPN_UUID_TEXT];
 
-    cpn_arm_op_start(call, where, CPN_ARM_OP_RESULT, operation);
-    cpn_arm_op_done(call->c, operation, json_incref(body));
+    cpn_arm_op_result(call, where, json_incref(body));
     cpn_reply_json(call, 200, body);
 }
 

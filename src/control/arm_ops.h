@@ -1,13 +1,17 @@
 /* control/arm_ops.h -- long-running operations of the ARM subset, as Azure's clients poll them.
  *
- *     POST/PUT/DELETE → 200/201/202 with Azure-AsyncOperation (and Location)
+ *     POST/PUT/PATCH/DELETE → 200/201/202 with Azure-AsyncOperation or Location
  *     GET .../providers/Microsoft.Network/locations/L/operations/ID        → {"status":"Succeeded"}
- *     GET .../providers/Microsoft.Network/locations/L/operationResults/ID  → the result; 202 before
+ *     GET .../providers/Microsoft.Network/locations/L/operationResults/ID  → the result, or 204
  *
- * An operation is seen by the principal that started it, and by nobody else. Kept in memory, at
- * most CPN_ARM_OPS_EACH of one principal and CPN_ARM_OPS_MAX in all: a principal's own oldest gives
- * way first, so that nobody's operations push out another's before there are 32 such principals.
- * After CPN_ARM_OPS_KEEP_MS, or when control was started anew, it is not found any more. */
+ * What is answered here is done when it is answered, so that an operation never runs. It is seen by
+ * the principal that started it, and by nobody else, for CPN_ARM_OPS_KEEP_MS.
+ *
+ * That of a change is a row of the store, written with the change: it is there if and only if the
+ * change is, also when control was started anew in between. One that has a result is kept in
+ * memory, at most CPN_ARM_OPS_EACH of one principal and CPN_ARM_OPS_MAX in all: a principal's own
+ * oldest gives way first, so that nobody's operations push out another's before there are 32 such
+ * principals. */
 #ifndef CPN_CONTROL_ARM_OPS_H
 #define CPN_CONTROL_ARM_OPS_H
 
@@ -29,14 +33,12 @@ typedef enum cpn_arm_op_ways {
     CPN_ARM_OP_BOTH
 } cpn_arm_op_ways;
 
-/* A new operation of the caller's, running. Adds the ways to it and Retry-After to the call's
- * answer, which follows. id names the operation for what comes later. where: an ARM location (""
- * is "local"). */
-void cpn_arm_op_start(cpn_call *call, const char *where, cpn_arm_op_ways ways,
-                      char id[CPN_UUID_TEXT]);
-/* It is done. result (taken, may be NULL) is what operationResults shows: with it 200, without 204.
- * No such operation any more: nothing. */
-void cpn_arm_op_done(cpn_control *c, const char *id, CPN_TAKES json_t *result);
-void cpn_arm_op_failed(cpn_control *c, const char *id, const char *code, const char *message);
+/* The caller's new operation, into the batch of its change; id names it ... */
+void cpn_arm_op_put(cpn_batch *b, const cpn_call *call, char id[CPN_UUID_TEXT]);
+/* ... and the ways to it, with Retry-After, into the answer, once the change is published. where:
+ * an ARM location (""  is "local"). */
+void cpn_arm_op_tell(cpn_call *call, const char *where, cpn_arm_op_ways ways, const char *id);
+/* An operation with a result, which operationResults shows: Location into the answer. */
+void cpn_arm_op_result(cpn_call *call, const char *where, CPN_TAKES json_t *result);
 
 #endif

@@ -1,5 +1,7 @@
 """The ARM subset on a running gateway, asked with the library that the Azure CLI asks with (requests)."""
 import json
+import os
+import signal
 import time
 from urllib.parse import quote, urlsplit
 
@@ -7,7 +9,7 @@ import pytest
 import requests
 
 from conftest import BASTION, GROUP_ID, NIC, SUBSCRIPTION, VM, VNET
-from lab.gateway import ADMIN, ADMIN_PASSWORD, every_record
+from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually, every_record
 
 SUB_ID = f"/subscriptions/{SUBSCRIPTION}"
 CLI = {"Accept": "application/json", "CommandName": "network bastion show",
@@ -187,6 +189,18 @@ def test_machines_interfaces_networks_scale_sets(reader):
 
 # ---- what az writes ----
 
+def test_an_operation_outlives_control(own_gateway):
+    """The change is made, the client still asks how it went: the answer is in the store, with the change."""
+    root = Arm(own_gateway, ADMIN, ADMIN_PASSWORD)
+    r = root.ask("PUT", BASTION + "arm-made", json=put_body())
+    assert r.status_code == 201, r.text
+    before = own_gateway.pids("control")
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: own_gateway.pids("control") not in (before, []), what="control is started anew")
+    eventually(lambda: root.ask("GET", BASTION + "arm-made").status_code == 200, what="it answers")
+    root.wait(r)
+
+
 def test_create_update_tag_delete(root, gateway):
     one = BASTION + "arm-made"
     r = root.ask("PUT", one, json=put_body())
@@ -204,6 +218,7 @@ def test_create_update_tag_delete(root, gateway):
     error(root.ask("PUT", one, json=b, headers={"If-Match": b["etag"]}), 412, "PreconditionFailed")
     r = root.ask("PATCH", one, json={"tags": {"tier": "0"}}, headers={"If-Match": changed["etag"]})
     assert r.status_code == 200 and r.json()["tags"] == {"tier": "0"} and r.json()["properties"]["scaleUnits"] == 7
+    root.wait(r)
     error(root.ask("PUT", one, json=put_body(), headers={"If-None-Match": "*"}), 412, "PreconditionFailed")
     r = root.ask("DELETE", one)
     assert r.status_code == 202

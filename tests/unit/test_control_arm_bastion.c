@@ -1,6 +1,8 @@
 /* Bastions as Azure's clients write them. Refusals first. */
 #include "control_arm.h"
 
+#include "control/arm_ops.h"
+
 /* ---- refusals ---- */
 
 static const struct {
@@ -322,6 +324,52 @@ a_bastion_is_made_changed_and_deleted(void **state)
     json_decref(audit);
 }
 
+/* The path and query of an address in a header of the last answer. */
+static const char *
+operation_in(const char *name, char query[64])
+{
+    static char url[2048];
+
+    snprintf(url, sizeof(url), "%s", header(name));
+    snprintf(query, 64, "%s", strchr(url, '?') + 1);
+    *strchr(url, '?') = '\0';
+    return strstr(url, "/subscriptions/");
+}
+
+/* Of what was written: also when control was started anew before the client asks. */
+static void
+each_change_has_its_operation(void **state)
+{
+    static const struct {
+        const char *method, *body;
+        int status;
+    } each[] = {
+        { "PUT", NEW("", ""), 201 },
+        { "PUT", NEW("", ""), 200 },
+        { "PATCH", "{'tags':{'a':'b'}}", 200 },
+        { "DELETE", NULL, 202 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(each); i++) {
+        char query[64], path[512];
+        json_t *answer = NULL;
+
+        assert_int_equal(
+            arm("$ada", each[i].method, BASTION "door", NULL, NULL, each[i].body, NULL),
+            each[i].status);
+        snprintf(path, sizeof(path), "%s", operation_in("Azure-AsyncOperation", query));
+        cpn_arm_ops_free(st.c->arm_ops); /* what control forgets when it ends */
+        st.c->arm_ops = cpn_arm_ops_new();
+        assert_int_equal(arm("$ada", "GET", path, query, NULL, NULL, &answer), 200);
+        assert_string_equal(cpn_json_string(answer, "status"), "Succeeded");
+        json_decref(answer);
+        assert_int_equal(arm("$bob", "GET", path, query, NULL, NULL, NULL), 404);
+        path[strlen(path) - 1] ^= 1;
+        assert_int_equal(arm("$ada", "GET", path, query, NULL, NULL, NULL), 404);
+    }
+}
+
 /* Ids in any script, longer than a line of a refusal takes, pass through errors and refusals. */
 static void
 names_in_any_script_are_survived(void **state)
@@ -378,6 +426,7 @@ main(void)
         T(names_in_any_script_are_survived),
         T(what_was_not_given_may_be_an_empty_object),
         T(a_bastion_is_made_changed_and_deleted),
+        T(each_change_has_its_operation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,45 @@ pages_hold_together(void **state)
         arm("$bob", "GET", SUB "/resources", V24 "&%24skiptoken=%21", NULL, NULL, NULL), 400);
 }
 
+/* Asked by POST, whose answer is the first page; the others are behind nextLink. */
+static void
+sessions_come_by_pages(void **state)
+{
+    static const char action[] = BASTION "front/getActiveSessions";
+    uint32_t conn = carrier_of("$ada");
+    char query[1024] = V24 "&%24top=2", seen[5][CPN_UUID_TEXT] = { "" };
+    unsigned n = 0, pages = 0;
+
+    (void)state;
+    for (unsigned i = 1; i <= 5; i++)
+        (void)open_session(conn, i);
+    for (bool more = true; more; pages++) {
+        json_t *answer = NULL, *one;
+        const char *next;
+        size_t i;
+
+        assert_int_equal(
+            arm("$ada", pages ? "GET" : "POST", action, query, NULL, pages ? NULL : "{}", &answer),
+            pages ? 200 : 202);
+        json_array_foreach(json_object_get(answer, "value"), i, one)
+        {
+            assert_true(n < 5);
+            snprintf(seen[n], sizeof(seen[n]), "%s", cpn_json_string(one, "sessionId"));
+            assert_true(n == 0 || strcmp(seen[n - 1], seen[n]) < 0); /* none twice */
+            n++;
+        }
+        next = cpn_json_string(answer, "nextLink");
+        more = next[0] != '\0';
+        assert_true(!more || strstr(next, action));
+        if (more)
+            snprintf(query, sizeof(query), "%s", strchr(next, '?') + 1);
+        json_decref(answer);
+        assert_true(pages < 5);
+    }
+    assert_int_equal(n, 5);
+    assert_int_equal(pages, 3);
+}
+
 static void
 shapes_have_what_clients_read(void **state)
 {
@@ -250,6 +289,7 @@ main(void)
         T(a_location_has_one_name),
         T(tags_are_filtered_by_name_and_value_of_one),
         T(pages_hold_together),
+        T(sessions_come_by_pages),
         T(shapes_have_what_clients_read),
     };
 
