@@ -129,12 +129,24 @@ json_port(const json_t *v, uint64_t *out)
     return json_is_integer(v) && json_integer_value(v) > 0 && json_integer_value(v) <= 65535;
 }
 
+/* True: absent, or the id of some resource. */
+static bool
+bastion_read(const cpn_call *call, const char **out)
+{
+    cpn_resource_id id;
+    cpn_err err = { 0 };
+
+    *out = cpn_json_string(call->json, "bastionResourceId");
+    return !(*out)[0] || cpn_resource_id_parse(&id, cpn_view_str(*out), &err) == CPN_OK;
+}
+
 /* Which data pod serves this? The client takes the body for a host, whatever the status says; so a
- * refusal of policy is left to the token request that follows there. */
+ * refusal of policy is left to the token request that follows there, and the bastion that is named
+ * here is remembered for it. */
 static void
 connection_answer(cpn_call *call)
 {
-    const char *type = cpn_json_string(call->json, "connectionType");
+    const char *type = cpn_json_string(call->json, "connectionType"), *bastion;
     cpn_resource_id hint;
     cpn_want want;
     cpn_err err = { 0 };
@@ -150,8 +162,14 @@ connection_answer(cpn_call *call)
     else if (cpn_az_want(&want, cpn_view_str(cpn_json_string(call->json, "resourceId")),
                          (cpn_view){ NULL, 0 }, (uint16_t)port, &hint, &hinted, &err) != CPN_OK)
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
-    else
+    else if (!bastion_read(call, &bastion))
+        cpn_reply_rc(call, CPN_INVALID, "bastionResourceId: expected a bastion's resource id",
+                     NULL);
+    else {
+        if (bastion[0] && want.target_id[0])
+            cpn_az_name(call->c, call->claims.object_id, want.target_id, bastion);
         cpn_reply_text(call, "text/plain; charset=utf-8", call->c->host);
+    }
 }
 
 const cpn_route cpn_routes_azrdp[] = {

@@ -2,10 +2,64 @@
 #include "control/azbastion.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #define PORT_SSH 22
 #define PORT_RDP 3389
+
+/* ---- named before ---- */
+
+typedef struct name {
+    char object_id[40];
+    char target[CPN_ID_MAX + 1];
+    char bastion[CPN_ID_MAX + 1];
+} name;
+
+struct cpn_az_named {
+    name all[CPN_AZ_NAMED_MAX]; /* a ring */
+    size_t n, next;
+};
+
+cpn_az_named *
+cpn_az_named_new(void)
+{
+    return cpn_xcalloc(1, sizeof(cpn_az_named));
+}
+
+void
+cpn_az_named_free(cpn_az_named *named)
+{
+    free(named);
+}
+
+static name *
+name_find(cpn_az_named *named, const char *object_id, const char *target)
+{
+    for (size_t i = 0; i < named->n; i++)
+        if (strcmp(named->all[i].object_id, object_id) == 0 &&
+            strcasecmp(named->all[i].target, target) == 0)
+            return &named->all[i];
+    return NULL;
+}
+
+void
+cpn_az_name(cpn_control *c, const char *object_id, const char *target, const char *bastion)
+{
+    cpn_az_named *named = c->az_named;
+    name *e = name_find(named, object_id, target);
+
+    if (!e) {
+        e = &named->all[named->next];
+        named->next = (named->next + 1) % CPN_AZ_NAMED_MAX;
+        named->n += named->n < CPN_AZ_NAMED_MAX;
+    }
+    snprintf(e->object_id, sizeof(e->object_id), "%s", object_id);
+    snprintf(e->target, sizeof(e->target), "%s", target);
+    snprintf(e->bastion, sizeof(e->bastion), "%s", bastion);
+}
+
+/* ---- the choice ---- */
 
 typedef struct choice {
     cpn_control *c;
@@ -14,6 +68,7 @@ typedef struct choice {
     const cpn_want *want;
     const cpn_resource_id *hint;
     const cpn_session *going_on;
+    const name *named; /* NULL: none */
     struct {
         const cpn_bastion *bastion;
         unsigned rank; /* lower is better */
@@ -101,7 +156,8 @@ rank_of(const choice *ch, const cpn_bastion *b)
         rank = distance(ch, b) == 0 ? 6 : 15; /* where there is no other */
     rank += may_misunderstand(ch, b) ? 16 : 0;
     rank += goes_on(ch, b) ? 0 : 32;
-    return rank + (in_group(ch, b) ? 0 : 64);
+    rank += in_group(ch, b) ? 0 : 64;
+    return rank + (ch->named && strcasecmp(ch->named->bastion, b->id) == 0 ? 0 : 128);
 }
 
 /* Bastions come in id order: of equals the first stays before. */
@@ -150,6 +206,8 @@ cpn_az_bastion(cpn_control *c, const cpn_principal *who, cpn_want *want,
         ch.network = m->nic->network;
     if (!ch.network && cpn_addr_parse(&ch.addr, cpn_view_str(want->target_ip), &err) != CPN_OK)
         memset(&ch.addr, 0, sizeof(ch.addr));
+    if (who && want->azure && want->target_id[0])
+        ch.named = name_find(c->az_named, who->object_id, want->target_id);
     if (who)
         cpn_snapshot_each(c->snapshot, CPN_KIND_BASTION, who, weigh, &ch);
     if (ch.best_n)

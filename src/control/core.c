@@ -8,6 +8,7 @@
 #include "audit/record.h"
 #include "base/log.h"
 #include "control/arm_ops.h"
+#include "control/azbastion.h"
 #include "control/azdoor.h"
 #include "control/cut.h"
 #include "control/fronts.h"
@@ -105,6 +106,7 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     c->publish = cpn_publish_new(c);
     c->sessions = cpn_sessions_new(c);
     c->azdoor = cpn_azdoor_new();
+    c->az_named = cpn_az_named_new();
     c->penalties = cpn_penalties_new(set);
     c->trail = cpn_trail_new();
     c->arm_ops = cpn_arm_ops_new();
@@ -153,6 +155,7 @@ cpn_control_free(cpn_control *c)
     c->keeper = NULL;
     cpn_sessions_free(c->sessions);
     cpn_azdoor_free(c->azdoor);
+    cpn_az_named_free(c->az_named);
     cpn_publish_free(c->publish);
     cpn_penalties_free(c->penalties);
     cpn_trail_free(c->trail);

@@ -66,6 +66,7 @@ typedef struct cpn_control {
     cpn_publish *publish;
     cpn_sessions *sessions;
     cpn_azdoor *azdoor;
+    struct cpn_az_named *az_named; /* azbastion.h */
     cpn_penalties *penalties;
     cpn_trail *trail;
     cpn_arm_ops *arm_ops;

@@ -594,7 +594,8 @@ def test_small_skus_by_their_own_way(own_gateway, network, sku):
     az = AzureClient(own_gateway, r.json()["access_token"])
     asked = {"resourceId": VM + "scripted", "bastionResourceId": GROUP_ID + "/providers/Microsoft.Network/bastionHosts/door",
              "vmPort": 22, "azToken": az.token, "connectionType": "nativeclient"}
-    for change in ({"azToken": "x"}, {"azToken": None}, {"vmPort": "22x"}, {"vmPort": 0}, {"resourceId": "x"}, {"connectionType": "web"}):
+    for change in ({"azToken": "x"}, {"azToken": None}, {"vmPort": "22x"}, {"vmPort": 0}, {"resourceId": "x"}, {"connectionType": "web"},
+                   {"bastionResourceId": "x"}):
         r = requests.post(f"{az.base}/api/connection", json={**asked, **change}, verify=az.ca, timeout=20)
         assert r.status_code in (400, 401) and r.json()["message"], change
     for port in (22, "22"):

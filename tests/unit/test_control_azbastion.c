@@ -109,6 +109,30 @@ a_full_one_is_passed_over_by_new_sessions(void **state)
 }
 
 static void
+the_one_named_for_a_target_goes_first(void **state)
+{
+    char target[64];
+
+    (void)state;
+    add_bastion("small", IN("hub", "'sku':'Developer'"));
+    assert_string_equal(serves("$web1", 22, NULL), "front");
+    cpn_az_name(st.c, GUID_OF("01"), LAB CPU "virtualMachines/web1", LAB NET "bastionHosts/small");
+    assert_string_equal(serves("$web1", 22, NULL), "front"); /* another's word */
+    cpn_az_name(st.c, GUID_OF("02"), LAB CPU "virtualMachines/WEB1", LAB NET "bastionHosts/SMALL");
+    assert_string_equal(serves("$web1", 22, NULL), "small");
+    assert_string_equal(serves("$app1", 22, NULL), "front");
+    assert_string_equal(serves("$web1", 2222, NULL), "front"); /* which it does not serve */
+    cpn_az_name(st.c, GUID_OF("02"), LAB CPU "virtualMachines/web1", LAB NET "bastionHosts/front");
+    assert_string_equal(serves("$web1", 22, NULL), "front");
+    cpn_az_name(st.c, GUID_OF("02"), LAB CPU "virtualMachines/web1", LAB NET "bastionHosts/small");
+    for (unsigned i = 0; i < CPN_AZ_NAMED_MAX; i++) {
+        snprintf(target, sizeof(target), "/t/%u", i);
+        cpn_az_name(st.c, GUID_OF("02"), target, LAB NET "bastionHosts/small");
+    }
+    assert_string_equal(serves("$web1", 22, NULL), "front"); /* forgotten */
+}
+
+static void
 more_than_can_be_asked_are_not_asked(void **state)
 {
     char name[16];
@@ -134,6 +158,7 @@ main(void)
         ON_STAGE(the_near_one_goes_before_the_peered_one),
         ON_STAGE(other_ports_go_to_what_carries_any_protocol),
         ON_STAGE(a_full_one_is_passed_over_by_new_sessions),
+        ON_STAGE(the_one_named_for_a_target_goes_first),
         ON_STAGE(more_than_can_be_asked_are_not_asked),
     };
 
