@@ -9,7 +9,7 @@ import pytest
 
 from conftest import BASTION, GROUP_ID, VM
 from lab.az import Azure
-from lab.gateway import ADMIN, ADMIN_PASSWORD, Gateway, eventually
+from lab.gateway import ADMIN, ADMIN_PASSWORD, BUILD, Gateway, eventually
 from peers.conftest import lab
 
 # what the bastion extension does for each connection, with its own libraries
@@ -21,12 +21,10 @@ r = requests.post(base + "/api/tokens", verify=ca, timeout=20, data={"resourceId
 if r.status_code != 200:
     sys.exit(f"token {r.status_code}: {r.json()['message']}")
 t = r.json()
-try:
-    websocket.create_connection(base.replace("https", "wss") + "/webtunnelv2/" + t["websocketToken"] + "?X-Node-Id=" + t["nodeId"],
-                                sslopt={"ca_certs": ca}, timeout=20)
-except websocket.WebSocketBadStatusException as e:
-    sys.exit(f"websocket {e}")
-print("open")
+ws = websocket.create_connection(base.replace("https", "wss") + "/webtunnelv2/" + t["websocketToken"] + "?X-Node-Id=" + t["nodeId"],
+                                 sslopt={"ca_certs": ca}, timeout=20)
+ws.send_binary(b"SSH-2.0-az\\r\\n")
+sys.exit(f"said {ws.recv()!r}")
 """
 
 
@@ -82,7 +80,7 @@ def test_data_plane(full):
     token = full.az.json("account", "get-access-token")["accessToken"]
     r = subprocess.run(full.from_outside("/usr/bin/python3", "-c", DRIVER, full.url, full.ca, token, VM + "scripted"),
                        capture_output=True, text=True, timeout=60)
-    assert r.returncode == 1 and "503" in r.stderr and "Traceback" not in r.stderr, r
+    assert r.returncode == 1 and "disk is full" in r.stderr and "Traceback" not in r.stderr, r
 
 
 def test_afterwards(small):
@@ -95,6 +93,34 @@ def test_control_dies_while_az_asks(small):
     os.kill(small.pids("control")[0], signal.SIGKILL)
     assert small.az.get(GROUP_ID, "2021-04-01")["name"] == "lab"
     eventually(lambda: small.admin_get("/readyz")[0] == 200, what="ready again")
+
+
+@pytest.fixture
+def broken(network, folder, outside):
+    """A gateway whose disk fails, and a root's az at it."""
+    fault = folder / "disk-fault"
+    g = Gateway(network, folder / "broken", outside=outside, penalty_wrong_secret="0s",
+                under=["env", f"LD_PRELOAD={BUILD / 'tests/integration/diskfault.so'}", f"CPN_DISK_FAULT={fault}"]).start()
+    g.enrol()
+    g.apply(lab())
+    g.az = Azure(g, folder / "az-broken").register()
+    g.az.login(ADMIN, ADMIN_PASSWORD)
+    fault.touch()
+    yield g
+    fault.unlink(missing_ok=True)
+    g.close()
+
+
+def test_a_store_that_fails(broken):
+    """500 in Azure's words; nothing has happened, what only reads goes on, and so does all when the disk is well again."""
+    said(broken.az.run("resource", "tag", "--ids", BASTION + "door", "--tags", "a=b", "--api-version", "2022-01-01"),
+         "(InternalServerError)", "the gateway failed")
+    said(broken.az.rest("patch", BASTION + "door", {"tags": {"x": "y"}}), "Internal Server Error", "InternalServerError")
+    assert not broken.az.get(BASTION + "door").get("tags")
+    assert "call.failed" in broken.log_text()
+    (broken.dir.parent / "disk-fault").unlink()
+    broken.az.rest("patch", BASTION + "door", {"tags": {"x": "y"}}, check=0)
+    assert broken.az.get(BASTION + "door")["tags"] == {"x": "y"}
 
 
 @pytest.mark.parametrize("ask", [["--resource", "https://management.core.windows.net/"], ["--scope", "https://vault.azure.net/.default"],
