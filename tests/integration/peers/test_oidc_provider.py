@@ -27,7 +27,7 @@ def world(network, folder):
 
 @pytest.fixture(scope="module")
 def keys():
-    return {alg: make_key(alg, "key " + alg) for alg in ("ES256", "RS256", "PS256", "EdDSA")}
+    return {alg: make_key(alg, "key " + alg) for alg in ("ES256", "ES384", "RS256", "PS256", "EdDSA")}
 
 
 def sign_in(g, p, person):
@@ -42,7 +42,7 @@ def test_the_provider_is_down_at_first(world):
     assert s.leave() is None and s.page.status_code == 503 and "does not answer" in said(s.page)
 
 
-@pytest.mark.parametrize("alg", ["ES256", "RS256", "PS256", "EdDSA"])
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "RS256", "PS256", "EdDSA"])
 def test_a_person_signs_in_on_its_pages(world, keys, alg):
     g, p = world
     p.stop()

@@ -14,7 +14,7 @@ const provider = new Provider(s.issuer, {
   claims: { openid: ['sub'], profile: ['preferred_username', 'groups'] },
   conformIdTokenClaims: false,
   enabledJWA: {
-    idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+    idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'],
   },
   features: { devInteractions: { enabled: true }, clientCredentials: { enabled: true } },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...settings().people[id] }) }),
