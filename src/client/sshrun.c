@@ -97,8 +97,6 @@ add_proxy(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
     if (rc == CPN_OK && ca)
         rc = put_word(&b, "--ca=", real, err);
     if (rc == CPN_OK)
-        rc = put_word(&b, "--account=", cpn_args_get(&a->cli->args, "account"), err);
-    if (rc == CPN_OK)
         rc = put_word(&b, "--name=", t->bastion, err);
     if (rc == CPN_OK)
         rc = put_word(&b, "--target-resource-id=", t->resource, err);

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import VM, inventory, started
 from lab import net
-from lab.gateway import SANITIZED
+from lab.gateway import ADMIN, ADMIN_PASSWORD, SANITIZED, User
 from lab.sshd import PASSWORD, Sshd
 from test_sessions import audit
 
@@ -63,6 +63,23 @@ def test_scp_both_ways(keyed, sshd, tmp_path):
     assert (tmp_path / "back").read_bytes() == (tmp_path / "d/a file").read_bytes()
     for args in (["a", "b"], ["web1:a", "db1:b"], [":a", "b"], ["web1:a"], ["-ox@web1:a", "b"]):
         assert admin.run("scp", *args).code == 255, args
+
+
+def test_two_accounts_and_either_by_name(keyed, sshd, folder, tmp_path):
+    """Whoever signed in last has no role: what works is the other one's, all the way to the connect below ssh."""
+    user = User(keyed, folder / "two-accounts")
+    user.login(ADMIN, ADMIN_PASSWORD)
+    user.login("nobody@example.test", keyed.user("nobody@example.test").password)
+    assert user.run("ssh", *opts(sshd), "guest@web1", "--", "true").code == 255
+    r = user.run("ssh", "--account", ADMIN, *opts(sshd), "guest@web1", "--", "echo in; exit 4")
+    assert (r.code, r.out) == (4, "in\n"), r
+    (tmp_path / "note").write_text("by name\n")
+    r = user.run("scp", "--account", ADMIN, "-i", sshd.key, tmp_path / "note", "guest@web1:two-accounts")
+    assert r.code == 0 and (sshd.home / "two-accounts").read_text() == "by name\n", r
+    r = user.run("ssh", "--account", "nobody@example.test", *opts(sshd), "guest@web1", "--", "true")
+    assert r.code == 255 and "no such machine" in r.err, r
+    r = user.run("vm", "hostkey", "approve", "--account", ADMIN, "web1", "--fingerprint", "SHA256:" + "A" * 43)
+    assert r.code == 3 and "nothing was approved" in r.err, r  # the key was read below that account
 
 
 def test_another_machine_in_its_place_is_refused_every_time(keyed, impostor):
