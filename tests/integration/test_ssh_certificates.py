@@ -198,7 +198,7 @@ def test_a_user_gets_what_the_cli_reads(people, key, scope):
     text = key.keep(body).shown()
     assert key.principals()[0] == "guest"
     assert len(key.principals()) == 2
-    assert "permit-pty" in text and "permit-agent-forwarding" not in text and "force-command" not in text
+    assert "permit-pty" in text and "permit-port-forwarding" in text and "permit-agent-forwarding" not in text and "permit-X11" not in text and "force-command" not in text
     assert "RSA-CERT" in text and "guest@example.test" in text
     serial = text.split("Serial: ")[1].split()[0]
     record = eventually(lambda: records(people, serial), what="the audit record")[0]

@@ -1,14 +1,12 @@
 """After `caponier ssh-config` the user's own programs reach machines by name, host keys checked."""
 import os
 import pathlib
-import socket
 import subprocess
 
 import pytest
 
 from conftest import inventory, started
-from lab import net
-from lab.gateway import eventually
+from lab import net, vscode
 
 SUFFIX = "localhost"  # the host of the gateway's URL
 pytestmark = pytest.mark.skipif(not net.ROOT, reason="the lab's guest account needs root")
@@ -113,32 +111,10 @@ def test_ssh_scp_sftp_rsync_and_git(keyed, sshd, config, tmp_path):
     assert run(admin, "git", "-C", tmp_path / "clone", "log", "--format=%s").stdout == "first\n"
 
 
-def test_the_way_of_vs_code(keyed, sshd, config, tmp_path):
-    """One ssh -T with -D and a control socket, several channels over it, no terminal anywhere."""
-    admin, host, control = keyed.admin, f"web1.{SUFFIX}", tmp_path / "ctl"
-    port = net.free_port()
-    master = subprocess.Popen(["ssh", "-F", str(config), "-T", "-D", str(port), "-o", "ControlMaster=yes", "-o", f"ControlPath={control}", host, "cat"],
-                              env=admin.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        eventually(control.exists, what="the control socket")
-        for i in range(5):
-            r = run(admin, "ssh", "-F", config, "-o", f"ControlPath={control}", host, f"echo {i}")
-            assert r.stdout == f"{i}\n", r.stderr
-        master.stdin.write(b"line\n")
-        master.stdin.flush()
-        assert master.stdout.readline() == b"line\n"
-        with socket.create_connection(("127.0.0.1", port), 20) as s:  # SOCKS5 to the machine's own sshd
-            s.sendall(b"\5\1\0")
-            assert s.recv(2) == b"\5\0"
-            s.sendall(b"\5\1\0\1" + socket.inet_aton("10.77.1.4") + b"\0\x16")
-            assert s.recv(10)[:2] == b"\5\0" and s.recv(4) == b"SSH-"
-        sessions = [r for r in admin.json("session", "list")["value"] if r["targetHostName"] == "web1"]
-        assert len(sessions) == 1
-    finally:
-        master.stdin.close()
-        assert master.wait(20) == 0
-        master.stdout.close()
-        master.stderr.close()
+def test_the_way_of_vs_code(keyed, config, tmp_path):
+    def one_session():
+        assert len([r for r in keyed.admin.json("session", "list")["value"] if r["targetHostName"] == "web1"]) == 1
+    vscode.go(keyed.admin, config, f"web1.{SUFFIX}", tmp_path / "ctl", "10.77.1.4", one_session)
 
 
 def test_a_machine_without_a_key_and_with_another_one_is_refused(keyed, config, sshd):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import net
+from lab import net, vscode
 from lab.gateway import PATIENCE, User, eventually
 from test_ssh_certificates import People
 from test_ssh_identity import LIST, files, guest, lab  # noqa: F401
@@ -100,6 +100,11 @@ def test_scp_sftp_rsync_and_git(guest, config, lab, tmp_path):  # noqa: F811
     assert ssh(guest, config, "web1.lab", "cmp up1 up2 && rm -rf up1 up2 id.git && git init -q --bare id.git").returncode == 0
     run("git", "-c", f"core.sshCommand=ssh -F {config}", "clone", "-q", "web1.lab:id.git", tmp_path / "clone", )
     assert (tmp_path / "clone/.git").is_dir() and len(agents(guest)) == 1
+
+
+def test_the_way_of_vs_code(guest, config, lab, tmp_path):  # noqa: F811
+    """Its -D and its channels are all permitted by the certificate, with settings as they come."""
+    vscode.go(guest, config, "web1.lab", tmp_path / "ctl", lab.machines["web1"].addr, lambda: None)
 
 
 def test_many_at_once_share_one_agent_a_machine(guest, config, lab):  # noqa: F811
