@@ -183,8 +183,8 @@ run(cpn_cli *cli, int argc, char **argv)
         rc = read_format(cli, &err);
     if (rc != CPN_OK) {
         cpn_say("%s", err.msg);
-        cpn_say_plain("usage: %s\nTry 'caponier %s --help'.", cpn_help_usage(cli->cmd),
-                      cli->cmd->name);
+        cpn_say_plain("usage: %s", cpn_help_usage(cli->cmd));
+        cpn_say_plain("Try 'caponier %s --help'.", cli->cmd->name);
         return exit_status(cli, rc);
     }
     rc = cli->cmd->run(cli, &err);

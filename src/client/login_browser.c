@@ -115,8 +115,8 @@ open_and_wait(const cpn_api *a, const char *program, attempt *t, cpn_callback_an
         rc = cpn_browser_start(program, (const char *)url.p, &browser, err);
     if (rc == CPN_OK) {
         cpn_say_plain("Sign in with the browser that opens now. If none does, open this page on "
-                      "this machine:\n%s",
-                      (const char *)url.p);
+                      "this machine:");
+        cpn_say_plain("%s", (const char *)url.p);
         rc = cpn_callback_wait(&t->back, browser, got, err);
     }
     cpn_buf_fini(&url);

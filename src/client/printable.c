@@ -91,26 +91,17 @@ cpn_say_before(void (*hook)(void *arg), void *arg)
 
 /* A text too long for the buffer is cut: a message is better short than absent. */
 static void
-say(const char *front, const char *text, bool keep_newlines)
+say(const char *front, const char *text)
 {
     cpn_buf b = { .max = (size_t)SAY_MAX * 4 };
-    cpn_view rest = cpn_view_str(text);
-    cpn_view line;
-    bool more = false;
     cpn_rc rc = cpn_buf_append(&b, cpn_view_str(front));
 
     if (say_hook)
         say_hook(say_hook_arg);
-    do {
-        if (keep_newlines)
-            more = cpn_view_cut(rest, '\n', &line, &rest);
-        else
-            line = rest;
-        if (rc == CPN_OK)
-            rc = cpn_printable_put(&b, line);
-        if (rc == CPN_OK)
-            rc = cpn_buf_append(&b, CPN_VIEW_LIT("\n"));
-    } while (rc == CPN_OK && more && rest.n > 0);
+    if (rc == CPN_OK)
+        rc = cpn_printable_put(&b, cpn_view_str(text));
+    if (rc == CPN_OK)
+        rc = cpn_buf_append(&b, CPN_VIEW_LIT("\n"));
     fwrite(b.p, 1, b.n, stderr);
     cpn_buf_fini(&b);
 }
@@ -124,7 +115,7 @@ cpn_say(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    say("caponier: ", text, false);
+    say("caponier: ", text);
 }
 
 void
@@ -136,5 +127,5 @@ cpn_say_plain(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    say("", text, true);
+    say("", text);
 }

@@ -17,7 +17,7 @@ size_t cpn_printable_width(cpn_view printable);
 void cpn_say_before(void (*hook)(void *arg), void *arg);
 /* One line on stderr, "caponier: " in front, made printable, at most 4 KiB. */
 void cpn_say(const char *fmt, ...) CPN_PRINTF(1, 2);
-/* The same without the name in front; newlines in fmt's text are kept. */
+/* The same without the name in front. One line too: nothing that a gateway says begins another. */
 void cpn_say_plain(const char *fmt, ...) CPN_PRINTF(1, 2);
 
 #endif

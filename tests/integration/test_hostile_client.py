@@ -80,13 +80,35 @@ def test_names_move_no_cursor_and_run_nothing(fake, tmp_path, format):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_sentences_of_a_refusal_are_text(fake, tmp_path, text):
-    fake.answers = {"/": (403, {"error": {"code": text, "message": text}, "decisionId": text, "missing": [{"reason": text, "role": text, "scope": text}]})}
-    for args in (["vm", "list"], ["can-i", "web1"], ["ssh", "web1"], ["connect", "web1"], ["tunnel", "web1"], ["rdp", "web1"]):
+def lines(r):
+    return r.stderr.count(b"\n"), r.stdout.count(b"\n")
+
+
+@pytest.mark.parametrize("args", [["vm", "list"], ["can-i", "web1"], ["ssh", "web1"], ["connect", "web1"], ["tunnel", "web1"], ["rdp", "web1"]], ids=" ".join)
+def test_sentences_of_a_refusal_are_text(fake, tmp_path, args):
+    """None moves a cursor, and none is one line more than an honest one."""
+    def refused(text):
+        fake.answers = {"/": (403, {"error": {"code": text, "message": text}, "decisionId": text, "missing": [{"reason": text, "role": text, "scope": text}],
+                                    "problems": [text]})}
         r = run(fake, tmp_path, *args)
         assert r.returncode in (3, 255), (args, r)
+        return r
+
+    honest = lines(refused("no"))
+    for text in NASTY:
+        r = refused(text)
         clean(r)
+        assert lines(r) == honest, r
+
+
+def test_a_device_code_is_one_line(fake, tmp_path):
+    for text in NASTY:
+        fake.answers = {"/adfs/oauth2/devicecode": {"device_code": text, "user_code": text, "verification_uri": "https://x/" + text, "message": text,
+                                                    "interval": 1, "expires_in": 1},
+                        "/adfs/oauth2/token": (400, {"error": "expired_token", "error_description": text})}
+        r = run(fake, tmp_path, "login", "--use-device-code")
+        clean(r)
+        assert r.returncode == 5 and lines(r) == (2, 0) and r.stderr.startswith(b"To sign in, open https://x/"), r
 
 
 def resolved(**over):
