@@ -1,7 +1,7 @@
-"""`caponier ssh-config --auth-type aad`: plain ssh, scp, rsync, git and Ansible sign in as who is signed in at the gateway, without a key or password."""
+"""`caponier ssh-config --auth-type aad`: plain ssh, scp, rsync and git sign in as who is signed in at the gateway, without a key or password.
+Ansible does too: peers/test_ansible.py."""
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -117,16 +117,6 @@ def test_many_at_once_share_one_agent_a_machine(guest, config, lab):  # noqa: F8
     assert sorted(p.name for p in agents(guest)) == ["db1.lab", "web1.lab"]
     eventually(lambda: len({pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
                             if str(folder_of(guest)).encode() in command(pid)}) == 2, what="two agents and no more")
-
-
-@pytest.mark.skipif(not shutil.which("ansible"), reason="ansible-core is not installed")
-def test_ansible(guest, config, lab, tmp_path):  # noqa: F811
-    (tmp_path / "hosts").write_text("web1.lab\ndb1.lab\n")
-    (tmp_path / "ansible.cfg").write_text("[defaults]\ninventory = hosts\nforks = 10\nremote_tmp = /tmp/ansible-${USER}\n"
-                                          f"interpreter_python = /usr/bin/python3\n[ssh_connection]\nssh_args = -F {config}\n")
-    r = subprocess.run(["ansible", "all", "-o", "-m", "command", "-a", "id -un"], env={**guest.env, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")},
-                       cwd=tmp_path, capture_output=True, text=True, timeout=180)
-    assert r.returncode == 0 and r.stdout.count("guest") == 2, r
 
 
 def command(pid):
