@@ -7,18 +7,28 @@ import pytest
 
 from conftest import inventory, started
 from lab import net, vscode
+from lab.sshd import Sshd
 
 SUFFIX = "localhost"  # the host of the gateway's URL
 pytestmark = pytest.mark.skipif(not net.ROOT, reason="the lab's guest account needs root")
 
 
 @pytest.fixture(scope="module")
-def keyed(network, folder, sshd):
-    """A gateway that knows web1's host key, and a wrong one for db1, which is the same sshd."""
+def impostor(network, folder):
+    """Another sshd where db1 should be, with a host key of its own."""
+    s = Sshd(network.machines, folder / "impostor-config", "10.77.2.4")
+    yield s
+    s.close()
+
+
+@pytest.fixture(scope="module")
+def keyed(network, folder, sshd, impostor):
+    """A gateway that knows web1's host key, and for db1 one that is not what db1 shows."""
     g = started(network, folder / "keyed", sessions_per_user=1000, tickets_per_minute=60000)
     machines = inventory()["machines"]
     machines[0]["host_keys"] = [sshd.public_host_key()]
     machines[1]["host_keys"] = []
+    machines[2]["host_keys"] = [sshd.public_host_key()]
     g.apply(inventory(machines=machines))
     yield g
     g.close()
@@ -117,7 +127,18 @@ def test_the_way_of_vs_code(keyed, config, tmp_path):
     vscode.go(keyed.admin, config, f"web1.{SUFFIX}", tmp_path / "ctl", "10.77.1.4", one_session)
 
 
-def test_a_machine_without_a_key_and_with_another_one_is_refused(keyed, config, sshd):
+def test_a_machine_with_another_key_is_refused(keyed, config, impostor, tmp_path):
+    admin, host = keyed.admin, f"db1.{SUFFIX}"
+    (tmp_path / "note").write_text("for db1 alone\n")
+    for argv in (["ssh", "-F", config, "-i", impostor.key, host, "echo inside"],
+                 ["scp", "-F", config, "-i", impostor.key, tmp_path / "note", f"{host}:"],
+                 admin.argv("scp", "-i", impostor.key, tmp_path / "note", "guest@db1:")):
+        r = run(admin, *argv)
+        assert r.returncode == 255 and "inside" not in r.stdout and "IDENTIFICATION HAS CHANGED" in r.stderr, (argv, r)
+    assert b"Accepted" not in (impostor.dir / "sshd.log").read_bytes() and not (impostor.home / "note").exists()
+
+
+def test_a_machine_without_a_key_is_refused(keyed, config, sshd):
     admin = keyed.admin
     r = run(admin, "ssh", "-F", config, f"scripted.{SUFFIX}", "true")
     assert r.returncode == 255 and "no host key for scripted" in r.stderr
