@@ -4,7 +4,8 @@
 #include "client/out.h"
 #include "client/printable.h"
 #include "client/prompt.h"
-#include "client/sshrun.h"
+#include "client/sshscan.h"
+#include "codec/hostkey.h"
 
 static const cpn_opt opts[] = {
     CPN_TARGET_OPTS,
@@ -44,7 +45,7 @@ approve(cpn_api *a, cpn_target *t, cpn_err *err)
     if (rc == CPN_OK && !id)
         return cpn_fail(err, CPN_NOT_FOUND, "%s is no machine that the gateway knows", t->label);
     if (rc == CPN_OK)
-        rc = cpn_sshrun_scan(a, t, line, sizeof(line), err);
+        rc = cpn_sshscan(a, t, line, sizeof(line), err);
     if (rc == CPN_OK)
         rc = cpn_hostkey_parse(&k, cpn_view_str(line), err);
     if (rc == CPN_OK)

@@ -8,16 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/privfile.h"
 #include "client/program.h"
 #include "client/sshconfig.h"
+#include "client/sshscan.h"
 #include "codec/digest.h"
 
 #define PATH_BYTES 4096
-#define LINE_MAX_BYTES 8192
 
 /* ---- arguments ---- */
 
@@ -113,27 +111,18 @@ cpn_rc
 cpn_sshrun_begin(cpn_sshrun *r, const char *program, const cpn_api *a, const cpn_target *t,
                  cpn_err *err)
 {
-    static const char *const fixed[] = { "-oStrictHostKeyChecking=yes",
-                                         "-oGlobalKnownHostsFile=/dev/null", "-oCheckHostIP=no",
-                                         "-oUpdateHostKeys=no", "-oVerifyHostKeyDNS=no" };
     cpn_rc rc = cpn_hostkeys_folder(r->folder, sizeof(r->folder), err);
 
     alias_of(t, r->alias, sizeof(r->alias));
     if (rc == CPN_OK)
         rc = cpn_sshrun_add(r, err, "%s", program);
-    if (rc == CPN_OK)
-        rc = add_proxy(r, a, t, err);
-    if (rc == CPN_OK)
-        rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
-    for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
-        rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
-    return rc;
+    return rc == CPN_OK ? add_proxy(r, a, t, err) : rc;
 }
 
 /* ---- host keys ---- */
 
-static cpn_rc
-add_known_hosts(cpn_sshrun *r, const char *file, cpn_err *err)
+cpn_rc
+cpn_sshrun_known_hosts(cpn_sshrun *r, const char *file, cpn_err *err)
 {
     cpn_buf b = { .max = PATH_BYTES * 2 };
     cpn_rc rc;
@@ -148,9 +137,8 @@ add_known_hosts(cpn_sshrun *r, const char *file, cpn_err *err)
     return rc;
 }
 
-/* A file of its own for each machine of each gateway: names may be shared. */
-static void
-file_of(const cpn_api *a, const cpn_target *t, const char *use, char out[96])
+void
+cpn_sshrun_file(const cpn_api *a, const cpn_target *t, const char *use, char out[96])
 {
     char hex[CPN_SHA256_HEX_SIZE], text[CPN_URL_ORIGIN_SIZE + CPN_ID_MAX + 80];
 
@@ -159,22 +147,18 @@ file_of(const cpn_api *a, const cpn_target *t, const char *use, char out[96])
     snprintf(out, 96, "%s-%.32s", use, hex);
 }
 
-/* No key is approved: name the one it shows. */
+/* Against the gateway's keys, whatever the user's configuration has. */
 static cpn_rc
-refuse_unknown(const cpn_api *a, const cpn_target *t, cpn_err *err)
+check_strictly(cpn_sshrun *r, const char *file, cpn_err *err)
 {
-    char line[CPN_HOSTKEY_MAX];
-    cpn_hostkey k;
-    cpn_rc rc = cpn_sshrun_scan(a, t, line, sizeof(line), err);
+    static const char *const fixed[] = { "-oStrictHostKeyChecking=yes",
+                                         "-oGlobalKnownHostsFile=/dev/null", "-oCheckHostIP=no",
+                                         "-oUpdateHostKeys=no", "-oVerifyHostKeyDNS=no" };
+    cpn_rc rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
 
-    if (rc == CPN_OK)
-        rc = cpn_hostkey_parse(&k, cpn_view_str(line), err);
-    if (rc != CPN_OK)
-        return cpn_ctx(err, rc, "the gateway has no host key of %s", t->label);
-    return cpn_fail(err, CPN_DENIED,
-                    "the gateway has no host key of %s, which shows %.*s %s; if that is right: "
-                    "caponier vm hostkey approve %s --fingerprint %s",
-                    t->label, CPN_VIEW_ARG(k.type), k.print, t->label, k.print);
+    for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
+        rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
+    return rc == CPN_OK ? cpn_sshrun_known_hosts(r, file, err) : rc;
 }
 
 cpn_rc
@@ -188,10 +172,10 @@ cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cons
     if (t->address[0] && !json_object_get(said, "targetResourceId"))
         return CPN_OK; /* no machine of the gateway's: the user's own known_hosts decides */
     if (json_array_size(keys) == 0)
-        return refuse_unknown(a, t, err);
-    file_of(a, t, "ssh", file);
+        return cpn_sshscan_refuse(a, t, err);
+    cpn_sshrun_file(a, t, "ssh", file);
     rc = cpn_hostkeys_keep(r->folder, file, r->alias, keys, err);
-    return rc == CPN_OK ? add_known_hosts(r, file, err) : rc;
+    return rc == CPN_OK ? check_strictly(r, file, err) : rc;
 }
 
 /* ---- running ---- */
@@ -209,101 +193,4 @@ cpn_sshrun_exec(cpn_sshrun *r, cpn_err *err)
     fflush(NULL);
     execv(program, r->argv);
     return cpn_fail(err, CPN_E_SYS, "%s: %s", program, strerror(errno));
-}
-
-static cpn_rc
-run_and_wait(cpn_sshrun *r, cpn_err *err)
-{
-    cpn_err lost = { 0 };
-    int status = 0;
-    pid_t pid = fork();
-
-    if (pid < 0)
-        return cpn_fail(err, CPN_E_SYS, "fork: %s", strerror(errno));
-    if (pid == 0) {
-        (void)!freopen("/dev/null", "r", stdin);
-        (void)!freopen("/dev/null", "w", stdout);
-        if (cpn_sshrun_exec(r, &lost) != CPN_OK)
-            _exit(127);
-    }
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return cpn_fail(err, CPN_E_SYS, "waitpid: %s", strerror(errno));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return cpn_fail(err, CPN_E_SYS, "ssh cannot be run");
-    return CPN_OK;
-}
-
-/* The first line of what ssh wrote: "ALIAS TYPE BASE64". */
-static cpn_rc
-read_scan(int dirfd, const char *file, const char *alias, char *out, size_t size, cpn_err *err)
-{
-    cpn_buf b = { .max = LINE_MAX_BYTES };
-    cpn_view line, rest, name, key;
-    cpn_hostkey k;
-    cpn_rc rc = cpn_privfile_read(dirfd, file, &b, err);
-
-    if (rc == CPN_OK) {
-        cpn_view_cut(cpn_buf_view(&b), '\n', &line, &rest);
-        if (!cpn_view_cut(line, ' ', &name, &key) || !cpn_view_is(name, alias) ||
-            cpn_hostkey_parse(&k, key, NULL) != CPN_OK || !cpn_view_copy(key, out, size))
-            rc = cpn_fail(err, CPN_UNAVAILABLE, "it shows no host key that can be approved");
-    }
-    cpn_buf_fini(&b);
-    return rc;
-}
-
-static cpn_rc
-scan_with(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, const char *file, cpn_err *err)
-{
-    static const char *const fixed[] = { "-Fnone",
-                                         "-oStrictHostKeyChecking=no",
-                                         "-oGlobalKnownHostsFile=/dev/null",
-                                         "-oHashKnownHosts=no",
-                                         "-oUpdateHostKeys=no",
-                                         "-oCheckHostIP=no",
-                                         "-oBatchMode=yes",
-                                         "-oPreferredAuthentications=none",
-                                         "-oPubkeyAuthentication=no",
-                                         "-oLogLevel=QUIET",
-                                         "-oConnectTimeout=20",
-                                         "-lcaponier-host-key" };
-    cpn_rc rc = cpn_sshrun_add(r, err, "ssh");
-
-    if (rc == CPN_OK)
-        rc = add_proxy(r, a, t, err);
-    if (rc == CPN_OK)
-        rc = add_known_hosts(r, file, err);
-    for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
-        rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
-    if (rc == CPN_OK)
-        rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
-    if (rc == CPN_OK)
-        rc = cpn_sshrun_add(r, err, "%s", r->alias);
-    return rc == CPN_OK ? run_and_wait(r, err) : rc;
-}
-
-cpn_rc
-cpn_sshrun_scan(const cpn_api *a, const cpn_target *t, char *out, size_t size, cpn_err *err)
-{
-    cpn_sshrun r = { 0 };
-    char file[96], use[32];
-    CPN_AUTO(cpn_auto_fd) int dirfd = -1;
-    cpn_rc rc = cpn_hostkeys_folder(r.folder, sizeof(r.folder), err);
-
-    snprintf(use, sizeof(use), "scan%d", (int)getpid());
-    file_of(a, t, use, file);
-    alias_of(t, r.alias, sizeof(r.alias));
-    if (rc == CPN_OK)
-        rc = cpn_privdir_open(r.folder, true, &dirfd, err);
-    if (rc == CPN_OK)
-        rc = cpn_privfile_write(dirfd, file, (cpn_view){ 0 }, err);
-    if (rc == CPN_OK)
-        rc = scan_with(&r, a, t, file, err);
-    if (rc == CPN_OK)
-        rc = read_scan(dirfd, file, r.alias, out, size, err);
-    if (dirfd >= 0)
-        (void)unlinkat(dirfd, file, 0);
-    cpn_sshrun_fini(&r);
-    return rc;
 }

@@ -34,9 +34,9 @@ cpn_rc cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *
 /* Become the program. Returns only when it cannot be run. */
 cpn_rc cpn_sshrun_exec(cpn_sshrun *r, cpn_err *err) CPN_MUST_CHECK;
 
-/* The host key that the machine shows now, "TYPE BASE64" into out, read by ssh itself without
- * signing in. CPN_UNAVAILABLE: it shows none; stderr may have been told why. */
-cpn_rc cpn_sshrun_scan(const cpn_api *a, const cpn_target *t, char *out, size_t size,
-                       cpn_err *err) CPN_MUST_CHECK;
+/* UserKnownHostsFile: that file of the folder, and nothing else. */
+cpn_rc cpn_sshrun_known_hosts(cpn_sshrun *r, const char *file, cpn_err *err) CPN_MUST_CHECK;
+/* A file's name of its own for each machine of each gateway, since names may be shared. */
+void cpn_sshrun_file(const cpn_api *a, const cpn_target *t, const char *use, char out[96]);
 
 #endif
