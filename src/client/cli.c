@@ -191,6 +191,8 @@ run(cpn_cli *cli, int argc, char **argv)
     fflush(stdout);
     if (err.msg[0])
         cpn_say("%s", err.msg);
+    if (rc != CPN_OK && cli->next[0])
+        cpn_say_plain("  %s", cli->next);
     cpn_cli_say_problem(cli->problem);
     return exit_status(cli, rc);
 }

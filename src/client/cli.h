@@ -13,6 +13,7 @@ struct cpn_cli {
     cpn_args args;
     cpn_format format;
     bool colour;     /* stdout is a terminal that shows bold, and NO_COLOR is not set */
+    char next[2048]; /* a command that may help, printed after the error's sentence; "": none */
     json_t *problem; /* what the gateway said beside its error's sentence (missing roles); owned */
 };
 

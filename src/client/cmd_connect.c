@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "client/agent.h"
+#include "client/hint.h"
 #include "client/hostkeys.h"
-#include "client/printable.h"
+#include "client/sshscan.h"
 #include "client/tunnel.h"
 
 static const cpn_opt opts[] = {
@@ -64,14 +65,28 @@ read_port(cpn_target *t, const cpn_cli *cli, cpn_err *err)
     return CPN_OK;
 }
 
+/* Here and not by ssh, which has no word of what would help. */
+static cpn_rc
+refuse_unknown(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err)
+{
+    if (!t->address[0] || json_object_get(said, "targetResourceId"))
+        return cpn_sshscan_refuse(a, t, err);
+    cpn_hint_next(a->cli, "ssh", t, "");
+    return cpn_fail(err, CPN_DENIED,
+                    "%s is no machine that the gateway knows, so nobody has approved a host key of "
+                    "it; to be asked about the one that it shows:",
+                    t->label);
+}
+
 /* The keys go where ssh looks, under the name that ssh was given, before it can ask. */
 static cpn_rc
-keep_keys(const cpn_cli *cli, const char *asked, const json_t *said, cpn_err *err)
+keep_keys(cpn_api *a, const cpn_target *t, const char *asked, const json_t *said, cpn_err *err)
 {
-    const char *path = cpn_args_get(&cli->args, "known-hosts");
+    const char *path = cpn_args_get(&a->cli->args, "known-hosts");
     const char *slash = path ? strrchr(path, '/') : NULL;
     char folder[4096];
     size_t n = slash ? (size_t)(slash - path) : 0;
+    cpn_rc rc;
 
     if (!path)
         return CPN_OK;
@@ -79,11 +94,10 @@ keep_keys(const cpn_cli *cli, const char *asked, const json_t *said, cpn_err *er
         return cpn_fail(err, CPN_INVALID, "--known-hosts: the path of a file, and a name");
     memcpy(folder, path, n);
     folder[n] = '\0';
-    if (json_array_size(json_object_get(said, "sshHostKeys")) == 0)
-        cpn_say("the gateway has no host key for %s, so ssh will refuse it; 'caponier vm hostkey "
-                "approve' shows its key and approves it",
-                asked);
-    return cpn_hostkeys_keep(folder, slash + 1, asked, json_object_get(said, "sshHostKeys"), err);
+    rc = cpn_hostkeys_keep(folder, slash + 1, asked, json_object_get(said, "sshHostKeys"), err);
+    if (rc != CPN_OK || json_array_size(json_object_get(said, "sshHostKeys")) > 0)
+        return rc;
+    return refuse_unknown(a, t, said, err);
 }
 
 /* Before the first byte goes to ssh, which asks the agent once it knows the machine. */
@@ -116,7 +130,7 @@ first(cpn_api *a, cpn_inlet *inlet, void *owner, cpn_err *err)
     if (rc == CPN_OK)
         rc = cpn_target_resolve(&inlet->target, a, &said, err);
     if (rc == CPN_OK)
-        rc = keep_keys(a->cli, asked, said, err);
+        rc = keep_keys(a, &inlet->target, asked, said, err);
     return rc == CPN_OK ? share_agent(a, &inlet->target, said, err) : rc;
 }
 

@@ -16,6 +16,7 @@
 #include "codec/digest.h"
 
 #define PATH_BYTES 4096
+#define HTTPS_PORT 443
 
 /* ---- arguments ---- */
 
@@ -161,6 +162,35 @@ check_strictly(cpn_sshrun *r, const char *file, cpn_err *err)
     return rc == CPN_OK ? cpn_sshrun_known_hosts(r, file, err) : rc;
 }
 
+/* The gateway's own name, as alias_of has a machine's. */
+static void
+gateway_of(const cpn_api *a, char *out, size_t size)
+{
+    char port[8] = "";
+    char *p = out;
+
+    if (a->url.port != HTTPS_PORT)
+        snprintf(port, sizeof(port), "_%u", (unsigned)a->url.port);
+    snprintf(out, size, "%s%s", a->url.host, port);
+    for (; *p; p++)
+        *p = isalnum((unsigned char)*p) || *p == '.' || *p == '-' ? *p : '_';
+}
+
+/* No machine of the gateway's: the user's own known_hosts decides, and ssh asks, as for every host
+ * that is new to it. Networks behind other gateways may have the same address. */
+static cpn_rc
+check_as_ever(cpn_sshrun *r, const cpn_api *a, cpn_err *err)
+{
+    char gateway[CPN_URL_HOSTPORT_SIZE];
+    cpn_rc rc;
+
+    gateway_of(a, gateway, sizeof(gateway));
+    rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s.%s", r->alias, gateway);
+    if (rc == CPN_OK)
+        rc = cpn_sshrun_add(r, err, "-oCheckHostIP=no");
+    return rc == CPN_OK ? cpn_sshrun_add(r, err, "-oVerifyHostKeyDNS=no") : rc;
+}
+
 cpn_rc
 cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, const json_t *said,
                       cpn_err *err)
@@ -170,7 +200,7 @@ cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cons
     cpn_rc rc;
 
     if (t->address[0] && !json_object_get(said, "targetResourceId"))
-        return CPN_OK; /* no machine of the gateway's: the user's own known_hosts decides */
+        return check_as_ever(r, a, err);
     if (json_array_size(keys) == 0)
         return cpn_sshscan_refuse(a, t, err);
     cpn_sshrun_file(a, t, "ssh", file);

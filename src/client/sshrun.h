@@ -26,9 +26,9 @@ void cpn_sshrun_fini(cpn_sshrun *r);
 /* One more argument. CPN_LIMIT. */
 cpn_rc cpn_sshrun_add(cpn_sshrun *r, cpn_err *err, const char *fmt, ...)
     CPN_PRINTF(3, 4) CPN_MUST_CHECK;
-/* Check the host key strictly against these (the gateway's array of strings); said NULL or without
- * a machine: against the user's own known_hosts. CPN_DENIED: the machine has none; err names the
- * key it shows and the command that approves it. */
+/* Check the host key strictly against the gateway's; an address that is no machine's: as the user's
+ * own ssh does, under the name ADDRESS.GATEWAY. said: as cpn_target_resolve has it. CPN_DENIED: the
+ * gateway has none, as cpn_sshscan_refuse. */
 cpn_rc cpn_sshrun_check_keys(cpn_sshrun *r, const cpn_api *a, const cpn_target *t,
                              const json_t *said, cpn_err *err) CPN_MUST_CHECK;
 /* Become the program. Returns only when it cannot be run. */

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/hint.h"
 #include "client/privfile.h"
 #include "client/sshrun.h"
 
@@ -109,7 +110,7 @@ cpn_sshscan(const cpn_api *a, const cpn_target *t, char *out, size_t size, cpn_e
 cpn_rc
 cpn_sshscan_refuse(const cpn_api *a, const cpn_target *t, cpn_err *err)
 {
-    char line[CPN_HOSTKEY_MAX];
+    char line[CPN_HOSTKEY_MAX], more[CPN_HOSTKEY_PRINT + 16];
     cpn_hostkey k;
     cpn_rc rc = cpn_sshscan(a, t, line, sizeof(line), err);
 
@@ -117,8 +118,9 @@ cpn_sshscan_refuse(const cpn_api *a, const cpn_target *t, cpn_err *err)
         rc = cpn_hostkey_parse(&k, cpn_view_str(line), err);
     if (rc != CPN_OK)
         return cpn_ctx(err, rc, "the gateway has no host key of %s", t->label);
+    snprintf(more, sizeof(more), "--fingerprint %s", k.print);
+    cpn_hint_next(a->cli, "vm hostkey approve", t, more);
     return cpn_fail(err, CPN_DENIED,
-                    "the gateway has no host key of %s, which shows %.*s %s; if that is right: "
-                    "caponier vm hostkey approve %s --fingerprint %s",
-                    t->label, CPN_VIEW_ARG(k.type), k.print, t->label, k.print);
+                    "the gateway has no host key of %s, which shows %.*s %s; if that is right:",
+                    t->label, CPN_VIEW_ARG(k.type), k.print);
 }

@@ -8,8 +8,8 @@
  * resolved. CPN_UNAVAILABLE: it shows none; stderr may have been told why. */
 cpn_rc cpn_sshscan(const cpn_api *a, const cpn_target *t, char *out, size_t size,
                    cpn_err *err) CPN_MUST_CHECK;
-/* CPN_DENIED, since the gateway has no key of this machine: err names the one that it shows and the
- * command that approves it. As above when it shows none. */
+/* CPN_DENIED, since the gateway has no key of this machine: err names the one that it shows, and
+ * cli->next is the command that approves it. As above when it shows none. */
 cpn_rc cpn_sshscan_refuse(const cpn_api *a, const cpn_target *t, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

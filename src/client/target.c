@@ -71,6 +71,7 @@ cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, unsigne
     cpn_rc rc = CPN_OK;
 
     *t = (cpn_target){ .port = port };
+    snprintf(t->asked, sizeof(t->asked), "%s", machine); /* too long is said below */
     if (bastion)
         rc = put(t->bastion, sizeof(t->bastion), bastion, "--name", err);
     if (rc == CPN_OK && address)

@@ -39,6 +39,7 @@ typedef struct cpn_target {
     char bastion[CPN_ID_MAX + 1];     /* id once resolved */
     char resource[CPN_ID_MAX + 1];    /* id once resolved; empty: by address */
     char address[CPN_ADDR_TEXT];      /* empty: by resource */
+    char asked[CPN_ID_MAX + 1];       /* as it was named */
     char label[CPN_NAME_MAX + 1 + 8]; /* short name or address: for HostKeyAlias and messages */
     unsigned port;
 } cpn_target;

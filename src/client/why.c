@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/hint.h"
 #include "model/reason.h"
 #include "model/resource.h"
 
@@ -43,16 +44,6 @@ advice(cpn_reason why)
     return "ask an administrator of the gateway";
 }
 
-/* A word of the command line that a shell takes as it is. */
-static bool
-plain(const char *s)
-{
-    return s[0] && s[0] != '-' &&
-           s[strspn(s,
-                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-")] ==
-               '\0';
-}
-
 static json_t *
 row_of(const json_t *line, const char *user)
 {
@@ -60,7 +51,8 @@ row_of(const json_t *line, const char *user)
     cpn_reason why = cpn_reason_from_word(cpn_view_str(text_of(line, "reason")));
     char mend[CPN_ID_MAX + 512];
 
-    if (role[0] && why != CPN_WHY_ROLE_DENIED && plain(scope) && (!user || plain(user)))
+    if (role[0] && why != CPN_WHY_ROLE_DENIED && cpn_hint_plain(scope) &&
+        (!user || cpn_hint_plain(user)))
         snprintf(mend, sizeof(mend), "caponier role assign --assignee %s --role %s%s%s --scope %s",
                  user ? user : "USER", strchr(role, ' ') ? "'" : "", role,
                  strchr(role, ' ') ? "'" : "", scope);

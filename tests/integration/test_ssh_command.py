@@ -2,6 +2,7 @@
 import concurrent.futures
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
@@ -23,13 +24,18 @@ def impostor(network, folder):
     s.close()
 
 
+def as_known(sshd):
+    """The lab with one host key for web1 and for db1, where it is wrong, and none for the rest."""
+    machines = inventory()["machines"]
+    for m in machines:
+        m["host_keys"] = [sshd.public_host_key()] if m["name"] in ("web1", "db1") else []
+    return inventory(machines=machines)
+
+
 @pytest.fixture(scope="module")
 def keyed(network, folder, sshd, impostor):
     g = started(network, folder / "keyed-ssh", sessions_per_user=1000, tickets_per_minute=60000)
-    machines = inventory()["machines"]
-    for m in machines:
-        m["host_keys"] = {"web1": [sshd.public_host_key()], "db1": [sshd.public_host_key()]}.get(m["name"], [])
-    g.apply(inventory(machines=machines))
+    g.apply(as_known(sshd))
     yield g
     g.close()
 
@@ -120,6 +126,57 @@ def test_an_unknown_key_is_named_and_approved(keyed, sshd, network, folder):
     finally:
         new.close()
     assert not list((admin.dir / "config/caponier/known_hosts.d").glob("scan*"))
+
+
+def test_the_command_that_approves_leads_to_the_same_port_and_bastion(keyed, sshd, network, folder):
+    other = Sshd(network.machines, folder / "scripted-2222", "10.77.1.5", 2222)
+    try:
+        keyed.apply(as_known(sshd))
+        argv = ["--gateway", keyed.url, "--name", "door", "--resource-port", "2222", "--account", ADMIN]
+        for command in (["ssh", *argv, *opts(other), "guest@scripted", "--", "true"],
+                        ["ssh", *argv, *opts(other), "-u", "guest", "--target-resource-id", VM + "scripted", "--", "true"],
+                        ["scp", *argv, "-i", other.key, "/etc/hostname", "guest@scripted:"]):
+            r = keyed.admin.run(*command)
+            (line,) = [n for n in r.err.splitlines() if n.startswith("  caponier ")]
+            words = shlex.split(line)[1:]
+            assert r.code == 255 and set(argv) <= set(words) and words[-3] in ("scripted", VM + "scripted"), r
+        keyed.admin.ok(*words)
+        assert keyed.admin.run("ssh", *argv, *opts(other), "guest@scripted", "--", "echo in").out == "in\n"
+    finally:
+        other.close()
+
+
+def test_an_address_that_is_no_machine_is_checked_as_ssh_checks_hosts(keyed, network, folder, tmp_path):
+    """ssh asks once, with the fingerprint; what is accepted is in the user's own known_hosts, by address and gateway."""
+    address = network.add("10.77.1.62")
+    known = tmp_path / "known_hosts"
+    ask = tmp_path / "askpass"
+    ask.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\necho yes\n')
+    ask.chmod(0o755)
+    env = {**keyed.admin.env, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+
+    def attempt(s, *more, env=keyed.admin.env):
+        return subprocess.run(keyed.admin.argv("ssh", *opts(s), f"guest@{address}", "--", f"-oUserKnownHostsFile={known}", *more, "echo in"), env=env,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, start_new_session=True)
+
+    first = Sshd(network.machines, folder / "stranger", address)
+    try:
+        r = attempt(first)  # nobody to ask
+        assert r.returncode == 255 and r.stdout == "" and "Host key verification failed" in r.stderr, r
+        assert attempt(first, env=env).stdout == "in\n"
+        printed = subprocess.run(["ssh-keygen", "-lf", first.dir / "host_key.pub"], capture_output=True, text=True, check=True).stdout.split()[1]
+        assert printed in (tmp_path / "asked").read_text()
+        (line,) = known.read_text().splitlines()
+        assert line.endswith(first.public_host_key())
+        assert attempt(first).stdout == "in\n"
+    finally:
+        first.close()
+    second = Sshd(network.machines, folder / "stranger-2", address)
+    try:
+        r = attempt(second, env=env)
+        assert r.returncode == 255 and r.stdout == "" and "IDENTIFICATION HAS CHANGED" in r.stderr, r
+    finally:
+        second.close()
 
 
 def test_only_the_ssh_of_an_absolute_path_runs(keyed, sshd, tmp_path):

@@ -1,6 +1,7 @@
 """After `caponier ssh-config` the user's own programs reach machines by name, host keys checked."""
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
@@ -138,13 +139,41 @@ def test_a_machine_with_another_key_is_refused(keyed, config, impostor, tmp_path
     assert b"Accepted" not in (impostor.dir / "sshd.log").read_bytes() and not (impostor.home / "note").exists()
 
 
-def test_a_machine_without_a_key_is_refused(keyed, config, sshd):
+def command_in(text):
+    """The line of it that can be pasted."""
+    (line,) = [n for n in text.splitlines() if n.startswith("  caponier ")]
+    return shlex.split(line)[1:]
+
+
+def test_a_machine_without_a_key_is_refused_with_what_approves_it(keyed, config, network, folder):
+    admin, host = keyed.admin, f"scripted.{SUFFIX}"
+    new = Sshd(network.machines, folder / "scripted-config", "10.77.1.5", 2222)
+    try:
+        printed = subprocess.run(["ssh-keygen", "-lf", new.dir / "host_key.pub"], capture_output=True, text=True, check=True).stdout.split()[1]
+        argv = ["ssh", "-F", config, "-i", new.key, "-p", 2222, host, "echo in"]
+        r = run(admin, *argv, "-o", "StrictHostKeyChecking=no")
+        assert r.returncode == 255 and r.stdout == "" and f"no host key of scripted, which shows ssh-ed25519 {printed}" in r.stderr, r
+        assert (admin.dir / "config/caponier/known_hosts.d" / host).read_text() == ""
+        words = command_in(r.stderr)
+        assert words[:3] == ["vm", "hostkey", "approve"] and {"--gateway", keyed.url, "2222", "scripted", printed} <= set(words), words
+        del admin.env["CAPONIER_GATEWAY"]  # the command says all that it needs
+        admin.ok(*words)
+        assert run(admin, *argv).stdout == "in\n"
+    finally:
+        admin.env["CAPONIER_GATEWAY"] = keyed.url
+        new.close()
+
+
+def test_an_address_that_is_no_machine_is_refused_with_what_asks(keyed, config, network):
+    r = run(keyed.admin, "ssh", "-F", config, f"{network.add('10.77.1.61')}.{SUFFIX}", "true")
+    assert r.returncode == 255 and "no machine that the gateway knows" in r.stderr, r
+    words = command_in(r.stderr)
+    assert words[0] == "ssh" and words[-1] == "10.77.1.61" and keyed.url in words, words
+
+
+def test_what_was_kept_before_does_not_help(keyed, config, sshd):
     admin = keyed.admin
-    r = run(admin, "ssh", "-F", config, f"scripted.{SUFFIX}", "true")
-    assert r.returncode == 255 and "no host key for scripted" in r.stderr
     folder = admin.dir / "config/caponier/known_hosts.d"
-    assert (folder / f"scripted.{SUFFIX}").read_text() == ""
-    # what was there before does not help: the gateway's word is written first
     kept = folder / f"web1.{SUFFIX}"
     kept.write_text("")
     kept.chmod(0o600)
