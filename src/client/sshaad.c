@@ -24,6 +24,7 @@ add_options(cpn_sshrun *r, const char *socket, cpn_err *err)
                                          "-oPubkeyAuthentication=yes",
                                          "-oIdentitiesOnly=no",
                                          "-oIdentityFile=none",
+                                         "-oControlPath=none", /* it would outlive the sign-in */
                                          "-oForwardAgent=no",
                                          "-oAddKeysToAgent=no" };
     cpn_buf b = { .max = (size_t)2 * CPN_AGENT_PATH_SIZE };

@@ -115,7 +115,8 @@ put_proxy(cpn_buf *out, const cpn_ssh_stanza *s)
 }
 
 /* The agent's key first, whatever else the file says; not onward, since whoever is at the far end
- * of a forwarded agent could use it. */
+ * of a forwarded agent could use it; no shared connection but one that the command line names,
+ * since it would outlive the sign-in. */
 static cpn_rc
 put_identity(cpn_buf *out, const cpn_ssh_stanza *s)
 {
@@ -130,6 +131,7 @@ put_identity(cpn_buf *out, const cpn_ssh_stanza *s)
                                  "    IdentityFile none\n"
                                  "    PubkeyAuthentication yes\n"
                                  "    PreferredAuthentications publickey\n"
+                                 "    ControlPath none\n"
                                  "    ForwardAgent no\n"
                                  "    AddKeysToAgent no\n");
     return rc;
@@ -155,6 +157,7 @@ cpn_ssh_stanza_put(cpn_buf *out, const cpn_ssh_stanza *s, cpn_err *err)
     if (rc == CPN_OK)
         rc = cpn_buf_printf(out,
                             "    GlobalKnownHostsFile /dev/null\n"
+                            "    KnownHostsCommand none\n"
                             "    StrictHostKeyChecking yes\n"
                             "    UpdateHostKeys no\n"
                             "    CheckHostIP no\n"

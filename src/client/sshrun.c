@@ -59,6 +59,20 @@ alias_of(const cpn_target *t, char *out, size_t size)
     out[n] = '\0';
 }
 
+/* The gateway's own name, as alias_of has a machine's. */
+static void
+gateway_of(const cpn_api *a, char *out, size_t size)
+{
+    char port[8] = "";
+    char *p = out;
+
+    if (a->url.port != HTTPS_PORT)
+        snprintf(port, sizeof(port), "_%u", (unsigned)a->url.port);
+    snprintf(out, size, "%s%s", a->url.host, port);
+    for (; *p; p++)
+        *p = isalnum((unsigned char)*p) || *p == '.' || *p == '-' ? *p : '_';
+}
+
 static cpn_rc
 put_word(cpn_buf *b, const char *option, const char *text, cpn_err *err)
 {
@@ -108,6 +122,24 @@ add_proxy(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
     return rc;
 }
 
+/* The host's name for ssh, of which it makes that of a shared connection (ControlPath %h, %C): one
+ * that exists already leads nowhere but to this machine, gateway and account, and to this port. */
+static cpn_rc
+add_name(cpn_sshrun *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
+{
+    char gateway[CPN_URL_HOSTPORT_SIZE], hex[CPN_SHA256_HEX_SIZE];
+    CPN_AUTO(cpn_buf_fini) cpn_buf b = { .max = PATH_BYTES };
+    cpn_rc rc = cpn_buf_printf(&b, "%s\n%s\n%s\n%s", a->origin, t->resource, t->address,
+                               a->ctx.user ? a->ctx.user : "");
+
+    if (rc != CPN_OK)
+        return cpn_fail(err, CPN_INVALID, "the account's name is too long");
+    cpn_sha256_hex(cpn_buf_view(&b), hex);
+    gateway_of(a, gateway, sizeof(gateway));
+    rc = cpn_sshrun_add(r, err, "-oHostName=%s.%.8s.%s", r->alias, hex, gateway);
+    return rc == CPN_OK ? cpn_sshrun_add(r, err, "-oPort=%u", t->port) : rc;
+}
+
 cpn_rc
 cpn_sshrun_begin(cpn_sshrun *r, const char *program, const cpn_api *a, const cpn_target *t,
                  cpn_err *err)
@@ -117,7 +149,9 @@ cpn_sshrun_begin(cpn_sshrun *r, const char *program, const cpn_api *a, const cpn
     alias_of(t, r->alias, sizeof(r->alias));
     if (rc == CPN_OK)
         rc = cpn_sshrun_add(r, err, "%s", program);
-    return rc == CPN_OK ? add_proxy(r, a, t, err) : rc;
+    if (rc == CPN_OK)
+        rc = add_proxy(r, a, t, err);
+    return rc == CPN_OK ? add_name(r, a, t, err) : rc;
 }
 
 /* ---- host keys ---- */
@@ -152,28 +186,16 @@ cpn_sshrun_file(const cpn_api *a, const cpn_target *t, const char *use, char out
 static cpn_rc
 check_strictly(cpn_sshrun *r, const char *file, cpn_err *err)
 {
-    static const char *const fixed[] = { "-oStrictHostKeyChecking=yes",
-                                         "-oGlobalKnownHostsFile=/dev/null", "-oCheckHostIP=no",
-                                         "-oUpdateHostKeys=no", "-oVerifyHostKeyDNS=no" };
+    static const char *const fixed[] = {
+        "-oStrictHostKeyChecking=yes", "-oGlobalKnownHostsFile=/dev/null",
+        "-oKnownHostsCommand=none",    "-oCheckHostIP=no",
+        "-oUpdateHostKeys=no",         "-oVerifyHostKeyDNS=no"
+    };
     cpn_rc rc = cpn_sshrun_add(r, err, "-oHostKeyAlias=%s", r->alias);
 
     for (size_t i = 0; i < CPN_COUNT(fixed) && rc == CPN_OK; i++)
         rc = cpn_sshrun_add(r, err, "%s", fixed[i]);
     return rc == CPN_OK ? cpn_sshrun_known_hosts(r, file, err) : rc;
-}
-
-/* The gateway's own name, as alias_of has a machine's. */
-static void
-gateway_of(const cpn_api *a, char *out, size_t size)
-{
-    char port[8] = "";
-    char *p = out;
-
-    if (a->url.port != HTTPS_PORT)
-        snprintf(port, sizeof(port), "_%u", (unsigned)a->url.port);
-    snprintf(out, size, "%s%s", a->url.host, port);
-    for (; *p; p++)
-        *p = isalnum((unsigned char)*p) || *p == '.' || *p == '-' ? *p : '_';
 }
 
 /* No machine of the gateway's: the user's own known_hosts decides, and ssh asks, as for every host
