@@ -71,8 +71,8 @@ cpn_ask_secret(const char *what, const char *option, cpn_secret *out, cpn_err *e
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
     for (size_t i = 0; i < CPN_COUNT(signals); i++)
         sigaction(signals[i], &act, &old[i]);
-    fprintf(stderr, "%s: ", what);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    fprintf(stderr, "%s: ", what); /* after it: what is typed at sight of this is not shown */
     rc = read_line(STDIN_FILENO, what, out, err);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     for (size_t i = 0; i < CPN_COUNT(signals); i++)

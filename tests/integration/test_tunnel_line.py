@@ -131,11 +131,6 @@ def test_where_there_is_no_line(ada, target):
     assert drawn(ada, target, "-o", "tsv") == ""
 
 
-def test_no_colour_with_no_color(ada, target):
-    text = drawn(ada, target, NO_COLOR="1")
-    assert "1 session" in text and set(re.findall(r"\033\[[0-9;]*[A-Za-z]", text)) == {"\033[K"}
-
-
 def test_the_line_is_still_when_nothing_happens(ada, target):
     ours, theirs = pty.openpty()
     p = subprocess.Popen(ada.argv("tunnel", "scripted"), env={**ada.env, "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,

@@ -1,7 +1,10 @@
 """A client on a terminal of its own."""
+import fcntl
 import os
 import pty
+import select
 import subprocess
+import termios
 import threading
 
 from .gateway import eventually
@@ -65,3 +68,50 @@ class OnTerminal:
         self.out = self.process.stdout.read()
         self.process.stdout.close()
         return self.process.returncode
+
+
+class AllOnTerminal:
+    """Words with everything of theirs on one terminal, which they belong to: what is typed reaches them, Ctrl-C as a signal."""
+
+    def __init__(self, argv, env):
+        self.ours, self.theirs = pty.openpty()
+        self.text = ""
+        self.process = subprocess.Popen([str(a) for a in argv], env=env, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
+                                        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def _drain(self):
+        while select.select([self.ours], [], [], 0)[0]:
+            self.text += os.read(self.ours, 65536).decode(errors="replace")
+        return self.text
+
+    def shows(self, word):
+        eventually(lambda: word in self._drain() or self.process.poll() is not None, 20, f"{word!r} is shown: {self.text!r}")
+        assert word in self._drain(), self.text
+        return self
+
+    def type(self, text):
+        os.write(self.ours, text.encode())
+        return self
+
+    @property
+    def echoes(self):
+        return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)
+
+    def end(self):
+        """Its exit status."""
+        try:
+            eventually(lambda: (self._drain(), self.process.poll())[1] is not None, 30, f"the end: {self.text!r}")
+        finally:
+            self.process.kill()
+            self.process.wait()
+        self._drain()
+        return self.process.returncode
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+        os.close(self.theirs)
