@@ -11,7 +11,7 @@ import pytest
 import requests
 import websocket
 
-from conftest import GROUP_ID, VM
+from conftest import GROUP_ID, VM, inventory
 from lab import net
 from lab.gateway import eventually, every_record
 from lab.ssh import scp, ssh
@@ -88,6 +88,23 @@ def test_scp_down_over_the_limit(gateway, eve, sshd, tmp_path):
         assert said.count("this session has reached the limit of 3MiB that your role may download") == 1
     assert (tmp_path / "got").stat().st_size <= DOWN
     assert end_with(gateway.admin, "limit_download")["bytesDown"] == DOWN
+
+
+def test_caponier_scp_says_why(gateway, eve, sshd, tmp_path):
+    """Nobody holds a tunnel there: the connect below scp says it."""
+    f = big_file(tmp_path / "own", 8)
+    machines = inventory()["machines"]
+    machines[0]["host_keys"] = [sshd.public_host_key()]
+    gateway.apply(inventory(machines=machines))
+    try:
+        r = eve.run("scp", "--name", "door", "-i", sshd.key, f, "guest@web1:own")
+        assert r.code != 0 and r.err.count("this session has reached the limit of 2MiB that your role may upload") == 1, r
+        big_file(sshd.home / "own-store", 8).chmod(0o644)
+        r = eve.run("scp", "--name", "door", "-i", sshd.key, "guest@web1:own-store", tmp_path / "own-got")
+        assert r.code != 0 and r.err.count("this session has reached the limit of 3MiB that your role may download") == 1, r
+    finally:
+        gateway.apply(inventory())
+    assert (sshd.home / "own").stat().st_size <= UP and (tmp_path / "own-got").stat().st_size <= DOWN
 
 
 # ---- the Azure door ----

@@ -66,6 +66,34 @@ def test_a_named_user_is_let_in_and_no_third_one(ada, sshd):
         assert as_second(hello, t.port).stdout != "SSH-\n"
 
 
+RDP_HELLO = bytes.fromhex("030000130ee000000000000100080003000000")  # a connection request of X.224
+
+
+@needs_root
+def test_the_port_of_rdp_is_no_other_users_either(ada, gateway, network, tmp_path):
+    """FreeRDP is replaced by a program that says its port and waits."""
+    os.mkfifo(tmp_path / "wait")
+    os.mkfifo(tmp_path / "said")
+    (tmp_path / "xfreerdp").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/said\nread x < {tmp_path}/wait\n')
+    (tmp_path / "xfreerdp").chmod(0o755)
+    with network.machines.listen("10.77.1.5", 3389) as desktop:
+        desktop.settimeout(20)
+        p = subprocess.Popen(ada.argv("rdp", "scripted"), env={**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}, text=True, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        port = int((tmp_path / "said").read_text().strip().rsplit(":", 1)[1])
+        before = streams(gateway)
+        r = as_second(TRIES, 500, port)
+        assert r.stdout == "0\n" and streams(gateway) == before, r.stderr
+        with socket.create_connection(("127.0.0.1", port), 20) as mine:
+            mine.sendall(RDP_HELLO)
+            s, _ = desktop.accept()
+            assert s.recv(100) == RDP_HELLO
+            s.close()
+        (tmp_path / "wait").write_text("go\n")
+        _, err = p.communicate(timeout=20)
+        assert p.returncode == 0 and f"uid {SECOND}" in err, err
+
+
 def test_own_connections_are_never_refused(ada, sshd):
     with ada.tunnel("web1") as t:
         for i in range(200):
