@@ -46,15 +46,14 @@ report(cpn_doctor *d, cpn_err *err)
                                           { 0 } };
     json_auto_t *all =
         json_pack("{s:O, s:s, s:s, s:b}", "value", d->lines, "gateway", d->api->origin, "advice",
-                  d->advice, "ok", d->worst == CPN_HEALTH_OK);
+                  d->advice, "ok", d->worst != CPN_HEALTH_FAIL);
     cpn_rc rc = cpn_out_rows(d->api->cli, all, columns, err);
     cpn_buf line = { .max = sizeof(d->advice) * 6 };
 
     if (rc == CPN_OK && d->api->cli->format == CPN_FORMAT_TABLE &&
         cpn_printable_put(&line, cpn_view_str(d->advice)) == CPN_OK)
-        printf("\n%s%.*s%s\n",
-               d->worst == CPN_HEALTH_OK ? "" : "Advice: ", CPN_VIEW_ARG(cpn_buf_view(&line)),
-               d->worst == CPN_HEALTH_OK ? "" : ".");
+        printf("\n%s%.*s\n", /* no full stop: it may end in a command, to be pasted */
+               d->worst == CPN_HEALTH_OK ? "" : "Advice: ", CPN_VIEW_ARG(cpn_buf_view(&line)));
     cpn_buf_fini(&line);
     return rc;
 }
@@ -73,7 +72,7 @@ doctor_run(cpn_cli *cli, cpn_err *err)
         examine(&d, t);
         conclude(&d, t);
         rc = report(&d, err);
-        if (rc == CPN_OK && d.worst != CPN_HEALTH_OK)
+        if (rc == CPN_OK && d.worst == CPN_HEALTH_FAIL)
             rc = CPN_E_SYS; /* exit status 1, and all is said */
     }
     json_decref(d.lines);
