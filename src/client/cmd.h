@@ -17,6 +17,7 @@ typedef struct cpn_cli cpn_cli;
 typedef struct cpn_opt {
     const char *name; /* without the dashes; NULL ends a table */
     char letter;      /* 0: none */
+    char also;        /* another one, which people know from elsewhere; 0: none */
     const char *arg;  /* name of its value; NULL: a switch */
     const char *def;  /* what holds without it, in words or as the value itself; NULL: nothing */
     const char *help;
@@ -35,6 +36,7 @@ enum {
     CPN_CMD_PRINTS = 1, /* -o */
     CPN_CMD_CALLS = 2,  /* --gateway, --ca */
     CPN_CMD_REMOTE = 4, /* the exit status is the remote program's; 255 for everything of ours */
+    CPN_CMD_RUNS = 16,  /* as with ssh: the word behind TARGET begins what another program gets */
     CPN_CMD_HIDDEN = 8  /* for programs, not for people: no help and no completion names it */
 };
 
@@ -45,6 +47,7 @@ typedef struct cpn_cmd {
     const cpn_opt *opts;   /* NULL: none */
     const char *args;      /* "[TARGET]"; NULL: none */
     const char *args_help; /* one sentence */
+    const char *others;    /* where options of the program that it runs go; NULL: it runs none */
     const char *names;     /* what an argument is, for completion: "machines"; NULL: a file */
     unsigned min_args;
     unsigned max_args;

@@ -14,7 +14,7 @@
 #define FILE_PORT 53389 /* of a .rdp file that names none */
 
 static const cpn_opt opts[] = {
-    CPN_TARGET_OPTS_TO("3389"),
+    CPN_TARGET_OPTS_TO("3389", 0),
     { .name = "username",
       .letter = 'u',
       .arg = "USER",
@@ -198,6 +198,7 @@ const cpn_cmd cpn_cmd_rdp = {
     .flags = CPN_CMD_CALLS,
     .opts = opts,
     .args = "[TARGET] [-- ARGS]",
+    .others = "options of FreeRDP go behind --, as in 'caponier rdp TARGET -- /sound'",
     .names = "machines",
     .args_help = "the machine, by short name, resource id or address; ARGS go to FreeRDP",
     .max_args = CPN_RDP_ARGS_MAX + 1,

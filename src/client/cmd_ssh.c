@@ -5,9 +5,10 @@
 #include "client/sshaad.h"
 
 static const cpn_opt opts[] = {
-    CPN_TARGET_OPTS,
+    CPN_TARGET_OPTS_TO("22", 'p'),
     { .name = "username",
       .letter = 'u',
+      .also = 'l',
       .arg = "USER",
       .def = "what ssh itself takes",
       .help = "who signs in on the machine; USER@TARGET says the same" },
@@ -16,7 +17,10 @@ static const cpn_opt opts[] = {
       .def = "what ssh itself tries",
       .help = "password, ssh-key or aad (your sign-in at the gateway, by a certificate): that "
               "and nothing else" },
-    { .name = "ssh-key", .arg = "FILE", .help = "the private key for --auth-type ssh-key" },
+    { .name = "ssh-key",
+      .letter = 'i',
+      .arg = "FILE",
+      .help = "sign in with this private key; means --auth-type ssh-key" },
     { 0 },
 };
 
@@ -166,17 +170,19 @@ ssh_run(cpn_cli *cli, cpn_err *err)
 const cpn_cmd cpn_cmd_ssh = {
     .name = "ssh",
     .brief = "Sign in on a private machine with your own ssh",
-    .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE,
+    .flags = CPN_CMD_CALLS | CPN_CMD_REMOTE | CPN_CMD_RUNS,
     .opts = opts,
-    .args = "[USER@]TARGET [-- ARGS]",
+    .args = "[USER@]TARGET [COMMAND...] [-- ARGS]",
+    .others = "options of ssh go behind --, as in 'caponier ssh TARGET -- -v'",
     .names = "machines",
-    .args_help = "the machine, by short name, resource id or address; ARGS go to ssh",
+    .args_help = "the machine, by short name, resource id or address, and a command with its own "
+                 "options; ARGS go to ssh",
     .max_args = CPN_ARGS_MAX,
     .examples =
         (const cpn_example[]){
             { "caponier ssh ada@web1", "a shell" },
             { "caponier ssh web1 --auth-type aad", "as who is signed in; no key, no password" },
-            { "caponier ssh web1 -- uptime", "one command; its exit status" },
+            { "caponier ssh web1 ls -la", "one command; its exit status" },
             { "caponier ssh web1 -- -L 8080:localhost:80 -N", "whatever ssh can do" },
             { 0 } },
     .run = ssh_run,

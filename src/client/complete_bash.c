@@ -86,6 +86,8 @@ values_of(const cpn_opt *const *opt, unsigned n)
         printf("                --%s", opt[i]->name);
         if (opt[i]->letter)
             printf("|-%c", opt[i]->letter);
+        if (opt[i]->also)
+            printf("|-%c", opt[i]->also);
         if (opt[i]->names)
             printf(") names=%s ;;\n", opt[i]->names);
         else

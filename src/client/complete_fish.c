@@ -82,6 +82,8 @@ say_command(const cpn_cmd *cmd)
         printf("' -l %s%s", opt[i]->name, opt[i]->arg ? " -r" : "");
         if (opt[i]->letter)
             printf(" -s %c", opt[i]->letter);
+        if (opt[i]->also)
+            printf(" -s %c", opt[i]->also);
         if (opt[i]->names)
             printf(" -f -a '(__caponier_names %s)'", opt[i]->names);
         printf("\n");

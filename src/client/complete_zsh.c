@@ -90,6 +90,8 @@ say_command(const cpn_cmd *cmd)
         say_option(opt[i], "--", (int)strlen(opt[i]->name), opt[i]->name);
         if (opt[i]->letter)
             say_option(opt[i], "-", 1, &opt[i]->letter);
+        if (opt[i]->also)
+            say_option(opt[i], "-", 1, &opt[i]->also);
     }
     printf(" '*:argument:");
     say_action(cmd->names, strcmp(cmd->name, "scp") == 0 ? " copy" : "");

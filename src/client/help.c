@@ -30,10 +30,13 @@ cpn_help_usage(const cpn_cmd *cmd)
 static void
 option_line(const cpn_opt *o)
 {
-    char head[96];
+    char head[96], letters[16] = "    ";
 
-    snprintf(head, sizeof(head), "%s%c%s--%s%s%s", o->letter ? "-" : "",
-             o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name, o->arg ? " " : "",
+    if (o->letter)
+        snprintf(letters, sizeof(letters), "-%c, ", o->letter);
+    if (o->also)
+        snprintf(letters, sizeof(letters), "-%c, -%c, ", o->letter, o->also);
+    snprintf(head, sizeof(head), "%s--%s%s%s", letters, o->name, o->arg ? " " : "",
              o->arg ? o->arg : "");
     printf("  %-32s %s", head, o->refused ? "not accepted: " : o->help);
     if (o->refused)

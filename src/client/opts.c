@@ -60,7 +60,8 @@ static int
 find(const cpn_args *a, cpn_view name, bool is_long)
 {
     for (unsigned i = 0; i < a->opts; i++)
-        if (is_long ? cpn_view_is(name, a->opt[i]->name) : a->opt[i]->letter == (char)name.p[0])
+        if (is_long ? cpn_view_is(name, a->opt[i]->name)
+                    : a->opt[i]->letter == (char)name.p[0] || a->opt[i]->also == (char)name.p[0])
             return (int)i;
     return -1;
 }
@@ -76,12 +77,14 @@ nearest(const cpn_args *a, cpn_view name)
 }
 
 static cpn_rc
-unknown(const cpn_args *a, const char *word, cpn_view name, cpn_err *err)
+unknown(const cpn_args *a, const cpn_cmd *cmd, const char *word, cpn_view name, cpn_err *err)
 {
     const char *near = nearest(a, name);
 
     if (near)
         return cpn_fail(err, CPN_INVALID, "unknown option %s; is --%s meant?", word, near);
+    if (cmd->others)
+        return cpn_fail(err, CPN_INVALID, "unknown option %s; %s", word, cmd->others);
     return cpn_fail(err, CPN_INVALID, "unknown option %s", word);
 }
 
@@ -114,7 +117,8 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
 }
 
 static cpn_rc
-parse_option(cpn_args *a, const char *word, const char *next, int *used, cpn_err *err)
+parse_option(cpn_args *a, const cpn_cmd *cmd, const char *word, const char *next, int *used,
+             cpn_err *err)
 {
     bool is_long = word[1] == '-';
     cpn_view all = cpn_view_str(word + (is_long ? 2 : 1));
@@ -131,8 +135,20 @@ parse_option(cpn_args *a, const char *word, const char *next, int *used, cpn_err
     }
     i = find(a, name, is_long);
     if (i < 0)
-        return unknown(a, word, name, err);
+        return unknown(a, cmd, word, name, err);
     return take(a, (unsigned)i, attached, next, used, err);
+}
+
+/* Is the word just taken the first of another program's? */
+static bool
+begins_other(const cpn_args *a, const cpn_cmd *cmd)
+{
+    bool by_option;
+
+    if (!(cmd->flags & CPN_CMD_RUNS))
+        return false;
+    by_option = cpn_args_has(a, "target-resource-id") || cpn_args_has(a, "target-ip-address");
+    return a->args > (by_option ? 0 : 1);
 }
 
 static cpn_rc
@@ -160,7 +176,7 @@ cpn_args_parse(cpn_args *out, const cpn_cmd *cmd, int argc, char **argv, cpn_err
         if (options && strcmp(word, "--") == 0) {
             options = false;
         } else if (options && word[0] == '-' && word[1]) {
-            rc = parse_option(out, word, i + 1 < argc ? argv[i + 1] : NULL, &used, err);
+            rc = parse_option(out, cmd, word, i + 1 < argc ? argv[i + 1] : NULL, &used, err);
             if (rc != CPN_OK)
                 return rc;
             if (cpn_args_has(out, "help"))
@@ -170,6 +186,7 @@ cpn_args_parse(cpn_args *out, const cpn_cmd *cmd, int argc, char **argv, cpn_err
             return cpn_fail(err, CPN_INVALID, "more than %d arguments", CPN_ARGS_MAX);
         } else {
             out->arg[out->args++] = word;
+            options = options && !begins_other(out, cmd);
         }
     }
     return check_count(out, cmd, err);

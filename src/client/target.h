@@ -7,8 +7,8 @@
 #include "model/resource.h"
 
 /* Rows for a command's table of options. */
-#define CPN_TARGET_OPTS CPN_TARGET_OPTS_TO("22")
-#define CPN_TARGET_OPTS_TO(port)                                                                   \
+#define CPN_TARGET_OPTS CPN_TARGET_OPTS_TO("22", 0)
+#define CPN_TARGET_OPTS_TO(port, port_letter)                                                      \
     { .name = "name",                                                                              \
       .letter = 'n',                                                                               \
       .arg = "BASTION",                                                                            \
@@ -32,7 +32,8 @@
           .arg = "ADDRESS",                                                                        \
           .help = "the machine, by its private address" },                                         \
     {                                                                                              \
-        .name = "resource-port", .arg = "PORT", .def = port, .help = "the machine's port"          \
+        .name = "resource-port", .letter = port_letter, .arg = "PORT", .def = port,                \
+        .help = "the machine's port"                                                               \
     }
 
 typedef struct cpn_target {

@@ -98,3 +98,25 @@ def test_no_setting_behind_the_stanza_is_one_either(fake, tmp_path, more):
     assert "known_hosts.d/" in d["userknownhostsfile"] and "connect" in d["proxycommand"], d
     assert (d.get("controlpath", "none") == "none", d["forwardagent"]) == ((True, "no") if more else (False, "yes")), d
     assert explained(config, "elsewhere")["hostkeyalias"] == "other"
+
+
+# ---- which options are ours, and which are ssh's or the command's ----
+
+ID = GROUP + "Microsoft.Compute/virtualMachines/web1"
+
+
+@pytest.mark.parametrize("args, ours, tail", [
+    (["web1", "ls", "-la"], [], ["web1", "ls", "-la"]),
+    (["web1", "-i", "key", "grep", "-i", "--", "x", "--help"], ["-ikey", "-oIdentitiesOnly=yes"], ["web1", "grep", "-i", "--", "x", "--help"]),
+    (["-p", "2222", "-l", "ada", "web1"], ["-oPort=2222", "-lada"], ["web1"]),
+    (["--target-resource-id", ID, "ls", "-la"], [], ["web1", "ls", "-la"]),
+    (["web1", "--", "-v", "ls", "-la"], [], ["web1", "-v", "ls", "-la"]),
+    (["ada@web1", "-u", "-x", "ls"], None, None), (["web1", "-v"], None, None), (["-N", "web1"], None, None)])
+def test_options_end_where_those_of_ssh_do(fake, tmp_path, args, ours, tail):
+    env = signed_in(tmp_path, fake)
+    if tail is None:
+        r = subprocess.run([BUILD / "caponier", "ssh", *args], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20)
+        assert r.returncode == 255 and ("caponier ssh TARGET -- -v" in r.stderr or "-u" in args), r
+        return
+    argv = given(tmp_path, env, *args)
+    assert argv[-len(tail):] == tail and set(ours) <= set(argv[:-len(tail)]), argv

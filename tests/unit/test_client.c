@@ -411,6 +411,8 @@ every_command_says_what_it_is(void **state)
             for (unsigned k = 0; k < i; k++) {
                 assert_string_not_equal(o[i]->name, o[k]->name);
                 assert_true(!o[i]->letter || o[i]->letter != o[k]->letter);
+                assert_true(!o[i]->also || o[i]->also != o[k]->letter);
+                assert_true(!o[k]->also || o[k]->also != o[i]->letter);
             }
         }
     }
