@@ -116,24 +116,39 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
     return CPN_OK;
 }
 
+/* "-n VALUE", "-nVALUE", and letters of switches in one word: "-rp". */
+static cpn_rc
+parse_letters(cpn_args *a, const cpn_cmd *cmd, const char *word, const char *next, int *used,
+              cpn_err *err)
+{
+    cpn_rc rc = CPN_OK;
+
+    for (const char *p = word + 1; *p && rc == CPN_OK; p++) {
+        int i = find(a, (cpn_view){ (const uint8_t *)p, 1 }, false);
+
+        if (i < 0)
+            return unknown(a, cmd, word, cpn_view_str(p), err);
+        if (a->opt[i]->arg || a->opt[i]->refused)
+            return take(a, (unsigned)i, p[1] ? p + 1 : NULL, next, used, err);
+        rc = take(a, (unsigned)i, NULL, NULL, used, err);
+    }
+    return rc;
+}
+
 static cpn_rc
 parse_option(cpn_args *a, const cpn_cmd *cmd, const char *word, const char *next, int *used,
              cpn_err *err)
 {
-    bool is_long = word[1] == '-';
-    cpn_view all = cpn_view_str(word + (is_long ? 2 : 1));
+    cpn_view all = cpn_view_str(word + 2);
     cpn_view name, value;
     const char *attached = NULL;
     int i;
 
-    if (is_long) {
-        if (cpn_view_cut(all, '=', &name, &value))
-            attached = (const char *)value.p;
-    } else {
-        name = (cpn_view){ all.p, 1 };
-        attached = all.n > 1 ? (const char *)all.p + 1 : NULL;
-    }
-    i = find(a, name, is_long);
+    if (word[1] != '-')
+        return parse_letters(a, cmd, word, next, used, err);
+    if (cpn_view_cut(all, '=', &name, &value))
+        attached = (const char *)value.p;
+    i = find(a, name, true);
     if (i < 0)
         return unknown(a, cmd, word, name, err);
     return take(a, (unsigned)i, attached, next, used, err);

@@ -1,8 +1,9 @@
 /* client/opts.h -- reads a command line against a command's table.
  *
- * --name VALUE, --name=VALUE, -n VALUE, -nVALUE; "--" ends the options. An option given twice
- * (unless it may be), an unknown one, one without its value and a switch with one are usage errors.
- * Nothing is abbreviated. With CPN_CMD_RUNS the word behind TARGET ends the options too. */
+ * --name VALUE, --name=VALUE, -n VALUE, -nVALUE, -xy for two switches; "--" ends the options. An
+ * option given twice (unless it may be), an unknown one, one without its value and a switch with
+ * one are usage errors. Nothing is abbreviated. With CPN_CMD_RUNS the word behind TARGET ends the
+ * options too. */
 #ifndef CPN_CLIENT_OPTS_H
 #define CPN_CLIENT_OPTS_H
 

@@ -42,13 +42,13 @@ def explained(config, *args):
     return dict(line.split(" ", 1) for line in r.stdout.splitlines() if " " in line)
 
 
-def given(tmp_path, env, *args):
-    """The words that `caponier ssh ARGS` runs ssh with."""
+def given(tmp_path, env, *args, program="ssh"):
+    """The words that `caponier PROGRAM ARGS` runs it with."""
     folder = tmp_path / "bin"
     folder.mkdir(exist_ok=True)
-    (folder / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/argv\n')
-    (folder / "ssh").chmod(0o755)
-    r = subprocess.run([BUILD / "caponier", "ssh", *args], env={**env, "PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=60,
+    (folder / program).write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/argv\n')
+    (folder / program).chmod(0o755)
+    r = subprocess.run([BUILD / "caponier", program, *args], env={**env, "PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=60,
                        stdin=subprocess.DEVNULL)
     assert r.returncode == 0, r
     return (tmp_path / "argv").read_text().split("\0")[:-1]
@@ -120,3 +120,26 @@ def test_options_end_where_those_of_ssh_do(fake, tmp_path, args, ours, tail):
         return
     argv = given(tmp_path, env, *args)
     assert argv[-len(tail):] == tail and set(ours) <= set(argv[:-len(tail)]), argv
+
+
+@pytest.mark.parametrize("args, asked, ours, tail", [
+    (["-Crl800", "a", "web1:b@[c]:d"], "web1", ["-C", "-r", "-l800"], ["a", "web1:b@[c]:d"]),
+    (["-Cx", "a", "web1:b"], None, None, None),
+    (["-C", "-q", "-r", "-p", "-O", "-v", "-l", "800", "a", "web1:b"], "web1", ["-C", "-q", "-r", "-p", "-O", "-v", "-l800"], ["a", "web1:b"]),
+    (["-P", "2222", "-i", "key", "ada@web1:b", "."], "web1", ["-oPort=2222", "-ikey"], ["ada@web1:b", "."]),
+    (["a", "guest@[fd77::4]:x"], "fd77::4", [], ["a", "guest@web1:x"]),
+    (["[fd77::4]:x:y", "./odd:name"], "fd77::4", [], ["web1:x:y", "./odd:name"]),
+    (["--target-resource-id", ID, "a", "ada@there:x"], ID, [], ["a", "ada@web1:x"]),
+    (["--target-ip-address", "fd77::4", "a", "there:x"], "fd77::4", [], ["a", "web1:x"]),
+    (["--target-resource-id", ID, "a", "b"], None, None, None), (["--target-resource-id", ID, "a", "web1:b", "db1:c"], None, None, None),
+    (["a", "guest@[fd77::4]"], None, None, None), (["a", "[]:x"], None, None, None), (["a", "[web1:x"], None, None, None), (["-l", "fast", "a", "web1:"], None, None, None)])
+def test_what_scp_is_given(fake, tmp_path, args, asked, ours, tail):
+    env = signed_in(tmp_path, fake)
+    if tail is None:
+        r = subprocess.run([BUILD / "caponier", "scp", *args], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20)
+        assert r.returncode == 255 and r.stderr and not fake.asked, r
+        return
+    argv = given(tmp_path, env, *args, program="scp")
+    alias = next(a.split("=")[1] for a in argv if a.startswith("-oHostKeyAlias="))
+    assert alias == (asked.replace(":", "_") if ":" in asked else "web1"), argv
+    assert argv[argv.index("--") + 1:] == [w.replace("web1:", alias + ":") for w in tail] and set(ours) <= set(argv), argv
