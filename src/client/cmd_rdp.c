@@ -29,8 +29,8 @@ static const cpn_opt opts[] = {
     { .name = "password-stdin", .help = "let FreeRDP read what it needs from standard input" },
     { .name = "port",
       .arg = "PORT",
-      .def = "0",
-      .help = "the local port between; 0 picks a free one, and 53389 for --file" },
+      .def = "the saved one, else one of the machine's own, and 53389 for --file",
+      .help = "the local port between; 0 picks a free one" },
     { .name = "configure", .help = "save these settings for the machine, instead of connecting" },
     { .name = "file", .arg = "FILE", .help = "only write a .rdp file (-: to standard output)" },
     { 0 },
@@ -124,15 +124,26 @@ write_file(const cpn_rdp *r, const cpn_target *t, const char *path, unsigned por
 /* ---- the command ---- */
 
 static cpn_rc
+listen_here(const cpn_api *a, cpn_inlet *in, const cpn_rdp *r, cpn_err *err)
+{
+    const cpn_addr loopback = { { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+    cpn_err why = { 0 };
+
+    if (r->port || r->any_port)
+        return cpn_inlet_tcp(in, &loopback, r->port, err);
+    if (cpn_inlet_tcp(in, &loopback, cpn_rdp_own_port(a, &in->target), &why) == CPN_OK)
+        return CPN_OK;
+    cpn_say("%s; on another port FreeRDP does not know the certificate again", why.msg);
+    return cpn_inlet_tcp(in, &loopback, 0, err);
+}
+
+static cpn_rc
 run(cpn_api *a, cpn_inlet *in, cpn_rdp *r, const char *program, cpn_err *err)
 {
     const cpn_args *args = &a->cli->args;
     const char *file = cpn_args_get(args, "file");
-    unsigned port = 0;
-    cpn_rc rc = cpn_args_number(args, "port", 0, 65535, &port, err);
+    cpn_rc rc = cpn_target_resolve(&in->target, a, NULL, err);
 
-    if (rc == CPN_OK)
-        rc = cpn_target_resolve(&in->target, a, NULL, err);
     if (rc == CPN_OK)
         rc = cpn_rdp_load(r, a, &in->target, err);
     if (rc == CPN_OK)
@@ -144,8 +155,8 @@ run(cpn_api *a, cpn_inlet *in, cpn_rdp *r, const char *program, cpn_err *err)
         return rc;
     }
     if (rc != CPN_OK || file)
-        return rc == CPN_OK ? write_file(r, &in->target, file, port, err) : rc;
-    rc = cpn_inlet_tcp(in, &(cpn_addr){ { [10] = 0xff, 0xff, 127, 0, 0, 1 } }, port, err);
+        return rc == CPN_OK ? write_file(r, &in->target, file, r->port, err) : rc;
+    rc = listen_here(a, in, r, err);
     return rc == CPN_OK ? connect_desktop(a, in, r, program, err) : rc;
 }
 

@@ -1,8 +1,7 @@
-/* The settings of a desktop session: read, kept, and put into FreeRDP's words. */
+/* The settings of a desktop session: read and kept. */
 #include "client/rdp.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,9 @@
 #include "codec/json.h"
 
 #define KEPT_MAX 16384
-#define USER_MAX 256
+/* Below those that the kernel picks by itself (ip_local_port_range), above those of services. */
+#define OWN_PORT_FROM 20000
+#define OWN_PORTS 12000
 
 void
 cpn_rdp_fini(cpn_rdp *r)
@@ -80,7 +81,7 @@ check(const cpn_rdp *r, cpn_err *err)
 {
     cpn_rc rc = CPN_OK;
 
-    if (r->user && (!r->user[0] || strlen(r->user) > USER_MAX || !is_plain(r->user)))
+    if (r->user && (!r->user[0] || strlen(r->user) > CPN_RDP_USER_MAX || !is_plain(r->user)))
         return cpn_fail(err, CPN_INVALID, "this cannot be a user's name");
     if (r->size && !is_size(r->size))
         return cpn_fail(err, CPN_INVALID, "'%s' is no size (expected WIDTHxHEIGHT)", r->size);
@@ -109,6 +110,13 @@ cpn_rdp_read(cpn_rdp *r, const cpn_cli *cli, cpn_err *err)
     }
     if (cpn_args_has(a, "multi-monitor"))
         r->all_monitors = true;
+    if (cpn_args_has(a, "port")) {
+        cpn_rc rc = cpn_args_number(a, "port", 0, 65535, &r->port, err);
+
+        if (rc != CPN_OK)
+            return rc;
+        r->any_port = r->port == 0;
+    }
     if (a->args > first)
         r->args = 0;
     for (unsigned i = first; i < a->args; i++) {
@@ -121,18 +129,36 @@ cpn_rdp_read(cpn_rdp *r, const cpn_cli *cli, cpn_err *err)
 
 /* ---- kept ---- */
 
-/* One for each machine of each gateway. */
+/* One for each machine of each gateway, and for each of its ports. */
 static void
-file_of(const cpn_api *a, const cpn_target *t, char out[96])
+digest_of(const cpn_api *a, const cpn_target *t, char hex[CPN_SHA256_HEX_SIZE])
 {
-    char text[CPN_ID_MAX + 1024], hex[CPN_SHA256_HEX_SIZE];
+    char text[CPN_ID_MAX + 1024];
 
     snprintf(text, sizeof(text), "%s:%u\n%s\n%u", a->url.host, (unsigned)a->url.port,
              t->resource[0] ? t->resource : t->address, t->port);
     for (char *p = text; *p; p++)
         *p = (char)tolower((unsigned char)*p);
     cpn_sha256_hex(cpn_view_str(text), hex);
+}
+
+static void
+file_of(const cpn_api *a, const cpn_target *t, char out[96])
+{
+    char hex[CPN_SHA256_HEX_SIZE];
+
+    digest_of(a, t, hex);
     snprintf(out, 96, "rdp-%.32s.json", hex);
+}
+
+unsigned
+cpn_rdp_own_port(const cpn_api *a, const cpn_target *t)
+{
+    char hex[CPN_SHA256_HEX_SIZE];
+
+    digest_of(a, t, hex);
+    hex[8] = '\0';
+    return OWN_PORT_FROM + (unsigned)(strtoul(hex, NULL, 16) % OWN_PORTS);
 }
 
 static cpn_rc
@@ -147,12 +173,17 @@ static cpn_rc
 take_kept(cpn_rdp *r, cpn_err *err)
 {
     const json_t *one, *args = json_object_get(r->kept, "args");
+    json_int_t port;
     size_t i;
 
     r->user = json_string_value(json_object_get(r->kept, "username"));
     r->size = json_string_value(json_object_get(r->kept, "size"));
     r->full_screen = json_is_true(json_object_get(r->kept, "fullScreen"));
     r->all_monitors = json_is_true(json_object_get(r->kept, "multiMonitor"));
+    port = json_integer_value(json_object_get(r->kept, "port"));
+    if (port < 0 || port > 65535)
+        return cpn_fail(err, CPN_E_CONF, "the saved port is none");
+    r->port = (unsigned)port;
     json_array_foreach(args, i, one)
     {
         if (!json_is_string(one) || r->args == CPN_RDP_ARGS_MAX)
@@ -176,8 +207,10 @@ cpn_rdp_load(cpn_rdp *r, const cpn_api *a, const cpn_target *t, cpn_err *err)
     rc = folder_open(a, false, &dir, err);
     if (rc == CPN_OK)
         rc = cpn_privfile_read(dir, name, &b, err);
-    if (rc == CPN_NOT_FOUND)
+    if (rc == CPN_NOT_FOUND) {
+        err->msg[0] = '\0';
         return CPN_OK;
+    }
     if (rc == CPN_OK)
         rc = cpn_json_load_object(&r->kept, cpn_buf_view(&b), KEPT_MAX, 64, err);
     if (rc == CPN_OK)
@@ -197,97 +230,13 @@ cpn_rdp_save(const cpn_rdp *r, const cpn_api *a, const cpn_target *t, cpn_err *e
 
     for (unsigned i = 0; i < r->args; i++)
         json_array_append_new(args, json_string(r->arg[i]));
-    all = json_pack("{s:s, s:s*, s:s*, s:b, s:b, s:O}", "machine", t->label, "username", r->user,
-                    "size", r->size, "fullScreen", r->full_screen, "multiMonitor", r->all_monitors,
-                    "args", args);
+    all = json_pack("{s:s, s:s*, s:s*, s:b, s:b, s:i, s:O}", "machine", t->label, "username",
+                    r->user, "size", r->size, "fullScreen", r->full_screen, "multiMonitor",
+                    r->all_monitors, "port", (int)r->port, "args", args);
     text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
     if (!text)
         return cpn_fail(err, CPN_INVALID, "the options are not UTF-8");
     file_of(a, t, name);
     rc = folder_open(a, true, &dir, err);
     return rc == CPN_OK ? cpn_privfile_write(dir, name, cpn_view_str(text), err) : rc;
-}
-
-/* ---- as a file ---- */
-
-cpn_rc
-cpn_rdp_file(const cpn_rdp *r, const cpn_target *t, unsigned port, cpn_buf *out, cpn_err *err)
-{
-    char text[2048], wide[128] = "", user[USER_MAX + 32] = "";
-    uint64_t w = 0, h = 0;
-    cpn_view left, right;
-    int n;
-
-    if (r->size && cpn_view_cut(cpn_view_str(r->size), 'x', &left, &right) &&
-        cpn_view_u64(left, 16384, &w) && cpn_view_u64(right, 16384, &h))
-        snprintf(wide, sizeof(wide), "desktopwidth:i:%u\r\ndesktopheight:i:%u\r\n", (unsigned)w,
-                 (unsigned)h);
-    if (r->user)
-        snprintf(user, sizeof(user), "username:s:%s\r\n", r->user);
-    n = snprintf(text, sizeof(text),
-                 "full address:s:127.0.0.1:%u\r\n"
-                 "%s%s"
-                 "gatewayusagemethod:i:0\r\n"
-                 "prompt for credentials:i:1\r\n"
-                 "authentication level:i:2\r\n"
-                 "redirectclipboard:i:1\r\n"
-                 "redirectprinters:i:0\r\n"
-                 "drivestoredirect:s:\r\n"
-                 "screen mode id:i:%d\r\n"
-                 "use multimon:i:%d\r\n",
-                 port, user, wide, r->full_screen ? 2 : 1, r->all_monitors);
-    (void)t;
-    if (n < 0 || (size_t)n >= sizeof(text) ||
-        cpn_buf_append(out, (cpn_view){ (uint8_t *)text, (size_t)n }) != CPN_OK)
-        return cpn_fail(err, CPN_E_NOMEM, "the file");
-    return CPN_OK;
-}
-
-/* ---- as arguments ---- */
-
-typedef struct making {
-    cpn_rdp_argv *out;
-    size_t used;
-    unsigned n;
-} making;
-
-static CPN_PRINTF(2, 3) bool add(making *m, const char *fmt, ...)
-{
-    char *at = m->out->text + m->used;
-    size_t room = sizeof(m->out->text) - m->used;
-    va_list ap;
-    int n;
-
-    va_start(ap, fmt);
-    n = vsnprintf(at, room, fmt, ap);
-    va_end(ap);
-    if (n < 0 || (size_t)n >= room || m->n + 1 >= CPN_RDP_ARGV_MAX)
-        return false;
-    m->used += (size_t)n + 1;
-    m->out->at[m->n++] = at;
-    m->out->at[m->n] = NULL;
-    return true;
-}
-
-cpn_rc
-cpn_rdp_argv_make(cpn_rdp_argv *out, const cpn_rdp *r, const cpn_target *t, const char *program,
-                  unsigned port, bool from_stdin, cpn_err *err)
-{
-    making m = { .out = out };
-    bool ok = add(&m, "%s", program) && add(&m, "/v:127.0.0.1:%u", port) &&
-              add(&m, "/t:%s", t->label) && add(&m, "+clipboard");
-
-    if (ok && r->user)
-        ok = add(&m, "/u:%s", r->user);
-    if (ok && r->size)
-        ok = add(&m, "/size:%s", r->size);
-    if (ok && r->full_screen)
-        ok = add(&m, "/f");
-    if (ok && r->all_monitors)
-        ok = add(&m, "/multimon");
-    if (ok && from_stdin)
-        ok = add(&m, "/from-stdin:force");
-    for (unsigned i = 0; i < r->args && ok; i++)
-        ok = add(&m, "%s", r->arg[i]);
-    return ok ? CPN_OK : cpn_fail(err, CPN_INVALID, "the arguments are too long");
 }

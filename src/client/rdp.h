@@ -8,6 +8,7 @@
 #include "client/target.h"
 
 #define CPN_RDP_ARGS_MAX 32 /* that go to FreeRDP as they are */
+#define CPN_RDP_USER_MAX 256
 
 /* Texts are borrowed from kept, or from the command line. */
 typedef struct cpn_rdp {
@@ -15,6 +16,8 @@ typedef struct cpn_rdp {
     const char *size; /* "1280x800"; NULL: FreeRDP's own choice */
     bool full_screen;
     bool all_monitors;
+    unsigned port; /* the local one; 0: the machine's own */
+    bool any_port; /* a free one, by --port 0 */
     const char *arg[CPN_RDP_ARGS_MAX];
     unsigned args;
     json_t *kept;
@@ -32,12 +35,17 @@ cpn_rc cpn_rdp_load(cpn_rdp *r, const cpn_api *a, const cpn_target *t, cpn_err *
 cpn_rc cpn_rdp_save(const cpn_rdp *r, const cpn_api *a, const cpn_target *t,
                     cpn_err *err) CPN_MUST_CHECK;
 
+/* The local port for this machine's desktop, the same every time: FreeRDP keeps certificates by
+ * name and port, and would take one that has changed for one that is new. */
+unsigned cpn_rdp_own_port(const cpn_api *a, const cpn_target *t);
+
 /* A .rdp file for a tunnel on this local port. */
 cpn_rc cpn_rdp_file(const cpn_rdp *r, const cpn_target *t, unsigned port, cpn_buf *out,
                     cpn_err *err) CPN_MUST_CHECK;
 
 #define CPN_RDP_ARGV_MAX (CPN_RDP_ARGS_MAX + 12)
-/* argv of FreeRDP; texts that had to be made live in `text`, the others are borrowed. */
+/* argv of FreeRDP, to which the machine's name is that of the certificate; texts that had to be
+ * made live in `text`, the others are borrowed. */
 typedef struct cpn_rdp_argv {
     char text[4096];
     char *at[CPN_RDP_ARGV_MAX];

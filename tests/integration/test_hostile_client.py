@@ -6,7 +6,7 @@
 | 57 port taken (also on 0.0.0.0), SIGSTOP, 200 at once | here, unit test_peer |
 | 58 token file: link, FIFO, owner, mode, cut short, 1 GiB, stuck lock, full disk | test_client_signin, unit test_client |
 | 59 redirect, names, escapes, options of ssh, endless answers, RDP fields | here, test_completion; wrong host key: test_ssh_command |
-| 60 a false sshd | test_ssh_command (100 of 100); a false RDP certificate: FreeRDP asks, and no option of ours answers for it |
+| 60 a false sshd | test_ssh_command (100 of 100), test_ssh_config; a false RDP certificate: test_rdp; no option of ours answers for it |
 | 61 HOME, PATH, locale, descriptors closed, stdout full or gone | here, test_connect, test_ssh_command, test_rdp, unit test_callback |
 | 62 browser callback: wrong state, a second one, another program first | test_client_signin, unit test_callback |
 | 63 SIGKILL at any moment | here; the agent of identity sign-in: test_ssh_identity, test_ssh_config_identity |

@@ -10,6 +10,8 @@ import pytest
 import requests
 
 from conftest import VM
+from lab import net
+from lab.fakedesktop import FakeDesktop, certificate
 from lab.gateway import PATIENCE, eventually
 from lab.sshd import PASSWORD
 
@@ -193,6 +195,56 @@ def test_rdp_command_ends_when_freerdp_does(ada, xrdp, display):
             password=PASSWORD)
     out, _ = p.communicate(timeout=60)
     assert p.returncode == 0, out
+
+
+def test_a_certificate_that_has_changed_is_no_new_one(ada, network, display, tmp_path):
+    """FreeRDP asks about the first, knows it the next time though the tunnel is another one, and warns of the second."""
+    def attempt(answer):
+        p = rdp(ada, display, "web1", "--resource-port", "3390", "--username", "guest", "--", "/sec:tls")
+        out, _ = p.communicate(answer, timeout=60)
+        assert "json" not in out, out  # no settings are saved, which is nothing to tell
+        return desktop.went_on(), out
+
+    with network.machines.listen("10.77.1.4", 3390) as listener:
+        listener.settimeout(None)
+        desktop = FakeDesktop(listener, certificate(tmp_path, "first"))
+        trusted, out = attempt("N\n")
+        assert not trusted and "web1" in out and "trust" in out, out
+        trusted, out = attempt("Y\n")
+        assert trusted, out
+        trusted, out = attempt("")  # nobody is asked
+        assert trusted and "changed" not in out, out
+        desktop.show(certificate(tmp_path, "second"))
+        trusted, out = attempt("N\n")
+        assert not trusted and "IDENTIFICATION HAS CHANGED" in out, out
+        assert not attempt("")[0]
+
+
+def test_the_port_is_the_machines_own_or_the_saved_one(ada, tmp_path):
+    (tmp_path / "xfreerdp").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (tmp_path / "xfreerdp").chmod(0o755)
+    env = {**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+
+    def words(*args):
+        r = subprocess.run(ada.argv("rdp", "--name", "door", *args), env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20)
+        assert r.returncode == 0, r
+        return r.stdout.splitlines(), r.stderr
+
+    def port(*args):
+        return int(words(*args)[0][0].rsplit(":", 1)[1])
+    own = port("db1")
+    assert own == port("db1") and own != port("scripted") and 20000 <= own < 32000
+    assert "/cert:name:db1" in words("db1")[0]
+    assert port("db1", "--port", "0") not in (own, 0)
+    with socket.create_server(("127.0.0.1", own)):
+        said, err = words("db1")
+        assert not said[0].endswith(f":{own}") and f"port {own}" in err and "certificate" in err, err
+    free = net.free_port()
+    ada.ok("rdp", "--name", "door", "db1", "--port", str(free), "--configure")
+    assert port("db1") == free and port("db1", "--port", "0") != free
+    assert f"127.0.0.1:{free}" in ada.ok("rdp", "--name", "door", "db1", "--file", "-").out
+    for kept in (ada.dir / "config/caponier").glob("rdp-*.json"):
+        kept.unlink()
 
 
 @pytest.mark.parametrize("args, says", [
