@@ -1,5 +1,6 @@
 """The live line of a tunnel, as a terminal shows it."""
 import contextlib
+import fcntl
 import os
 import pty
 import re
@@ -7,6 +8,7 @@ import select
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -93,38 +95,74 @@ def test_a_message_erases_the_line_first(screen, admin, target):
 def test_a_narrow_terminal_is_never_wrapped(screen, target):
     s = screen("tunnel", "scripted", "-o", "table", columns=24)
     m = eventually(lambda: re.search(r"127\.0\.0\.1:(\d+)", s.text().replace("\n", "")), 10)
-    with session(int(m.group(1)), target):
-        s.shows("^1 session, 12 B up")
-        time.sleep(2)
-        assert [n for n in s.text().splitlines() if n.strip()][-1].startswith("1 session, 12 B up")
+    with session(int(m.group(1)), target) as (c, t):
+        for n in range(12, 15):
+            s.shows(f"^1 session, {n} B up")
+            c.sendall(b"x")
+            assert t.recv(1) == b"x"
+        s.shows("^1 session, 15 B up")
+        assert [n for n in s.text().splitlines() if n.strip()][-1].startswith("1 session, 15 B up")
         assert len(s.last()) <= 23 and s.text().count("1 session") == 1
 
 
+class Terminal:
+    """`caponier tunnel scripted ARGS` whose standard error is a terminal of its own."""
+
+    def __init__(self, user, *args, **env):
+        self.ours, theirs = pty.openpty()
+        self.text = b""
+        self.process = subprocess.Popen(
+            user.argv("tunnel", "scripted", *args), env={**user.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=theirs, text=True, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0))
+        os.close(theirs)
+        said = self.process.stdout.readline().split("127.0.0.1:")[-1].split('"port":')[-1]
+        self.port = int(re.search(r"(\d+)( for|\"|\n|,)", said).group(1))
+
+    def more(self, seconds):
+        """Whether something came; at its end the terminal is broken."""
+        with contextlib.suppress(OSError):
+            if select.select([self.ours], [], [], seconds)[0] and (more := os.read(self.ours, 65536)):
+                self.text += more
+                return True
+        return False
+
+    def until(self, words):
+        while words not in self.text:
+            assert self.more(20 * PATIENCE), self.text
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10 * PATIENCE)
+        self.process.stdout.close()
+        while self.more(0.5):
+            pass
+        os.close(self.ours)
+
+
 def drawn(user, target, *args, **env):
-    """What is written to a terminal that is stderr while a session runs and ends."""
-    ours, theirs = pty.openpty()
-    p = subprocess.Popen(user.argv("tunnel", "scripted", *args), env={**user.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True,
-                         preexec_fn=lambda: __import__("fcntl").ioctl(2, 0x540E, 0))  # TIOCSCTTY: its own terminal
-    os.close(theirs)
-    try:
-        port = int(re.search(r"(\d+)( for|\"|\n|,)", p.stdout.readline().split("127.0.0.1:")[-1].split('"port":')[-1]).group(1))
-        with session(port, target):
-            time.sleep(1)
-    finally:
-        p.send_signal(signal.SIGTERM)
-        p.wait(10)
-        p.stdout.close()
-    text = b""
-    with contextlib.suppress(OSError):
-        while select.select([ours], [], [], 0.5)[0] and (more := os.read(ours, 65536)):
-            text += more
-    os.close(ours)
-    return text.decode()
+    """What is written to a terminal while a session runs and ends, in the time in which another tunnel's line is drawn."""
+    with Terminal(user, *args, **env) as t, Terminal(user) as other:
+        with session(t.port, target), session(other.port, target):
+            other.until(b"\r1 session")
+    return t.text.decode()
+
+
+def chatter(c, t, seconds):
+    """A byte there and back without pause; the longest that one took."""
+    worst, end = 0, time.monotonic() + seconds
+    while (began := time.monotonic()) < end:
+        c.sendall(b"x")
+        assert t.recv(1) == b"x"
+        worst = max(worst, time.monotonic() - began)
+    return worst
 
 
 def test_where_there_is_no_line(ada, target):
-    assert "\r1 session" in drawn(ada, target)
+    with Terminal(ada) as t, session(t.port, target):
+        t.until(b"\r1 session")
     assert drawn(ada, target, TERM="dumb") == ""
     assert drawn(ada, target, TERM="") == ""
     assert drawn(ada, target, "-o", "json") == ""
@@ -132,30 +170,18 @@ def test_where_there_is_no_line(ada, target):
 
 
 def test_the_line_is_still_when_nothing_happens(ada, target):
-    ours, theirs = pty.openpty()
-    p = subprocess.Popen(ada.argv("tunnel", "scripted"), env={**ada.env, "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
-                         text=True, start_new_session=True, preexec_fn=lambda: __import__("fcntl").ioctl(2, 0x540E, 0))
-    os.close(theirs)
-    try:
-        port = int(re.search(r":(\d+) for", p.stdout.readline()).group(1))
-        with session(port, target) as (c, t):
-            time.sleep(3)  # drawn, and the rate down to nothing
-            os.read(ours, 65536)
-            woken = lambda: sum(int(n.split()[1]) for n in open(f"/proc/{p.pid}/status") if "ctxt_switches" in n)
-            before = woken()
-            assert select.select([ours], [], [], 4)[0] == [] and woken() - before <= 2
-            for _ in range(100):  # much happens: a few lines a second, not a hundred
-                c.sendall(b"x")
-                time.sleep(0.02)
-            text = b""
-            while select.select([ours], [], [], 0.1)[0]:
-                text += os.read(ours, 65536)
-            assert 2 <= text.count(b"\r") <= 14 * PATIENCE
-    finally:
-        p.terminate()
-        p.wait(10)
-        p.stdout.close()
-        os.close(ours)
+    with Terminal(ada) as line, session(line.port, target) as (c, t):
+        line.until(b"12 B up, 11 B down")  # drawn, and the rate down to nothing
+        while line.more(1):
+            pass
+        woken = lambda: sum(int(n.split()[1]) for n in open(f"/proc/{line.process.pid}/status") if "ctxt_switches" in n)  # noqa: E731
+        before = woken()
+        assert not line.more(4) and woken() - before <= 2
+        line.text = b""
+        chatter(c, t, 2)  # much happens: a few lines a second, not a hundred
+        while line.more(0.1):
+            pass
+        assert 2 <= line.text.count(b"\r") <= 14 * PATIENCE
 
 
 def test_a_stopped_terminal_does_not_stop_the_tunnel(screen, target):
@@ -163,7 +189,7 @@ def test_a_stopped_terminal_does_not_stop_the_tunnel(screen, target):
     port = port_of(s)
     s.tmux("send-keys", "C-s")
     for _ in range(3):
-        with session(port, target):
-            time.sleep(0.5)
+        with session(port, target) as (c, t):
+            assert chatter(c, t, 0.5) < 0.5 * PATIENCE
     s.tmux("send-keys", "C-q")
-    s.shows("^0 sessions, 36 B up")
+    s.shows(r"^0 sessions, [\d.]+ k?B up")
