@@ -56,10 +56,14 @@ find_stream(const session *s, uint64_t id)
     return NULL;
 }
 
+/* That a stream has ended is the word of the front that carries it, which may keep a copy of the
+ * socket and lie: shut, the copy is worth nothing. An honest end has sent and read everything, and
+ * what still waits in the kernel goes out all the same. */
 static void
 drop(cpn_kept *k, session *s, stream *t)
 {
     LIST_REMOVE(t, link);
+    shutdown(t->fd, SHUT_RDWR);
     close(t->fd);
     free(t);
     k->n--;

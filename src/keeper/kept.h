@@ -13,14 +13,14 @@ typedef struct cpn_kept cpn_kept;
 typedef void cpn_kept_fn(void *arg, const cpn_uuid *session, uint64_t stream);
 
 cpn_kept *cpn_kept_new(void);
-/* Closes every socket. NULL is fine. */
+/* Shuts and closes every socket. NULL is fine. */
 void cpn_kept_free(cpn_kept *k);
 /* CPN_EXISTS: that stream is kept already. CPN_LIMIT: at one of the bounds. */
 cpn_rc cpn_kept_add(cpn_kept *k, const cpn_uuid *session, uint64_t stream,
                     CPN_TAKES int fd) CPN_MUST_CHECK;
 /* shutdown(SHUT_RDWR) on all sockets of the session; they stay until released. Returns how many. */
 size_t cpn_kept_shut(cpn_kept *k, const cpn_uuid *session);
-/* Close one. False: not kept. */
+/* shutdown(SHUT_RDWR) and close one: whoever has a copy has nothing. False: not kept. */
 bool cpn_kept_release(cpn_kept *k, const cpn_uuid *session, uint64_t stream);
 void cpn_kept_each(const cpn_kept *k, cpn_kept_fn *fn, void *arg);
 size_t cpn_kept_count(const cpn_kept *k);

@@ -237,6 +237,31 @@ one_session(void)
     EXPECT(count_alive() == 0);
 }
 
+/* A front that says ENDED and keeps its copy: RELEASE alone makes the copy worthless, and what was
+ * on its way either way still arrives. */
+static void
+released_is_shut(void)
+{
+    cpn_msg release = { .type = CPN_MSG_RELEASE,
+                        .RELEASE = { .session = { { 1, 2, 3 } }, .stream = 9 } };
+    char target[CPN_ADDR_TEXT], byte;
+    int listener = open_target(target), fd = -1, accepted;
+
+    EXPECT(dial(target, 9, &fd) == CPN_WHY_NONE);
+    accepted = accept(listener, NULL, NULL);
+    EXPECT(accepted >= 0 && write(fd, "u", 1) == 1 && write(accepted, "d", 1) == 1);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    EXPECT(recv(fd, &byte, 1, MSG_PEEK) == 1);
+    tell(ME, &release);
+    EXPECT(count_alive() == 0);
+    EXPECT(write(fd, "x", 1) < 0 && errno == EPIPE);
+    EXPECT(read(fd, &byte, 1) == 1 && byte == 'd' && read(fd, &byte, 1) == 0);
+    EXPECT(read(accepted, &byte, 1) == 1 && byte == 'u' && read(accepted, &byte, 1) == 0);
+    close(fd);
+    close(accepted);
+    close(listener);
+}
+
 /* Its first life: everything, then a sudden end. */
 static int
 control_first(const char *note)
@@ -258,6 +283,7 @@ control_first(const char *note)
     tell(ME, &started);
     refused_dials(own);
     one_session();
+    released_is_shut();
     before = o.pid[1];
     tell(ME, &kill_front);
     down = want(CPN_MSG_FRONT_DOWN, &fd);
