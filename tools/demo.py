@@ -1,4 +1,6 @@
 """The guided tour behind ./demo: a private machine, a gateway joined to it, and you, outside."""
+import contextlib
+import ctypes
 import os
 import pathlib
 import shutil
@@ -19,6 +21,8 @@ from lab.sshd import PASSWORD, Sshd  # noqa: E402
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 VM_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/web1"
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def say(text):
@@ -35,18 +39,33 @@ def show(argv, name=None, **kw):
     return done
 
 
+def stop(signum, frame):
+    raise SystemExit(128 + signum)
+
+
+def children():
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rsplit(") ", 1)[1].split()[1]) == os.getpid():
+                yield int(stat.parent.name)
+
+
+def end_children():
+    """What nobody closes: a signal came while it was being started, or its parent is gone and it is ours."""
+    while left := list(children()):
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 class Tour:
     def __init__(self, folder):
         self.dir = folder
-        self.open = []
+        self.open = contextlib.ExitStack()
 
     def own(self, thing):
-        self.open.append(thing)
+        self.open.callback(thing.close)
         return thing
-
-    def close(self):
-        for thing in reversed(self.open):
-            thing.close()
 
     def ssh(self, port, *command, password=False, program="ssh"):
         options = ["-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={self.dir}/known_hosts",
@@ -143,16 +162,24 @@ class Tour:
         print(f"    ssh -i {self.sshd.key} -o HostKeyAlias=web1 -p 50022 {self.sshd.user}@127.0.0.1"
               + (f"      # or password: {PASSWORD}" if net.ROOT else ""))
         print("Ctrl-C ends it and leaves nothing behind.", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        # Only now: what was started inherits the mask, and is to hear the SIGTERM that ends it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        signal.sigwait(STOPS)
 
 
 def main():
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    for s in STOPS:
+        if signal.getsignal(s) != signal.SIG_IGN:  # as nohup and a shell's & have it
+            signal.signal(s, stop)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT_DIR / "build"))
     folder.chmod(0o755)
     tour = Tour(folder)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT} if "--keep" in sys.argv else set())
     started = time.monotonic()
     try:
+        # A terminal's Ctrl-C goes to all that we started, too; with --keep they are to be closed in order.
+        signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT} if "--keep" in sys.argv else set())
         tour.build_lab()
         tour.set_up()
         tour.connect()
@@ -161,8 +188,12 @@ def main():
         if "--keep" in sys.argv:
             tour.keep()
     finally:
-        tour.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # one is enough
+        try:
+            tour.open.close()
+        finally:
+            end_children()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 main()
