@@ -290,18 +290,6 @@ def test_a_private_cloud_describes_itself(gateway):
     assert get("yesterday").status_code == 400
 
 
-def test_azures_own_readers_understand_it(gateway, monkeypatch):
-    cloud = pytest.importorskip("azure.cli.core.cloud")
-    msrest = pytest.importorskip("msrestazure.azure_cloud")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(gateway.ca))
-    found = msrest.get_cloud_from_metadata_endpoint(gateway.url)
-    assert found.endpoints.active_directory == gateway.url + "/adfs"
-    assert found.endpoints.active_directory_resource_id == gateway.url
-    listed = requests.get(f"{gateway.url}/metadata/endpoints?api-version=2022-09-01").json()
-    mapped = cloud._convert_arm_to_cli(listed)["Caponier"]
-    assert mapped.endpoints.resource_manager == gateway.url and mapped.endpoints.active_directory == gateway.url + "/adfs"
-
-
 def test_managed_identity(gateway, admin):
     sp = admin.json("sp", "add", "machine")
     secret, url = f"{sp['appId']}:{sp['secret']}", gateway.url + "/adfs/oauth2/msi"

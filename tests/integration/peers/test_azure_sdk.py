@@ -1,10 +1,11 @@
 """Azure's own libraries of today (npm: MSAL, the network client), which the az of today has in Python: each form of the
-authority, long-running operations and pages. Debian's az is of 2023."""
+authority, long-running operations and pages. Debian's az is of 2023; its readers of a private cloud are asked here, too."""
 import json
 import shutil
 import subprocess
 
 import pytest
+import requests
 
 from conftest import SUBSCRIPTION
 from lab.gateway import ADMIN, ADMIN_PASSWORD
@@ -45,3 +46,16 @@ def test_bastions_and_their_long_running_operations(steps, gateway):
 def test_sessions(steps):
     assert steps["active"].get("got") == 0, steps
     assert steps["disconnect"].get("got") == ["NotFound", "NotFound"], steps
+
+
+def test_the_readers_of_a_private_cloud_understand_it(gateway, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(gateway.ca))
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))  # read when they are imported
+    from azure.cli.core import cloud
+    from msrestazure import azure_cloud
+    found = gateway.outside.call(lambda: azure_cloud.get_cloud_from_metadata_endpoint(gateway.url))
+    assert found.endpoints.active_directory == gateway.url + "/adfs"
+    assert found.endpoints.active_directory_resource_id == gateway.url
+    listed = gateway.outside.call(lambda: requests.get(f"{gateway.url}/metadata/endpoints?api-version=2022-09-01", timeout=20).json())
+    mapped = cloud._convert_arm_to_cli(listed)["Caponier"]
+    assert mapped.endpoints.resource_manager == gateway.url and mapped.endpoints.active_directory == gateway.url + "/adfs"
