@@ -3,7 +3,6 @@ import contextlib
 import os
 import signal
 import socket
-import sqlite3
 import ssl
 import statistics
 import time
@@ -12,7 +11,7 @@ import pytest
 
 from lab.gateway import PATIENCE, Gateway, eventually
 from test_seed_steps import read_all
-from test_sessions import audit, live
+from test_sessions import audit, front_pid, live
 
 
 def echo(c, s):
@@ -31,25 +30,24 @@ def handshake(gateway, timeout=10):
 def test_front_killed(own_gateway, target):
     admin = own_gateway.admin
     with contextlib.ExitStack() as stack:
-        tunnels = [stack.enter_context(admin.tunnel("--name", "door", "scripted")) for _ in range(8)]
-        pairs = [stack.enter_context(live(t, target)) for t in tunnels]
-        rows = {x["sessionId"]: x for x in admin.json("session", "list")["value"]}
-        fronts = own_gateway.pids("front")
-        assert len(fronts) == 2
-        victim = fronts[0]
+        pairs, rows = [], []
+        while len(pairs) < 8 or len({x["front"] for x in rows}) < 2:  # each front carries some
+            assert len(pairs) < 40
+            pairs.append(stack.enter_context(live(stack.enter_context(admin.tunnel("--name", "door", "scripted")), target)))
+            rows = admin.json("session", "list")["value"]
+        dead = {x["sessionId"] for x in rows if x["front"] == rows[0]["front"]}
+        victim = front_pid(own_gateway, rows[0])
         os.kill(victim, signal.SIGKILL)
         survivors = 0
         for c, s in pairs:
-            try:
+            with contextlib.suppress(OSError, AssertionError):
                 echo(c, s)
                 survivors += 1
-            except (OSError, AssertionError):
-                pass
-        assert 0 < survivors < 8 or len({x["front"] for x in rows.values()}) == 1
+        assert survivors == len(rows) - len(dead)  # no session of another front felt it
         eventually(lambda: len(own_gateway.pids("front")) == 2 and victim not in own_gateway.pids("front"), what="a new front")
-        reasons = eventually(lambda: [r for r in audit(admin) if r.get("reason") == "front_died"], what="end records")
-        assert len(reasons) == 8 - survivors
-        assert all(r["bytesUp"] > 0 for r in reasons)  # the tally's bytes outlived the process
+        ends = eventually(lambda: (lambda r: r if len(r) >= len(dead) else None)(audit(admin, reason="front_died")), what="end records")
+        assert {r["tunnelId"] for r in ends} == dead and len(ends) == len(dead)
+        assert all(r["bytesUp"] > 0 for r in ends)  # the tally's bytes outlived the process
 
 
 @pytest.mark.release_only
@@ -79,6 +77,7 @@ def test_control_killed(own_gateway, target):
         eventually(lambda: admin.run("session", "list").code == 0, what="the API is back")
         back = time.monotonic() - killed
         print("API back after %.0f ms" % (back * 1000))
+        assert back <= 1 * PATIENCE
         echo(c, s)
         assert own_gateway.pids("control") != before
         rows = admin.json("session", "list")["value"]
@@ -110,15 +109,3 @@ def test_keeper_killed(own_gateway, target):
     assert admin.ok("audit", "verify")
     ends = eventually(lambda: [r for r in audit(admin) if r.get("reason") == "keeper_died"], what="the missing end record")
     assert len(ends) == 1
-
-
-def test_sigterm_drains_and_second_at_once(own_gateway):
-    started = time.monotonic()
-    assert own_gateway.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - started < 10 * PATIENCE
-
-
-def test_sighup_logs_the_difference(own_gateway):
-    own_gateway.write_config(log_level="debug", dial_timeout="7s")
-    own_gateway.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "dial_timeout" in own_gateway.log_text() and "7" in own_gateway.log_text(), what="the difference is logged")
