@@ -17,7 +17,7 @@ import requests
 import websocket
 
 from conftest import GROUP_ID, SUBSCRIPTION, VM, inventory
-from lab.gateway import eventually, every_record
+from lab.gateway import ADMIN, ADMIN_PASSWORD, eventually, every_record
 from lab.ssh import ssh
 from test_seed_steps import read_all
 
@@ -141,6 +141,7 @@ def test_bytes_both_ways_in_4096_byte_frames(az, target):
         biggest = max(biggest, len(frame))
         got += frame
     assert got == down
+    assert 4096 < biggest <= 65536
     ws.close()
     s.close()
 
@@ -417,6 +418,29 @@ def test_an_ended_authtoken_begins_a_session_anew(az, admin, target):
         x.close()
 
 
+def refused_in_some_words(az, ticket, target):
+    """By status, or by a session that says no; the machine is not dialled."""
+    try:
+        ws = az.ws(ticket)
+    except websocket.WebSocketBadStatusException as e:
+        assert e.status_code == 403
+    else:
+        ws.send_binary(b"SSH-2.0-az\r\n")
+        assert b"SSH-2.0-" in ws.recv()  # the gateway's own words, not the machine's
+        ws.close()
+    patience = target.gettimeout()
+    target.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        target.accept()
+    target.settimeout(patience)
+
+
+def signed_in(gateway, name=ADMIN, password=ADMIN_PASSWORD):
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), data={
+        "grant_type": "password", "username": name, "password": password, "client_id": "x", "scope": "openid"})
+    return r.json()["access_token"]
+
+
 def test_a_reused_token_is_decided_again(gateway, admin, target):
     """The role goes between two POSTs of one authToken: the second is refused, and so is a ticket of before."""
     who = gateway.user("reuse@example.test")
@@ -432,23 +456,28 @@ def test_a_reused_token_is_decided_again(gateway, admin, target):
     assert r.status_code == 403 and "Reader" in r.json()["message"]
     denied = az.post()  # without our header: a ticket of a session that will say no
     assert denied.status_code == 200 and denied.json()["authToken"] != first["authToken"]
-    try:
-        ws = az.ws(ticket)
-    except websocket.WebSocketBadStatusException as e:
-        assert e.status_code == 403
-    else:
-        ws.send_binary(b"SSH-2.0-az\r\n")
-        assert b"SSH-2.0-" in ws.recv()  # the gateway's own words, not the machine's
-        ws.close()
-    target.settimeout(0.2)
-    with pytest.raises(TimeoutError):
-        target.accept()
+    refused_in_some_words(az, ticket, target)
 
 
 @pytest.mark.parametrize("change", [{"port": 2222}, {"resource": VM + "web1"}])
 def test_a_token_of_another_target_is_not_taken(az, target, change):
     first = az.tokens()
     assert az.tokens(**change)["authToken"] != first["authToken"]
+
+
+def test_a_token_of_another_bastion_is_not_taken(own_gateway, target):
+    """No request of this door names a bastion: the gateway chooses. When its choice is another one, neither authToken nor ticket of before serves."""
+    az = AzureClient(own_gateway, signed_in(own_gateway))
+    first = az.tokens()
+    assert az.tokens()["authToken"] == first["authToken"]
+    own_gateway.apply(inventory(bastions=[{**inventory()["bastions"][0], "name": "gate"}]))
+    second = az.tokens()
+    assert second["authToken"] != first["authToken"]
+    refused_in_some_words(az, first, target)
+    ws, s = opened(az, target, second)
+    assert [x["bastion"].rsplit("/", 1)[1].lower() for x in sessions(own_gateway.admin) if x["streams"]] == ["gate"]
+    ws.close()
+    s.close()
 
 
 def test_fifty_connections_at_once(gateway, az, admin, network):

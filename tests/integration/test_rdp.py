@@ -136,7 +136,8 @@ def test_refusal_ends_freerdp_within_five_seconds(gateway, display):
         p.communicate(timeout=30)
         assert p.returncode != 0
         assert time.monotonic() - started < 5 * PATIENCE
-        assert eventually(lambda: t.stderr().count("Reader") >= 1, what="tunnel prints the reason")
+        eventually(lambda: "decision: " in t.stderr(), what="the tunnel prints the reason")
+        assert "Reader" in t.stderr() and t.stderr().count("refused:") == 1 and t.stderr().count("decision: ") == 1, t.stderr()
     gateway.admin.ok("role", "remove", "--ids", gid)
 
 

@@ -23,8 +23,9 @@ def test_ssh_and_scp_print_the_reason(gateway, sshd, tmp_path):
         r = subprocess.run(["scp", *argv[1:], "-P", str(t.port), str(f), "guest@127.0.0.1:f"], capture_output=True, text=True,
                            timeout=30, stdin=subprocess.DEVNULL)
         assert r.returncode != 0 and "Reader" in r.stderr
-        eventually(lambda: "Reader" in t.stderr(), what="the tunnel says it")
-        assert t.stderr().count("role_missing") <= 1 or t.stderr().count("Reader on") <= 4  # once, not once a connection
+        eventually(lambda: "decision: " in t.stderr(), what="the tunnel says it")
+        # Once, not once a connection: four were refused alike.
+        assert t.stderr().count("refused:") == 1 and t.stderr().count("decision: ") == 1, t.stderr()
         assert t.process.poll() is None  # it keeps listening
         b = gateway.admin.json("role", "assign", "--assignee", "carol@example.test", "--role", "Reader", "--scope", GROUP_ID)["id"]
         r = subprocess.run([*argv, "-p", str(t.port), "guest@127.0.0.1", "echo again"], capture_output=True, text=True, timeout=30)
@@ -37,6 +38,7 @@ def test_refused_at_start_exits_3(gateway):
     r = u.run("tunnel", "--name", "door", "--resource-group", "lab", "--target-resource-id", VM + "web1", "--port", 0)
     assert r.code == 3
     assert r.err.count("Reader on") >= 2 and VM.lower() in r.err.lower()
+    assert r.err.count("refused:") == 1 and len(set(r.err.splitlines())) == len(r.err.splitlines()), r.err
 
 
 def test_target_that_refuses(gateway, network):
@@ -53,3 +55,4 @@ def test_target_that_refuses(gateway, network):
             pass
         assert b"refused the connection" in got
         eventually(lambda: "refused the connection" in t.stderr(), what="said on standard error")
+        assert t.stderr().count("refused:") == 1, t.stderr()
