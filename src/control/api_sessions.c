@@ -1,5 +1,7 @@
 /* GET /v1/sessions, POST /v1/sessions/disconnect: who is connected, and ending it. */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "control/cut.h"
@@ -19,32 +21,93 @@ may_on(const cpn_call *call, const cpn_session *s, const char *action)
            cpn_may(call->c->snapshot, who, action, cpn_view_str(s->want.bastion));
 }
 
+/* ---- the list ---- */
+
+/* Oldest first. A page begins behind a session, not at a number: those that end meanwhile push
+ * nobody else out of it. */
+typedef struct place {
+    int64_t start_ms;
+    cpn_uuid id;
+} place;
+
+static int
+place_cmp(const place *a, const place *b)
+{
+    if (a->start_ms != b->start_ms)
+        return a->start_ms < b->start_ms ? -1 : 1;
+    return memcmp(&a->id, &b->id, sizeof(a->id));
+}
+
+static place
+place_of(const cpn_session *s)
+{
+    return (place){ s->start_wall_ms, s->id };
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+    place left = place_of(*(const cpn_session *const *)a);
+    place right = place_of(*(const cpn_session *const *)b);
+
+    return place_cmp(&left, &right);
+}
+
+/* "MS.ID", as the links say it. */
+static bool
+place_parse(place *out, cpn_view text)
+{
+    cpn_view ms, id;
+    uint64_t n;
+
+    if (!cpn_view_cut(text, '.', &ms, &id) || !cpn_view_u64(ms, INT64_MAX, &n) ||
+        !cpn_uuid_parse(&out->id, id))
+        return false;
+    out->start_ms = (int64_t)n;
+    return true;
+}
+
+/* What the caller may see behind a place, in order; free it. */
+static cpn_session **
+sessions_behind(const cpn_call *call, const place *after, size_t *n)
+{
+    cpn_sessions *t = call->c->sessions;
+    cpn_session **all = cpn_xcalloc(HASH_COUNT(t->by_id) + 1, sizeof(cpn_session *)), *s, *next;
+
+    *n = 0;
+    HASH_ITER (hh, t->by_id, s, next) {
+        place at = place_of(s);
+
+        if (cpn_session_is_live(s) && place_cmp(&at, after) > 0 && may_on(call, s, READ_ACTION))
+            all[(*n)++] = s;
+    }
+    qsort(all, *n, sizeof(cpn_session *), by_place);
+    return all;
+}
+
 static void
 sessions_list(cpn_call *call)
 {
-    json_t *value = json_array();
-    cpn_session *s, *next;
-    char token[24];
-    uint64_t skip = 0, seen = 0;
-    bool more = false;
-    char link[64];
+    CPN_AUTO(cpn_auto_mem) cpn_session **all = NULL;
+    place after = { .start_ms = -1 };
+    cpn_view token = cpn_form_get(&call->query, "$skiptoken");
+    char link[96], id[CPN_UUID_TEXT];
+    json_t *value;
+    size_t n, here;
 
-    if (cpn_call_query(call, "$skiptoken", token, sizeof(token)) &&
-        !cpn_view_u64(cpn_view_str(token), 1u << 30, &skip)) {
-        json_decref(value);
+    if (token.p && !place_parse(&after, token)) {
         cpn_reply_rc(call, CPN_INVALID, "$skiptoken: not one of ours", NULL);
         return;
     }
-    HASH_ITER (hh, call->c->sessions->by_id, s, next) {
-        if (!cpn_session_is_live(s) || !may_on(call, s, READ_ACTION) || seen++ < skip)
-            continue;
-        more = json_array_size(value) == PAGE;
-        if (more)
-            break;
-        json_array_append_new(value, cpn_session_json(call->c, s));
-    }
-    snprintf(link, sizeof(link), "/v1/sessions?%%24skiptoken=%lu", (unsigned long)(skip + PAGE));
-    cpn_reply_list(call, value, more ? link : NULL);
+    all = sessions_behind(call, &after, &n);
+    here = CPN_MIN(n, (size_t)PAGE);
+    value = json_array();
+    for (size_t i = 0; i < here; i++)
+        json_array_append_new(value, cpn_session_json(call->c, all[i]));
+    if (n > here)
+        snprintf(link, sizeof(link), "/v1/sessions?%%24skiptoken=%" PRId64 ".%s",
+                 all[here - 1]->start_wall_ms, cpn_uuid_text(&all[here - 1]->id, id));
+    cpn_reply_list(call, value, n > here ? link : NULL);
 }
 
 /* ---- disconnect ---- */
