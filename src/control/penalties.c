@@ -1,4 +1,4 @@
-/* Remembers who tried wrong secrets, in a table of fixed size. */
+/* Remembers who tried wrong secrets, in two tables of fixed size. */
 #include "control/penalties.h"
 
 #include "control/table.h"
@@ -20,8 +20,8 @@ typedef struct penalty {
 } penalty;
 
 struct cpn_penalties {
-    penalty *all;
-    size_t max;
+    penalty *of[CPN_PENALTY_OF_N];
+    size_t max; /* of each */
     uint64_t secret_ms;
     uint64_t threshold_ms;
     uint64_t cap_ms;
@@ -52,41 +52,43 @@ cpn_penalties_free(cpn_penalties *p)
 
     if (!p)
         return;
-    HASH_ITER (hh, p->all, e, next) {
-        HASH_DELETE(hh, p->all, e);
-        free(e);
+    for (int of = 0; of < CPN_PENALTY_OF_N; of++) {
+        HASH_ITER (hh, p->of[of], e, next) {
+            HASH_DELETE(hh, p->of[of], e);
+            free(e);
+        }
     }
     free(p);
 }
 
 size_t
-cpn_penalties_count(const cpn_penalties *p)
+cpn_penalties_count(const cpn_penalties *p, cpn_penalty_of of)
 {
-    return HASH_COUNT(p->all);
+    return HASH_COUNT(p->of[of]);
 }
 
 static penalty *
-entry_find(const cpn_penalties *p, cpn_view key)
+entry_find(const cpn_penalties *p, cpn_penalty_of of, cpn_view key)
 {
     uint8_t hash[CPN_SHA256_BYTES];
     penalty *e = NULL;
 
     cpn_sha256(key, hash);
-    HASH_FIND(hh, p->all, hash, KEY_BYTES, e);
+    HASH_FIND(hh, p->of[of], hash, KEY_BYTES, e);
     return e;
 }
 
 void
-cpn_penalty_add(cpn_penalties *p, cpn_view key, uint64_t ms, uint64_t now_ms)
+cpn_penalty_add(cpn_penalties *p, cpn_penalty_of of, cpn_view key, uint64_t ms, uint64_t now_ms)
 {
     uint8_t hash[CPN_SHA256_BYTES];
-    penalty *e = entry_find(p, key);
+    penalty *e = entry_find(p, of, key);
 
     if (e) {
-        HASH_DELETE(hh, p->all, e); /* added again below: the newest last */
-    } else if (HASH_COUNT(p->all) >= p->max) {
-        e = p->all;
-        HASH_DELETE(hh, p->all, e);
+        HASH_DELETE(hh, p->of[of], e); /* added again below: the newest last */
+    } else if (HASH_COUNT(p->of[of]) >= p->max) {
+        e = p->of[of];
+        HASH_DELETE(hh, p->of[of], e);
         memset(e, 0, sizeof(*e));
     } else {
         e = cpn_xcalloc(1, sizeof(*e));
@@ -94,18 +96,18 @@ cpn_penalty_add(cpn_penalties *p, cpn_view key, uint64_t ms, uint64_t now_ms)
     cpn_sha256(key, hash);
     memcpy(e->key, hash, KEY_BYTES);
     e->until_ms = CPN_MIN(CPN_MAX(e->until_ms, now_ms) + ms, now_ms + p->cap_ms);
-    HASH_ADD(hh, p->all, key, KEY_BYTES, e);
+    HASH_ADD(hh, p->of[of], key, KEY_BYTES, e);
 }
 
 unsigned
-cpn_penalty_left(cpn_penalties *p, cpn_view key, uint64_t now_ms)
+cpn_penalty_left(cpn_penalties *p, cpn_penalty_of of, cpn_view key, uint64_t now_ms)
 {
-    penalty *e = entry_find(p, key);
+    penalty *e = entry_find(p, of, key);
 
     if (!e)
         return 0;
     if (e->until_ms <= now_ms) {
-        HASH_DELETE(hh, p->all, e);
+        HASH_DELETE(hh, p->of[of], e);
         free(e);
         return 0;
     }
@@ -114,23 +116,19 @@ cpn_penalty_left(cpn_penalties *p, cpn_view key, uint64_t now_ms)
     return (unsigned)((e->until_ms - now_ms - p->threshold_ms) / 1000 + 1);
 }
 
-/* "s" and the bytes of the prefix that counts as one source. */
+/* The bytes of the prefix that counts as one source. */
 static cpn_view
-source_key(const cpn_addr *a, uint8_t out[17])
+source_key(const cpn_addr *a)
 {
-    size_t n = cpn_addr_is_v4(a) ? 16 : 7;
-
-    out[0] = 's';
-    memcpy(out + 1, a->b, n);
-    return (cpn_view){ out, n + 1 };
+    return (cpn_view){ a->b, cpn_addr_is_v4(a) ? 16 : 7 };
 }
 
 static cpn_view
-name_key(const char *name, char out[258])
+name_key(const char *name, char out[257])
 {
-    int n = snprintf(out, 258, "n%.256s", name);
+    int n = snprintf(out, 257, "%.256s", name);
 
-    for (int i = 1; i < n; i++)
+    for (int i = 0; i < n; i++)
         if (out[i] >= 'A' && out[i] <= 'Z')
             out[i] = (char)(out[i] + 32);
     return cpn_view_str(out);
@@ -139,28 +137,26 @@ name_key(const char *name, char out[258])
 void
 cpn_penalty_source(cpn_penalties *p, const cpn_addr *source, cpn_penalty_kind kind)
 {
-    uint8_t key[17];
-
-    cpn_penalty_add(p, source_key(source, key), kind == CPN_PENALTY_TOKEN ? TOKEN_MS : p->secret_ms,
-                    cpn_mono_ms());
+    cpn_penalty_add(p, CPN_PENALTY_OF_SOURCE, source_key(source),
+                    kind == CPN_PENALTY_TOKEN ? TOKEN_MS : p->secret_ms, cpn_mono_ms());
 }
 
 void
 cpn_penalty_name(cpn_penalties *p, const char *name)
 {
-    char key[258];
+    char key[257];
 
-    cpn_penalty_add(p, name_key(name, key), p->secret_ms / 5, cpn_mono_ms());
+    cpn_penalty_add(p, CPN_PENALTY_OF_NAME, name_key(name, key), p->secret_ms / 5, cpn_mono_ms());
 }
 
 unsigned
 cpn_penalty_wait(cpn_penalties *p, const cpn_addr *source, const char *name)
 {
     uint64_t now = cpn_mono_ms();
-    uint8_t key[17];
-    char text[258];
-    unsigned by_source = cpn_penalty_left(p, source_key(source, key), now);
-    unsigned by_name = name ? cpn_penalty_left(p, name_key(name, text), now) : 0;
+    char key[257];
+    unsigned by_source = cpn_penalty_left(p, CPN_PENALTY_OF_SOURCE, source_key(source), now);
+    unsigned by_name =
+        name ? cpn_penalty_left(p, CPN_PENALTY_OF_NAME, name_key(name, key), now) : 0;
 
     return CPN_MAX(by_source, by_name);
 }
