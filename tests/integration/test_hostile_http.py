@@ -1,8 +1,10 @@
 """Hostile TLS, HTTP and WebSocket input at the door: refused in a bounded time, honest users unaffected."""
 import concurrent.futures
+import contextlib
 import os
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -99,6 +101,23 @@ def test_refused_request(gateway, name):
     assert status != 200
 
 
+def test_a_thousand_pipelined_requests(gateway):
+    """One at a time, each answered, in order; what follows the last is no request, and ends it."""
+    one, other = (f"GET {path} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n\r\n".encode() for path in ("/v1/version", "/adfs/discovery/keys"))
+    with tls(gateway) as s:
+        s.settimeout(60)
+        sent = threading.Thread(target=s.sendall, args=((one + other) * 500 + b"\0garbage\r\n\r\n",))
+        sent.start()
+        got = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while chunk := s.recv(65536):
+                got += chunk
+        sent.join()
+    answers = [(int(x[:3]), b'"keys"' in x) for x in got.split(b"HTTP/1.1 ")[1:]]
+    assert answers == [(200, False), (200, True)] * 500 + [(400, False)], (len(answers), answers[-3:])
+    assert honest(gateway)
+
+
 def test_no_route_answers_without_a_token(gateway):
     open_routes = {"/v1/version", "/adfs/.well-known/openid-configuration", "/adfs/discovery/keys"}
     for path in ["/", "/v1", "/v1/whoami", "/v1/sessions", "/v1/documents?kind=principal", "/v1/audit", "/metrics", "/healthz",
@@ -117,23 +136,34 @@ def test_smuggled_second_request_is_not_served_after_an_error(gateway):
 @pytest.fixture(scope="module")
 def impatient(network, folder):
     """Its deadlines are short, so that they need not be waited for."""
-    g = Gateway(network, folder / "impatient", tls_timeout="1s", body_timeout="1s").start()
+    g = Gateway(network, folder / "impatient", tls_timeout="1s", head_timeout="1s", body_timeout="1s").start()
     yield g
     g.close()
 
 
-def test_body_smaller_than_declared_and_dripping(impatient):
+@pytest.mark.parametrize("begin", ["GET /v1/version HTTP/1.1\r\nHost: localhost:{}\r\nA: ",
+                                   "POST /v1/enrol HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"],
+                         ids=["head", "body"])
+@pytest.mark.parametrize("drips", [False, True])
+def test_the_deadline_of_a_head_and_of_a_body_is_absolute(impatient, begin, drips):
+    """One byte more every 50 ms buys nobody time."""
     with tls(impatient) as s:
-        s.sendall(f"POST /v1/enrol HTTP/1.1\r\nHost: localhost:{impatient.port}\r\nContent-Type: application/json\r\n"
-                  "Content-Length: 50\r\n\r\n".encode())
-        started = time.monotonic()
-        s.settimeout(30)
-        try:
-            got = s.recv(4096)
-        except (ConnectionError, ssl.SSLError):
-            got = b""
-        assert time.monotonic() - started < 4 * PATIENCE
-        assert got == b"" or got.startswith(b"HTTP/1.1 408")
+        s.sendall(begin.format(impatient.port).encode())
+        began = time.monotonic()
+        s.settimeout(0.05)
+        sent, got = 0, None
+        while got is None:
+            assert time.monotonic() - began < 4 * PATIENCE, f"still open after {sent} bytes"
+            try:
+                got = s.recv(4096)
+            except TimeoutError:
+                if drips:
+                    s.sendall(b"x")
+                    sent += 1
+            except (ConnectionError, ssl.SSLError):
+                got = b""
+        assert time.monotonic() - began > 0.8
+        assert got.startswith(b"HTTP/1.1 408") and (not drips or sent >= 5), (got, sent)
 
 
 @pytest.mark.parametrize("what", [b"", b"\x16", b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x80\x2e\x01\x00\x02" + b"x" * 40,
@@ -150,14 +180,6 @@ def test_not_tls_is_closed_in_time(impatient, what):
             pass
         assert time.monotonic() - started < 4 * PATIENCE
     assert honest(impatient)
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2])
-def test_old_tls_is_refused(gateway, version):
-    c = context(gateway)
-    c.minimum_version = c.maximum_version = version
-    with pytest.raises(ssl.SSLError):
-        tls(gateway, c).close()
 
 
 def test_alpn_h2_only_is_refused_or_not_chosen(gateway):
@@ -200,6 +222,16 @@ def upgrade(gateway, headers, token=None, path="/v1/tunnel"):
     return raw(gateway, (f"GET {path} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n{auth}{headers}\r\n").encode())
 
 
+def upgrade_begun(gateway, headers, token):
+    """The head of the answer, after which the connection is left."""
+    with tls(gateway) as s:
+        s.sendall(f"GET /v1/tunnel HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nAuthorization: Bearer {token}\r\n{headers}\r\n".encode())
+        got = b""
+        while b"\r\n\r\n" not in got and (chunk := s.recv(4096)):
+            got += chunk
+    return got
+
+
 GOOD = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: caponier.v1\r\n")
 
@@ -212,6 +244,35 @@ def test_bad_upgrades(gateway, admin_token, drop, add):
     headers = GOOD.replace(drop, add) if drop else GOOD + add
     status, got = upgrade(gateway, headers, admin_token)
     assert status in (400, 401, 403, 404, 426), got[:200]
+
+
+@pytest.mark.parametrize("offers", [
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", "Sec-WebSocket-Extensions: " + "x-webkit-deflate-frame, " * 200 + "y\r\n",
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n" * 20], ids=["az's", "a flood", "many fields"])
+def test_extensions_are_offered_in_vain(gateway, admin_token, offers):
+    """RFC 6455: whoever does not name one in the answer has not taken it. A frame that uses it is then refused."""
+    with tls(gateway) as s:
+        s.sendall(f"GET /v1/tunnel HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nAuthorization: Bearer {admin_token}\r\n{GOOD}{offers}\r\n".encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += s.recv(4096)
+        assert b" 101 " in head.split(b"\r\n")[0] and b"extensions" not in head.lower(), head
+        s.sendall(b"\xc2\x80\0\0\0\0")  # RSV1: "compressed"
+        got = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while chunk := s.recv(4096):
+                got += chunk
+        assert (1002).to_bytes(2, "big") + b"websocket: reserved bits" in got, got
+
+
+@pytest.mark.parametrize("protocols,status", [("a, b, caponier.v1, c", 101), (", ".join(f"p{i}" for i in range(1000)) + ", caponier.v1", 101),
+                                              (", ".join(f"p{i}" for i in range(1000)), 400), ("CAPONIER.V1", 400), ("caponier.v1x, xcaponier.v1", 400),
+                                              (",,,,", 400), ("caponier.v1;q=1", 400)],
+                         ids=["among others", "the last of a flood", "a flood without", "upper case", "longer words", "none", "a parameter"])
+def test_our_subprotocol_among_others_or_none(gateway, admin_token, protocols, status):
+    got = upgrade_begun(gateway, GOOD.replace("caponier.v1", protocols), admin_token)
+    assert got.startswith(f"HTTP/1.1 {status} ".encode()), got
+    assert (b"Sec-WebSocket-Protocol: caponier.v1\r\n" in got) == (status == 101), got
 
 
 @pytest.mark.parametrize("token,status", [(None, 401), ("garbage", 401), ("a.b.c", 401), ("x" * 20000, 400)])

@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from conftest import started
 from lab.gateway import BUILD, PATIENCE, SANITIZED, Gateway, eventually
 from test_azure_door import az, opened, token  # noqa: F401
@@ -68,8 +70,9 @@ def test_a_target_of_one_byte(own_gateway, target):
     eventually(lambda: not own_gateway.admin.json("session", "list")["value"], what="no session is left")
 
 
-def test_a_target_that_is_filtered(network, tmp_path):
-    """Its packets are dropped: dial_timeout, and the reason reaches the person; a machine beside it is reached meanwhile."""
+@pytest.fixture
+def filtered(network):
+    """Port 2022 of the machine `scripted`: packets to it are dropped."""
     rules = """table inet filtered {
         chain c {
             type filter hook input priority 0; policy accept;
@@ -78,26 +81,62 @@ def test_a_target_that_is_filtered(network, tmp_path):
     }
     """
     network.machines.run("nft", "-f", "-", input=rules, text=True)
+    yield 2022
+    network.machines.run("nft", "delete", "table", "inet", "filtered")
+
+
+def knock(tunnel):
+    c = socket.create_connection(("127.0.0.1", tunnel.port))
+    c.settimeout(20)
+    c.sendall(b"SSH-2.0-me\r\n")
+    return c
+
+
+def words(c):
+    """What the local program reads until the end."""
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := c.recv(4096):
+            got += chunk
+    c.close()
+    return got
+
+
+def test_a_target_that_is_filtered(network, filtered, target, tmp_path):
+    """dial_timeout, and the reason reaches the person; a machine beside it is reached meanwhile."""
     g = started(network, tmp_path / "gateway", dial_timeout="1s")
-    other = network.machines.listen("10.77.1.5", 22)
-    other.settimeout(20)
     try:
-        with g.admin.tunnel("--name", "door", "scripted", "--resource-port", "2022") as t, g.admin.tunnel("--name", "door", "scripted") as fine:
+        with g.admin.tunnel("--name", "door", "scripted", "--resource-port", filtered) as t, g.admin.tunnel("--name", "door", "scripted") as fine:
             began = time.monotonic()
-            c = socket.create_connection(("127.0.0.1", t.port))
-            c.settimeout(20)
-            c.sendall(b"SSH-2.0-me\r\n")
-            with live(fine, other):
+            c = knock(t)
+            with live(fine, target):
                 pass
-            with contextlib.suppress(ConnectionError):
-                assert b"did not answer in time" in read_all(c)
+            assert b"did not answer in time" in words(c)
             assert 0.9 < time.monotonic() - began < 5 * PATIENCE
             eventually(lambda: "did not answer in time" in t.stderr(), what="the tunnel says it")
         assert not g.admin.json("session", "list")["value"]
         assert eventually(lambda: [r for r in audit(g.admin) if r.get("reason") == "dial_timeout"], what="the record")
     finally:
-        other.close()
-        network.machines.run("nft", "delete", "table", "inet", "filtered")
+        g.close()
+
+
+def test_more_dials_than_dials_max(network, filtered, target, tmp_path):
+    """Two wait for a machine that does not answer: a third is refused at once and told why; when they are over, there is room."""
+    g = started(network, tmp_path / "gateway", dial_timeout="3s", dials_max=2)
+    try:
+        with g.admin.tunnel("--name", "door", "scripted", "--resource-port", filtered) as t, g.admin.tunnel("--name", "door", "scripted") as fine:
+            held = [knock(t) for _ in range(2)]
+            eventually(lambda: len(g.admin.json("session", "list")["value"]) == 2, what="both are being dialled")
+            began = time.monotonic()
+            assert b"at one of its limits" in words(knock(fine))
+            assert time.monotonic() - began < 1 * PATIENCE
+            eventually(lambda: "at one of its limits" in fine.stderr(), what="the tunnel says it")
+            for c in held:
+                assert b"did not answer in time" in words(c)
+            with live(fine, target):
+                pass
+        assert len([r for r in audit(g.admin) if r.get("reason") == "busy"]) == 1
+    finally:
         g.close()
 
 

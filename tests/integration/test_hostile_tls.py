@@ -7,12 +7,13 @@ import socket
 import ssl
 import subprocess
 import time
+import warnings
 
 import pytest
 
 from conftest import started
 from lab import net, wire
-from lab.gateway import PATIENCE, SANITIZED, eventually
+from lab.gateway import PATIENCE, SANITIZED, Gateway, eventually
 from test_azure_door import AzureClient
 from test_azure_door import token  # noqa: F401
 from test_hostile_http import honest
@@ -111,6 +112,63 @@ def test_another_name_is_not_served(gateway):
     with c.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), 10), server_hostname="other.example") as s:
         s.sendall(f"GET /v1/version HTTP/1.1\r\nHost: other.example:{gateway.port}\r\nConnection: close\r\n\r\n".encode())
         assert s.recv(4096).split(b" ")[1] in (b"400", b"421")
+
+
+# ---- versions and suites ----
+
+AEAD, CBC = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA"
+
+
+@pytest.fixture(scope="module")
+def older(network, folder):
+    """It lets TLS 1.2 in."""
+    g = Gateway(network, folder / "older", tls_min="1.2").start()
+    yield g
+    g.close()
+
+
+def spoken(port, version, suites):
+    """(version, suite) that a client gets who speaks this version only, or the reason that the other end gave for its no."""
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        c.minimum_version = c.maximum_version = version
+    c.set_ciphers(suites + ":@SECLEVEL=0")  # else the client itself refuses to speak it
+    try:
+        with c.wrap_socket(net.dial(port), server_hostname="localhost") as s:
+            return s.version(), s.cipher()[0]
+    except ssl.SSLError as e:
+        return e.reason
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+def test_old_versions_are_refused(gateway, older, version):
+    assert spoken(gateway.port, version, "ALL") == "TLSV1_ALERT_PROTOCOL_VERSION"
+    if version != ssl.TLSVersion.TLSv1_2:
+        assert spoken(older.port, version, "ALL") == "TLSV1_ALERT_PROTOCOL_VERSION"
+
+
+def test_tls_12_is_for_aead_only(older):
+    assert spoken(older.port, ssl.TLSVersion.TLSv1_2, CBC) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
+    assert spoken(older.port, ssl.TLSVersion.TLSv1_2, CBC + ":" + AEAD) == ("TLSv1.2", AEAD)
+    assert honest(older)
+
+
+def test_this_client_could_speak_them(folder):
+    """Else the refusals above might be its own."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                    "-keyout", folder / "any.key", "-out", folder / "any.cert", "-days", "2"], check=True, capture_output=True)
+    port = net.free_port()
+    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-key", folder / "any.key", "-cert", folder / "any.cert",
+                               "-cipher", "ALL:@SECLEVEL=0"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, what="a server that takes anything")
+        assert [spoken(port, v, "ALL")[0] for v in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2)] == ["TLSv1", "TLSv1.1", "TLSv1.2"]
+        assert spoken(port, ssl.TLSVersion.TLSv1_2, CBC)[1] in CBC.split(":")
+    finally:
+        server.kill()
+        server.communicate()
 
 
 # ---- resumption ----

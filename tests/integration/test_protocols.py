@@ -1,10 +1,15 @@
 """SSH and RDP only: web servers are refused from either side's first bytes, silence is closed."""
+import contextlib
+import pathlib
 import socket
+import subprocess
 import time
+import urllib.request
 
 import pytest
 
 from conftest import inventory
+from lab.gateway import eventually
 from test_seed_steps import read_all
 
 
@@ -77,6 +82,55 @@ def test_silence_is_closed(own_gateway, network):
             assert "neither side spoke in time" in t.stderr() or "silent" in t.stderr()
     finally:
         target.close()
+
+
+@pytest.fixture
+def web_server(network, tmp_path):
+    """Python's own, on the machine `scripted`: what it was asked."""
+    (tmp_path / "page").write_text("a page of the intranet")
+    log = open(tmp_path / "log", "w+")
+    p = subprocess.Popen(network.machines.argv("/usr/bin/python3", "-u", "-m", "http.server", "8081", "--bind", "10.77.1.5", "--directory", tmp_path),
+                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def listens():
+        with contextlib.suppress(OSError):
+            network.machines.connect("10.77.1.5", 8081, 1).close()
+            return True
+    eventually(listens, what="the web server listens")
+    yield lambda: pathlib.Path(log.name).read_text().split("...", 1)[1]
+    p.kill()
+    p.wait()
+    log.close()
+
+
+def page(tunnel):
+    with urllib.request.urlopen(f"http://127.0.0.1:{tunnel.port}/page", timeout=20) as r:
+        return r.read()
+
+
+def test_a_real_web_server_is_reached_by_nobody(ada, web_server):
+    """Neither by a browser, nor by who begins as SSH does and hopes for the server's answer."""
+    with ada.tunnel("--name", "door", "scripted", "--resource-port", 8081) as t:
+        with pytest.raises(OSError):
+            page(t)
+        with socket.create_connection(("127.0.0.1", t.port)) as c:
+            c.settimeout(20)
+            c.sendall(b"SSH-2.0-pretender\r\n\r\n")
+            got = b""
+            with contextlib.suppress(ConnectionError):
+                got = read_all(c)
+        assert b"HTTP" not in got and b"<html" not in got.lower() and b"Error" not in got, got
+        eventually(lambda: "neither SSH nor RDP" in t.stderr(), what="the tunnel says it")
+    assert "GET" not in web_server()
+
+
+def test_any_lets_a_real_web_server_be_reached(own_gateway, web_server):
+    inv = inventory()
+    inv["bastions"][0]["protocols"] = ["any"]
+    own_gateway.apply(inv)
+    with own_gateway.admin.tunnel("--name", "door", "scripted", "--resource-port", 8081) as t:
+        assert page(t) == b"a page of the intranet"
+    assert "GET /page" in web_server()
 
 
 def test_any_lifts_it(gateway, network, ada):

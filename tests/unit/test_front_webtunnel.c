@@ -100,6 +100,29 @@ a_bad_ticket_is_refused_in_http(void **state)
     front_stop(t);
 }
 
+/* relay_memory is used up: control is not even asked. With some left, it is. */
+static void
+without_memory_the_answer_is_503(void **state)
+{
+    fronttest *t = front_start();
+    static raw x;
+
+    (void)state;
+    t->f.memory.used += t->f.memory.max;
+    client_start(t, &x.c);
+    client_send(t, &x.c, WEBTUNNEL);
+    client_sees(t, &x.c, "HTTP/1.1 503 ");
+    client_sees(t, &x.c, cpn_reason_sentence(CPN_WHY_BUSY));
+    client_is_closed(t, &x.c);
+    client_stop(t, &x.c);
+    assert_int_equal(t->read_n, t->got_n);
+    t->f.memory.used -= t->f.memory.max;
+    refuse_upgrade(t, raw_start(t, &x), false);
+    client_sees(t, &x.c, "HTTP/1.1 403 ");
+    client_stop(t, &x.c);
+    front_stop(t);
+}
+
 static void
 a_denied_session_says_no_in_ssh(void **state)
 {
@@ -211,6 +234,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_ticket_is_refused_in_http),
+        cmocka_unit_test(without_memory_the_answer_is_503),
         cmocka_unit_test(a_denied_session_says_no_in_ssh),
         cmocka_unit_test(a_denied_session_of_another_protocol_is_closed),
         cmocka_unit_test(a_webtunnel_relays_and_counts),
