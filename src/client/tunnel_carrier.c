@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "client/printable.h"
 #include "client/tunnel_impl.h"
 
@@ -120,19 +121,31 @@ static const cpn_carrier_events events = { .on_opened = on_opened,
                                            .on_stream_end = on_stream_end,
                                            .on_end = on_carrier_end };
 
+/* Twice as long each time, of which up to four fifths are left to chance: whoever was turned away
+ * with us comes back, too. */
+uint64_t
+cpn_tunnel_retry_ms(unsigned failures)
+{
+    uint64_t ms = RETRY_FIRST_MS;
+    uint32_t dice;
+
+    for (unsigned i = 0; i < failures && ms < RETRY_LAST_MS; i++)
+        ms *= 2;
+    ms = CPN_MIN(ms, RETRY_LAST_MS);
+    cpn_random(&dice, sizeof(dice));
+    return ms - dice % (ms / 5 * 4 + 1);
+}
+
 /* Try again while somebody waits, a little later each time. */
 static void
 try_later(cpn_tunnel *t, const char *sentence)
 {
-    uint64_t ms = RETRY_FIRST_MS;
+    uint64_t ms = cpn_tunnel_retry_ms(t->failures++);
 
     cpn_tunnel_say_once(t, sentence);
     cpn_locals_fail(t, sentence, CPN_LOCAL_WAIT_MS);
-    for (unsigned i = 0; i < t->failures && ms < RETRY_LAST_MS; i++)
-        ms *= 2;
-    t->failures++;
     if (cpn_locals_wait(t))
-        uv_timer_start(&t->retry, cpn_tunnel_retry, CPN_MIN(ms, RETRY_LAST_MS), 0);
+        uv_timer_start(&t->retry, cpn_tunnel_retry, ms, 0);
 }
 
 static void

@@ -158,6 +158,8 @@ cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
 void cpn_tunnel_distrust(cpn_tunnel_link *k);
 unsigned cpn_tunnel_carriers(const cpn_tunnel *t);
 void cpn_tunnel_retry(uv_timer_t *timer);
+/* How long to wait before the next try, after so many failures. */
+uint64_t cpn_tunnel_retry_ms(unsigned failures);
 
 /* ---- tunnel_renew.c ---- */
 /* Is the token being renewed? It is begun when it is time; connect is called again at its end. */

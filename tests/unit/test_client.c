@@ -16,6 +16,7 @@
 #include "client/gateway.h"
 #include "client/out.h"
 #include "client/printable.h"
+#include "client/tunnel_impl.h"
 
 /* ---- contexts ---- */
 
@@ -487,6 +488,32 @@ cells_are_one_line(void **state)
     }
 }
 
+/* ---- tries ---- */
+
+/* 50 to 250 ms at first, never over 4 s, and not the same for everybody. */
+static void
+tries_are_spread(void **state)
+{
+    static const struct {
+        unsigned failures;
+        uint64_t least, most;
+    } waits[] = { { 0, 50, 250 }, { 1, 100, 500 }, { 4, 800, 4000 }, { 1000, 800, 4000 } };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(waits); i++) {
+        uint64_t low = UINT64_MAX, high = 0;
+
+        for (unsigned k = 0; k < 1000; k++) {
+            uint64_t ms = cpn_tunnel_retry_ms(waits[i].failures);
+
+            low = CPN_MIN(low, ms);
+            high = CPN_MAX(high, ms);
+        }
+        assert_true(low >= waits[i].least && high <= waits[i].most);
+        assert_true(low < waits[i].least * 3 / 2 && high > waits[i].most / 10 * 9);
+    }
+}
+
 #define AT_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
 
 int
@@ -507,6 +534,7 @@ main(void)
         cmocka_unit_test(text_cannot_move_the_cursor),
         cmocka_unit_test(json_has_no_control_byte),
         cmocka_unit_test(cells_are_one_line),
+        cmocka_unit_test(tries_are_spread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
