@@ -123,7 +123,9 @@ look_up(const ends *of, struct inet_diag_msg *out, cpn_err *err)
 }
 
 /* Held open by a process, and the other end of what was asked for. Half-closed is open: a program
- * may have said everything before it is looked at. */
+ * that connects, says everything and shuts its side (nc -N, a script's `echo | nc`) may have done
+ * so before it is looked at. Its socket still has an inode and its owner's uid; one that was closed
+ * has neither and is refused, so no connection of another user comes in by its state. */
 static bool
 is_held(const struct inet_diag_msg *m, const ends *of)
 {
