@@ -8,7 +8,7 @@ import pytest
 
 from conftest import inventory
 from lab import net, proxies
-from lab.gateway import BUILD, PATIENCE, Gateway, Result
+from lab.gateway import BUILD, PATIENCE, Gateway, Result, eventually
 from lab.greeting import greeting
 
 PASSWORD, SECRET = "hunter2home", "hunter2%68ome"  # the second as a URL may have it
@@ -253,6 +253,11 @@ class Roaming:
     def link(self, state):
         self.here.run("ip", "link", "set", "cable", state)
 
+    def unheard(self):
+        """Bytes that the client has sent and the other end has not acknowledged."""
+        out = self.here.run("ss", "-Htn", "dst", "10.66.0.1", stdout=subprocess.PIPE, text=True).stdout
+        return sum(int(line.split()[2]) for line in out.splitlines())
+
     def tunnel(self, *args):
         argv = self.here.argv(BUILD / "caponier", "tunnel", *args, "--port", "0", "-o", "json")
         self.process = subprocess.Popen(proxies.with_files(argv, {"/etc/hosts": self.hosts}), env=self.far.admin.env, text=True,
@@ -295,7 +300,7 @@ def test_a_link_that_is_away_for_a_moment_drops_nothing(roaming, target):
     with c, s:
         roaming.link("down")
         c.sendall(b"said while the link was down")
-        time.sleep(2)
+        eventually(lambda: roaming.unheard() > 0, what="it was sent in vain")
         roaming.link("up")
         assert s.recv(100) == b"said while the link was down"
         s.sendall(b"heard")

@@ -1,12 +1,10 @@
 """Costs that have no noise: system calls, bytes a call, instructions of the release build. Of a relayed byte: both ends in processes
 of their own (benchmarks/relaybench.c), the gateway is the process that is counted. Of a set-up: all roles of a whole gateway."""
-import fcntl
 import os
 import pathlib
 import re
 import signal
 import subprocess
-import termios
 import time
 
 import pytest
@@ -14,6 +12,7 @@ import requests
 
 from conftest import GROUP_ID, started
 from lab.gateway import BUILD
+from lab.queues import sockets, unread
 from test_azure_door import AzureClient, opened
 from test_sessions import live
 
@@ -50,31 +49,8 @@ def wait_stopped(pid):
 def wait_queued(pid, n):
     """Until that many bytes lie unread in one of the stopped process's sockets."""
     while True:
-        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-            if os.readlink(fd).startswith("socket:") and unread(pid, int(fd.name)) >= n:
-                return
-
-
-def unread(pid, fd):
-    pidfd = os.pidfd_open(pid)
-    try:
-        ours = pidfd_getfd(pidfd, fd)
-    finally:
-        os.close(pidfd)
-    try:
-        return int.from_bytes(fcntl.ioctl(ours, termios.FIONREAD, b"\0" * 4), "little")
-    except OSError:
-        return 0
-    finally:
-        os.close(ours)
-
-
-def pidfd_getfd(pidfd, fd):
-    import ctypes
-    got = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, fd, 0)
-    if got < 0:
-        raise OSError(ctypes.get_errno(), "pidfd_getfd")
-    return got
+        if any(unread(pid, fd) >= n for fd in sockets(pid)):
+            return
 
 
 @pytest.mark.parametrize("direction", ["down", "up"])

@@ -1,10 +1,14 @@
 """Running it: readiness, metrics, a full disk, no descriptors, a stopped clock source, settings that are wrong."""
 import contextlib
+import fcntl
+import hashlib
 import os
 import pathlib
 import signal
 import socket
 import subprocess
+import termios
+import threading
 import time
 
 import pytest
@@ -156,45 +160,47 @@ def test_roles_have_given_up_what_they_can(gateway):
             assert open(f"/proc/{pid}/limits").read().split("Max core file size")[1].split()[0] == "0", role
 
 
-def test_a_stalled_reader_is_back_pressure_not_loss(ada, network, target):
-    """The target stops reading for a while, then the local program does: memory is bounded, no byte is lost."""
-    import hashlib
-    import threading
-    total = 64 << 20
-    block = os.urandom(1 << 20)
-    with ada.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
-        sent = hashlib.sha256()
+def rss(pid):
+    """Bytes."""
+    return int(next(x for x in open(f"/proc/{pid}/status") if x.startswith("VmRSS")).split()[1]) << 10
 
-        def up():
-            for _ in range(total >> 20):
-                c.sendall(block)
-                sent.update(block)
-        c.settimeout(120)
-        th = threading.Thread(target=up)
+
+def stands_still(socket_of_the_writer):
+    """Nothing more goes into it, and what is in it goes nowhere."""
+    def queued():
+        return int.from_bytes(fcntl.ioctl(socket_of_the_writer, termios.TIOCOUTQ, b"\0" * 4), "little")
+    seen = []
+
+    def quiet():
+        seen.append(queued())
+        return len(seen) > 20 and seen[-1] > 0 and len(set(seen[-20:])) == 1
+    eventually(quiet, 20, "the writer stands still")
+
+
+def test_a_stalled_reader_is_back_pressure_not_loss(ada, gateway, target):
+    """The target stops reading for a while, then the local program does: memory is bounded at both ends of the carrier, no byte is lost."""
+    total, block = 64 << 20, os.urandom(1 << 20)
+    fronts, slack = gateway.pids("front"), 8 if SANITIZED else 1
+    before = {p: rss(p) for p in fronts}
+
+    def stalled(tunnel, writer, reader):
+        writer.settimeout(120)
+        reader.settimeout(60)
+        th = threading.Thread(target=lambda: [writer.sendall(block) for _ in range(total >> 20)])
         th.start()
-        at = time.monotonic()
-        eventually(lambda: time.monotonic() - at > 1, what="the target does not read for a second")
-        pid = t.process.pid
-        rss = int(next(x for x in open(f"/proc/{pid}/status") if x.startswith("VmRSS")).split()[1])
-        assert rss < (64 << 10) * (8 if SANITIZED else 1)
-        got, n = hashlib.sha256(), 0
-        s.settimeout(60)
-        while n < total:
-            chunk = s.recv(1 << 20)
-            got.update(chunk)
-            n += len(chunk)
-        th.join()
-        assert got.digest() == sent.digest()
-        th = threading.Thread(target=lambda: [s.sendall(block) for _ in range(total >> 20)])
-        th.start()
-        at = time.monotonic()
-        eventually(lambda: time.monotonic() - at > 1, what="the local program does not read for a second")
+        stands_still(writer)
+        assert rss(tunnel.process.pid) < (64 << 20) * slack
+        for p in fronts:
+            assert rss(p) - before[p] < (24 << 20) * slack
         got, want, n = hashlib.sha256(), hashlib.sha256(), 0
         for _ in range(total >> 20):
             want.update(block)
         while n < total:
-            chunk = c.recv(1 << 20)
+            chunk = reader.recv(1 << 20)
             got.update(chunk)
             n += len(chunk)
         th.join()
         assert got.digest() == want.digest()
+    with ada.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        stalled(t, c, s)
+        stalled(t, s, c)
