@@ -65,11 +65,15 @@ ask(cpn_api *a, cpn_target *t, cpn_err *err)
     json_auto_t *question = NULL;
     json_auto_t *answer = NULL;
     const char *message;
-    cpn_rc rc = cpn_target_resolve(t, a, &said, err);
+    cpn_rc rc;
+
+    t->connects = true;
+    rc = cpn_target_resolve(t, a, &said, err);
 
     answer = json_incref(json_object_get(said, "decision"));
     if (rc == CPN_OK && !answer) {
         question = cpn_target_json(t);
+        json_object_set_new(question, "connect", json_true());
         rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
     }
     if (rc != CPN_OK || json_is_true(json_object_get(answer, "allowed")))

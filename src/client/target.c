@@ -174,6 +174,8 @@ cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err)
     set_text(ask, "target", t->address[0] ? t->address : t->resource);
     if (t->port)
         json_object_set_new(ask, "port", json_integer(t->port));
+    if (t->connects)
+        json_object_set_new(ask, "connect", json_true());
     rc = cpn_api_call(a, "POST", "/v1/resolve", ask, &got, err);
     if (rc == CPN_NOT_FOUND && exact && compose_bastion(t, a)) {
         json_decref(cpn_steal(&a->cli->problem));

@@ -43,6 +43,7 @@ typedef struct cpn_target {
     char asked[CPN_ID_MAX + 1];       /* as it was named */
     char label[CPN_NAME_MAX + 1 + 8]; /* short name or address: for HostKeyAlias and messages */
     unsigned port;
+    bool connects; /* a refusal of ours is the end of an attempt: it goes into the record */
 } cpn_target;
 
 /* Read the options and the first positional argument (a name, an id or an address); no network.

@@ -59,7 +59,7 @@ has_enough(cpn_tunnel *t)
     unsigned usable;
 
     (void)least_busy(t, &usable);
-    return usable >= t->plan->carriers && cpn_tunnel_room(t);
+    return (usable >= t->plan->carriers || t->enough) && cpn_tunnel_room(t);
 }
 
 unsigned
@@ -103,6 +103,7 @@ on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text
     (void)code;
     cpn_carrier_free(cpn_steal(&k->carrier));
     k->draining = false;
+    t->enough = false;
     if (t->stopping) {
         if (cpn_tunnel_carriers(t) == 0)
             uv_stop(&t->uv);
@@ -184,6 +185,7 @@ on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
         snprintf(sentence, sizeof(sentence), "the gateway answered with status %d", reply->status);
     if (cpn_reason_is(cpn_buf_view(&reply->body), cpn_reason_word(CPN_WHY_TLS_OPENED)))
         name_issuer(sentence, reply->issuer);
+    t->enough = true;
     if (reply->status == 503 || reply->status == 429)
         try_later(t, sentence);
     else

@@ -27,8 +27,7 @@
 #include "net/httpc.h"
 
 #define CPN_TUNNEL_MEMORY ((size_t)256 << 20)
-/* Further ones are made when all are full of streams, or when the token has ended that they were
- * made with: a shell an hour, each left open, for two days. The gateway allows 64 a user. */
+/* Further ones when all are full or their token has ended: a shell an hour, left open, two days. */
 #define CPN_CARRIERS_MAX (CPN_CARRIERS_WANTED_MAX + 48)
 #define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
@@ -87,6 +86,7 @@ struct cpn_tunnel {
     cpn_httpc_line warm; /* what the calls before left for the first carrier */
     unsigned failures;   /* in a row */
     uv_process_t renewer;
+    bool enough;       /* the gateway lets us have no more carriers, until one ends */
     bool renewing;     /* it runs */
     bool renewal_over; /* it has ended, well or not, since the last attempt to connect */
     bool renewed;      /* the token was renewed because of a 401, and not accepted since */

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "codec/digest.h"
+#include "control/asked.h"
 #include "control/azbastion.h"
 #include "control/azdoor.h"
 #include "control/azwant.h"
@@ -110,11 +111,8 @@ tokens_denied(cpn_call *call, const cpn_asked *a)
     call->audited = true;
     cpn_verdict_sentence(&a->verdict, sentence, sizeof(sentence));
     if (call->own_client || cpn_az_denied_take(call->c, cpn_mono_ms()) != CPN_OK) {
-        json_t *more = cpn_verdict_json(&a->verdict);
-
-        json_object_set_new(more, "decisionId", json_string(a->decision));
         cpn_reply_error(call, denied_status(a->verdict.why), cpn_reason_word(a->verdict.why),
-                        sentence, more);
+                        sentence, cpn_asked_json(a));
         return;
     }
     answer = cpn_refusal_text(&a->verdict, a->decision, 4096);

@@ -1,16 +1,16 @@
 /* POST /v1/can-i: the answer that a connect request would get, for oneself or (Owner) another. */
 #include <stdio.h>
 
+#include "control/asked.h"
 #include "control/named.h"
-#include "control/open.h"
 #include "control/reply.h"
 
-/* {"bastion","targetResourceId" or "targetIpAddress","port","user"?} into a want. */
+/* {"bastion","targetResourceId" or "targetIpAddress","port","user"?,"connect"?} into a want. */
 static cpn_rc
-want_read(const cpn_call *call, cpn_want *want, cpn_err *err)
+want_read(const cpn_call *call, cpn_want *want, bool *connect, cpn_err *err)
 {
     static const char *const names[] = {
-        "bastion", "targetResourceId", "targetIpAddress", "port", "user", NULL
+        "bastion", "targetResourceId", "targetIpAddress", "port", "user", "connect", NULL
     };
     const cpn_principal *who = cpn_call_who(call);
     const char *bastion = "", *id = "", *ip = "";
@@ -25,7 +25,8 @@ want_read(const cpn_call *call, cpn_want *want, cpn_err *err)
         (rc = cpn_json_opt_str(call->json, "", "targetIpAddress", CPN_ADDR_TEXT - 1, &ip, err)) !=
             CPN_OK ||
         (rc = cpn_json_opt_int(call->json, "", "port", (cpn_json_range){ 1, 65535 }, &port, err)) !=
-            CPN_OK)
+            CPN_OK ||
+        (rc = cpn_json_opt_bool(call->json, "", "connect", connect, err)) != CPN_OK)
         return rc;
     if (!id[0] == !ip[0])
         return cpn_fail(err, CPN_INVALID, "expected either targetResourceId or targetIpAddress");
@@ -47,23 +48,32 @@ can_i_ask(cpn_call *call)
 {
     const cpn_principal *who = cpn_call_who(call);
     const char *user = json_string_value(json_object_get(call->json, "user"));
+    bool connect = false;
     cpn_err err = { 0 };
     cpn_verdict verdict;
     cpn_facts facts;
     cpn_want want;
 
-    if (want_read(call, &want, &err) != CPN_OK) {
+    if (want_read(call, &want, &connect, &err) != CPN_OK) {
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
+        return;
+    }
+    if (user && connect) {
+        cpn_reply_rc(call, CPN_INVALID, "connect is for oneself, not for another user", NULL);
         return;
     }
     if (user && cpn_named_principal(call->c->snapshot, user, &who) != CPN_OK) {
         cpn_reply_rc(call, CPN_NOT_FOUND, "there is no such user", NULL);
         return;
     }
+    cpn_call_note(call, "targetResourceId", want.target_id[0] ? want.target_id : want.target_ip);
+    if (!user) {
+        cpn_reply_json(call, 200, cpn_call_decision(call, &want, connect));
+        return;
+    }
     facts = cpn_want_facts(&want, who);
     facts.tell_all = who != cpn_call_who(call);
     (void)!cpn_decide(call->c->snapshot, &facts, &verdict);
-    cpn_call_note(call, "targetResourceId", want.target_id[0] ? want.target_id : want.target_ip);
     cpn_reply_json(call, 200, cpn_verdict_json(&verdict));
 }
 

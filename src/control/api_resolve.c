@@ -1,6 +1,7 @@
 /* POST /v1/resolve: from the names that people use to the ids of a bastion and a machine. */
 #include <stdio.h>
 
+#include "control/asked.h"
 #include "control/azbastion.h"
 #include "control/named.h"
 #include "control/reply.h"
@@ -135,19 +136,8 @@ keys_of(const cpn_machine *m)
     return keys;
 }
 
-/* What can-i says. */
-static json_t *
-decision(const cpn_call *call, const cpn_want *want)
-{
-    cpn_facts facts = cpn_want_facts(want, cpn_call_who(call));
-    cpn_verdict v;
-
-    (void)!cpn_decide(call->c->snapshot, &facts, &v);
-    return cpn_verdict_json(&v);
-}
-
 static void
-answer(cpn_call *call, const cpn_want *want, bool decide)
+answer(cpn_call *call, const cpn_want *want, bool decide, bool connect)
 {
     const cpn_machine *m =
         want->target_ip[0] ? machine_at(call, want)
@@ -161,7 +151,7 @@ answer(cpn_call *call, const cpn_want *want, bool decide)
         json_object_set_new(said, "name", json_string(m->name));
     }
     if (decide)
-        json_object_set_new(said, "decision", decision(call, want));
+        json_object_set_new(said, "decision", cpn_call_decision(call, want, connect));
     cpn_reply_json(call, 200, said);
 }
 
@@ -169,10 +159,12 @@ static void
 resolve(cpn_call *call)
 {
     static const char *const names[] = { "bastion", "resourceGroup", "subscription",
-                                         "target",  "port",          NULL };
+                                         "target",  "port",          "connect",
+                                         NULL };
     bastions asked = { .name = "", .group = "", .subscription = "" };
     const char *target = "";
     int64_t port = 22;
+    bool connect = false;
     cpn_err err = { 0 };
     cpn_want want = { 0 };
 
@@ -184,13 +176,14 @@ resolve(cpn_call *call)
             CPN_OK ||
         cpn_json_get_str(call->json, "", "target", CPN_ID_MAX, &target, &err) != CPN_OK ||
         cpn_json_opt_int(call->json, "", "port", (cpn_json_range){ 1, 65535 }, &port, &err) !=
-            CPN_OK) {
+            CPN_OK ||
+        cpn_json_opt_bool(call->json, "", "connect", &connect, &err) != CPN_OK) {
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
     want.port = (uint16_t)port;
     if (find_target(call, target, &want) && find_bastion(call, &asked, &want))
-        answer(call, &want, json_object_get(call->json, "port"));
+        answer(call, &want, json_object_get(call->json, "port"), connect);
 }
 
 const cpn_route cpn_routes_resolve[] = {

@@ -1,6 +1,7 @@
 """One private network, one sshd and one gateway a test session; tests that break things make their own."""
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from lab import net  # noqa: E402
-from lab.gateway import Gateway  # noqa: E402
+from lab.gateway import ARRANGING, BUILD, Gateway, User  # noqa: E402
 from lab.sshd import Sshd  # noqa: E402
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -46,6 +47,15 @@ def inventory(**over):
     }
     inv.update(over)
     return inv
+
+
+# Where the client itself is tested. Elsewhere it only gets a test to the gateway, and the plain one does that under sanitizers.
+OF_THE_CLIENT = re.compile(r"test_(client|hostile_client|connect|carriers|commands|completion|doctor|file_policy|identity_and_inventory|local_end|on_a_terminal|"
+                           r"output_formats|rdp|refusals|roles|seed_steps|ssh|tunnel)")
+
+
+def pytest_runtest_setup(item):
+    User.client = BUILD if OF_THE_CLIENT.match(item.path.name) else ARRANGING
 
 
 @pytest.fixture(scope="session")

@@ -239,7 +239,7 @@ def test_a_client_whose_clock_is_off(gateway, eavesdropper, target, folder, name
     clock.set(shift)
     u = gateway.user(f"{name}@example.test")
     gateway.admin.ok("role", "assign", "--assignee", f"{name}@example.test", "--role", "Reader", "--scope", GROUP_ID)
-    u.argv = lambda *args: [*clock.under, *gateway.from_outside(BUILD / "caponier", *args)]
+    u.argv = lambda *args, build=None: [*clock.under, *gateway.from_outside(BUILD / "caponier", *args)]
     ca = gateway.ca
     if through == "intercepted":
         u.env, ca = {**u.env, "https_proxy": f"http://127.0.0.1:{eavesdropper.port}"}, eavesdropper.ca

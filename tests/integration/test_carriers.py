@@ -35,7 +35,8 @@ def test_more_than_the_gateway_allows_still_serve(own_gateway, network):
     with own_gateway.admin.tunnel("scripted", "--carriers", "4") as t, network.machines.listen("10.77.1.5", 22) as s:
         s.settimeout(20)
         eventually(lambda: "carriers" in t.stderr() or "limit" in t.stderr(), what="it is said")
-        for _ in range(3):
+        eventually(lambda: len(net.connections(t.process.pid, own_gateway.port)) == 2, what="the third is over")
+        for _ in range(3):  # and is not tried again for each
             with session(t.port, s):
                 assert len(net.connections(t.process.pid, own_gateway.port)) == 2
         assert t.stderr().count("\n") == 1, t.stderr()

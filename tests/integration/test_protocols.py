@@ -55,6 +55,8 @@ def test_lines_before_the_banner_pass(tunnel, target):
     c.settimeout(20)
     c.sendall(b"SSH-2.0-me\r\n")
     s, _ = target.accept()
+    s.settimeout(20)
+    assert s.recv(100) == b"SSH-2.0-me\r\n"  # unread, it would make a reset of the close
     s.sendall(b"Authorised use only.\r\nSSH-2.0-x\r\n")
     s.close()
     assert read_all(c) == b"Authorised use only.\r\nSSH-2.0-x\r\n"

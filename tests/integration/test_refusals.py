@@ -1,8 +1,9 @@
 """A refusal reaches the person: through our tunnel ssh and scp print the reason, the tunnel prints it once."""
+import re
 import subprocess
 
 from conftest import GROUP_ID, VM
-from lab.gateway import eventually
+from lab.gateway import eventually, every_record
 from lab.ssh import OPTIONS, scp
 
 
@@ -39,6 +40,17 @@ def test_refused_at_start_exits_3(gateway):
     assert r.code == 3
     assert r.err.count("Reader on") >= 2 and VM.lower() in r.err.lower()
     assert r.err.count("refused:") == 1 and len(set(r.err.splitlines())) == len(r.err.splitlines()), r.err
+    # What the person quotes is what the record has.
+    (decision,) = re.findall("decision: ([0-9a-f-]{36})", r.err)
+    record = eventually(lambda: [e for e in every_record(gateway.admin) if e.get("decisionId") == decision], 15, "the refusal is on record")[0]
+    assert record["operationName"] == "session.refused" and record["userEmail"] == "mallory@example.test", record
+
+
+def test_asking_whether_one_may_leaves_no_refusal(gateway):
+    u = gateway.user("curious@example.test")
+    r = u.run("can-i", "--name", "door", "--target-resource-id", VM + "web1", "-o", "json")
+    assert r.code == 3 and "decisionId" not in r.out
+    assert not [e for e in every_record(gateway.admin) if e.get("userEmail") == "curious@example.test" and e["operationName"] == "session.refused"]
 
 
 def test_target_that_refuses(gateway, network):

@@ -40,10 +40,12 @@ class User:
                     "CAPONIER_GATEWAY": gateway.url, "LANG": "C.UTF-8",
                     **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
-    def argv(self, *args, build=BUILD):
-        return self.gateway.from_outside(build / "caponier", *args)
+    client = BUILD  # whose program they use; conftest.py chooses
 
-    def run(self, *args, input=None, timeout=60, check=None, build=BUILD):
+    def argv(self, *args, build=None):
+        return self.gateway.from_outside((build or self.client) / "caponier", *args)
+
+    def run(self, *args, input=None, timeout=60, check=None, build=None):
         done = subprocess.run(self.argv(*args, build=build), env=self.env, input=input, timeout=timeout, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **({} if input is not None else {"stdin": subprocess.DEVNULL}))
