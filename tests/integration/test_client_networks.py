@@ -1,6 +1,7 @@
 """The client on networks as they are: proxies, proxies that read along, dead IPv6, links that go away and come back."""
 import base64
 import json
+import select
 import subprocess
 import time
 
@@ -292,6 +293,18 @@ def roaming(far, tmp_path):
     r = Roaming(far, tmp_path)
     yield r
     r.close()
+
+
+@pytest.mark.release_only  # it only waits
+def test_a_box_on_the_way_does_not_end_what_is_idle(roaming, target):
+    """It ends what says nothing for 30 s; the carrier's pings come every 20."""
+    roaming.front.silence = 30
+    roaming.tunnel("scripted")
+    c, s = roaming.meet(target)
+    with c, s:
+        assert select.select([c, s], [], [], 45)[0] == []  # neither end has been told of an end
+        c.sendall(b"still here")
+        assert s.recv(100) == b"still here"
 
 
 def test_a_link_that_is_away_for_a_moment_drops_nothing(roaming, target):

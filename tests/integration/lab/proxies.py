@@ -109,11 +109,16 @@ def relay(a, b):
 
 
 class Forward(Server):
-    """Connections to listener go on to what connect() makes."""
+    """Connections to listener go on to what connect() makes. silence: seconds after which one that says nothing is ended, as
+    boxes on the way do; None: never."""
+
+    silence = None
 
     def __init__(self, connect, listener=None):
         def handle(s):
             with connect() as far:
+                for end in (s, far):
+                    end.settimeout(self.silence)
                 relay(s, far)
         super().__init__(handle, listener)
 
