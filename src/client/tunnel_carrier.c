@@ -44,22 +44,28 @@ least_busy(cpn_tunnel *t, unsigned *usable)
     return least;
 }
 
+static bool
+takes_one_more(const cpn_carrier *least)
+{
+    return least && cpn_carrier_streams(least) < CPN_SESSION_STREAMS_MAX;
+}
+
 cpn_carrier *
 cpn_tunnel_room(cpn_tunnel *t)
 {
     unsigned usable;
     cpn_carrier *least = least_busy(t, &usable);
 
-    return least && cpn_carrier_streams(least) < CPN_SESSION_STREAMS_MAX ? least : NULL;
+    return takes_one_more(least) ? least : NULL;
 }
 
 static bool
 has_enough(cpn_tunnel *t)
 {
     unsigned usable;
+    const cpn_carrier *least = least_busy(t, &usable);
 
-    (void)least_busy(t, &usable);
-    return (usable >= t->plan->carriers || t->enough) && cpn_tunnel_room(t);
+    return (usable >= t->plan->carriers || t->enough) && takes_one_more(least);
 }
 
 unsigned

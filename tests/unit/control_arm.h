@@ -33,13 +33,7 @@ arm(const char *who, const char *method, const char *path, const char *query, co
     m.REQUEST.last = body == NULL;
     m.REQUEST.content_type = CPN_VIEW_LIT("application/json");
     m.REQUEST.length = strlen(spelt);
-    say(&st.front, &m, -1);
-    if (body)
-        say(&st.front,
-            &(cpn_msg){ .type = CPN_MSG_BODY,
-                        .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(spelt) } },
-            -1);
-    m = expect(&st.front, CPN_MSG_REPLY);
+    m = request_answered(&m, body ? spelt : NULL);
     assert_true(m.REPLY.body.n < sizeof(text) && m.REPLY.last);
     memcpy(text, m.REPLY.body.p, m.REPLY.body.n);
     text[m.REPLY.body.n] = '\0';

@@ -32,6 +32,19 @@ token_of(const char *alias, char out[4096])
     return out;
 }
 
+/* What it answers to a request; body: NULL, or all that follows. */
+static CPN_UNUSED cpn_msg
+request_answered(const cpn_msg *request, const char *body)
+{
+    say(&st.front, request, -1);
+    if (body)
+        say(&st.front,
+            &(cpn_msg){ .type = CPN_MSG_BODY,
+                        .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(body) } },
+            -1);
+    return expect(&st.front, CPN_MSG_REPLY);
+}
+
 /* One request; the status, and the answer's JSON (NULL: none) in *answer. Bodies are spelt. */
 static CPN_UNUSED int
 ask_with(const char *who, const char *method, const char *path, const char *query, bool form,
@@ -55,13 +68,7 @@ ask_with(const char *who, const char *method, const char *path, const char *quer
         spell(spelt, body);
         m.REQUEST.length = strlen(spelt);
     }
-    say(&st.front, &m, -1);
-    if (body)
-        say(&st.front,
-            &(cpn_msg){ .type = CPN_MSG_BODY,
-                        .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(spelt) } },
-            -1);
-    m = expect(&st.front, CPN_MSG_REPLY);
+    m = request_answered(&m, body ? spelt : NULL);
     assert_int_equal(m.REPLY.conn, st.conn);
     n = m.REPLY.body.n;
     assert_true(n < sizeof(text) && m.REPLY.last);
