@@ -101,8 +101,9 @@ def judge(done, report, goals):
             goals.most(f"{what}, {max(held)} sessions / {min(held)}", most[what] / least[what], 1.1)
     if "az door" in report:
         azdoor.judge(report["az door"], goals)
-    if setups.TITLE in done:
-        setups.judge(done[setups.TITLE], goals)
+    for title in (setups.TITLE, setups.TITLE_AT_ONCE):
+        if title in done:
+            setups.judge(done[title], goals)
     people.judge(done, report["client KiB"], goals)
 
 
@@ -197,9 +198,10 @@ def main():
                 if title == "set-ups, one at a time":
                     report["flush us"] = measures.flush_us(folder)
         by_name = {c.name: c for c in chains}
-        if args.rows in setups.TITLE:
-            done[setups.TITLE] = setups.measure(next(c for c in chains if c.name == Caponier.name), report["repetitions"])
-            report["rows"][setups.TITLE] = done[setups.TITLE].table()
+        if args.rows in setups.TITLE_AT_ONCE:
+            for row in setups.measure(by_name[Caponier.name], report["repetitions"], seconds):
+                done[row.title] = row
+                report["rows"][row.title] = row.table()
         people_rows, report["client KiB"] = people.measure(by_name[Haproxy2.name], by_name[Caponier.name], folder, seconds, report["repetitions"],
                                                            args.rows)
         done.update(people_rows)

@@ -9,7 +9,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).parents[1]
-BUILD = ROOT / "build-release"
+BUILD = ROOT / "build"
 sys.path.insert(0, str(ROOT / "tests/integration"))
 sys.dont_write_bytecode = True
 os.environ["CPN_BUILD"] = str(BUILD)  # before the lab reads it

@@ -158,7 +158,7 @@ class Wstunnel(Chain):
     streams_max = 500
 
     def start(self):
-        home = ROOT / "build-release/npm"
+        home = ROOT / "build/npm"
         program = home / "node_modules/.bin/wstunnel"
         if not program.exists():
             home.mkdir(parents=True, exist_ok=True)

@@ -3,25 +3,34 @@
 One client, plain sockets and one TLS context, does in turn a handshake alone, a set-up at Caponier's own door (a carrier of its own, a
 stream, one echoed byte) and a set-up as the Azure CLI makes it (POST, upgrade, echo, DELETE: three connections). All three are taken
 from the same front in the same seconds, so that caches are as warm for one as for the other.
+
+One after the other says what a lonely user costs: every process is woken anew, and every record has a flush of its own. Sixteen at
+once (setups.c) say what a set-up costs the gateway that is full, as its goals and the peers' figures do.
 """
 import base64
 import json
 import os
+import pathlib
 import re
 import socket
 import ssl
 import statistics
 import struct
+import tempfile
 import time
 import urllib.parse
 
 from azdoor import MACHINE, client_of
-from chains import CLIENT_CPU, cpu_seconds
+from chains import BUILD, CLIENT_CPU, cpu_seconds
+from measures import run
 from report import interleaved
 
 TITLE = "set-ups with TLS connections of their own"
+TITLE_AT_ONCE = TITLE + ", 16 at once"
+AT_ONCE = 16
 HANDSHAKE, OWN, AZURE = "handshake alone", "own door", "azure door"
 AZURE_HANDSHAKES = 3
+SETUPS = BUILD / "benchmarks/setups"
 BASTION = MACHINE[:MACHINE.index("/Microsoft.Compute")] + "/Microsoft.Network/bastionHosts/door0"
 OPEN, REFUSED, DATA, RESET = 1, 3, 4, 6  # frames of caponier.v1: docs/protocol.md
 CREDIT = 65536
@@ -62,13 +71,13 @@ class Connection:
             raise RuntimeError("the gateway closed")
         self.left += got
 
-    def request(self, head, status, body=b""):
-        self.send("\r\n".join([*head, "", ""]).encode() + body)
+    def request(self, whole, status):
+        self.send(whole)
         while b"\r\n\r\n" not in self.left:
             self._more()
         answer, _, self.left = self.left.partition(b"\r\n\r\n")
         if answer.split()[1] != str(status).encode():
-            raise RuntimeError(f"{head[0]}: {answer} {self.left}")
+            raise RuntimeError(f"{whole.splitlines()[0]}: {answer} {self.left}")
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", answer)
         return self.take(int(length.group(1))) if length else b""
 
@@ -81,40 +90,51 @@ class Connection:
 class Way:
     """One way to spend CPU of the gateway: a row's chain."""
 
-    def __init__(self, name, gateway, once):
-        self.name, self.once = name, once
+    def __init__(self, name, gateway, once, words):
+        self.name, self.once, self.words = name, once, words
         self.pids = {role: gateway.pids(role) for role in ("front", "control", "keeper")}
 
     def cpu(self):
         return {role: cpu_seconds(pids) for role, pids in self.pids.items()}
 
+    def cells(self, before, n, p50_s):
+        spent = {role: (s - before[role]) / n * 1e6 for role, s in self.cpu().items()}
+        return {"gateway us": sum(spent.values()), **{f"{role} us": us for role, us in spent.items()}, "p50 us": p50_s * 1e6}
 
-def ways(chain):
+
+def ways(chain, folder):
+    """The three of them; their requests are in files of that folder as well, for setups.c."""
     gateway, token = chain.gw, client_of(chain).token
     context = ssl.create_default_context(cafile=str(gateway.ca))
-    host = f"Host: localhost:{gateway.port}"
+    host = f"localhost:{gateway.port}"
     want = json.dumps({"bastion": BASTION, "targetResourceId": MACHINE, "port": chain.target}).encode()
     form = urllib.parse.urlencode({"resourceId": MACHINE, "protocol": "tcptunnel", "workloadHostPort": chain.target, "aztoken": token}).encode()
 
     def upgrade(path, *more):
-        return [f"GET {path} HTTP/1.1", host, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}", *more]
+        return request(f"GET {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                       f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}", *more)
+
+    def request(first, *more):
+        return "\r\n".join([first, f"Host: {host}", *more, "", ""]).encode()
+
+    carrier = upgrade("/v1/tunnel", "Sec-WebSocket-Protocol: caponier.v1", f"Authorization: Bearer {token}")
+    opening = masked(2, struct.pack(">BBHIQH", OPEN, 0, 0, 1, CREDIT, len(want)) + want + b"E")
+    post = request("POST /api/tokens HTTP/1.1", "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}") + form
 
     def handshake():
         Connection(gateway.port, context).socket.close()
 
     def own():
         with Connection(gateway.port, context) as c:
-            c.request(upgrade("/v1/tunnel", "Sec-WebSocket-Protocol: caponier.v1", f"Authorization: Bearer {token}"), 101)
-            c.send(masked(2, struct.pack(">BBHIQH", OPEN, 0, 0, 1, CREDIT, len(want)) + want + b"E"))
+            c.request(carrier, 101)
+            c.send(opening)
             while (frame := c.frame())[0] != DATA:
                 if frame[0] in (REFUSED, RESET):
                     raise RuntimeError(frame)
 
     def azure():
         with Connection(gateway.port, context) as c:
-            issued = json.loads(c.request(["POST /api/tokens HTTP/1.1", host, "Content-Type: application/x-www-form-urlencoded",
-                                           f"Content-Length: {len(form)}"], 200, form))
+            issued = json.loads(c.request(post, 200))
         with Connection(gateway.port, context) as c:
             c.request(upgrade(f"/webtunnelv2/{issued['websocketToken']}?X-Node-Id={issued['nodeId']}"), 101)
             c.send(masked(2, b"E"))
@@ -123,35 +143,56 @@ def ways(chain):
             c.send(masked(8, struct.pack(">H", 1000)))
             c.frame()
         with Connection(gateway.port, context) as c:
-            c.request([f"DELETE /api/tokens/{issued['authToken']} HTTP/1.1", host], 204)
+            c.request(request(f"DELETE /api/tokens/{issued['authToken']} HTTP/1.1"), 204)
 
-    return [Way(HANDSHAKE, gateway, handshake), Way(OWN, gateway, own), Way(AZURE, gateway, azure)]
+    def words(way, seconds, *texts):
+        files = [folder / f"{way}{i}" for i in range(len(texts))]
+        for file, text in zip(files, texts):
+            file.write_bytes(text)
+        return [SETUPS, way, gateway.port, gateway.ca, AT_ONCE, seconds, *files]
+
+    return [Way(HANDSHAKE, gateway, handshake, lambda s: words("handshake", s)), Way(OWN, gateway, own, lambda s: words("own", s, carrier, opening)),
+            Way(AZURE, gateway, azure, lambda s: words("azure", s, post, host.encode()))]
 
 
-def measure(chain, repetitions, n=60):
-    """The row; n of each way a repetition."""
-    def block(way):
+def one_by_one(n):
+    def measure(way):
         times, before = [], way.cpu()
         for _ in range(n):
             began = time.monotonic()
             way.once()
             times.append(time.monotonic() - began)
-        spent = {role: (s - before[role]) / n * 1e6 for role, s in way.cpu().items()}
-        return {"gateway us": sum(spent.values()), **{f"{role} us": us for role, us in spent.items()}, "p50 us": statistics.median(times) * 1e6}
+        return way.cells(before, n, statistics.median(times))
+    return measure
 
-    all_ways, mine = ways(chain), os.sched_getaffinity(0)
-    if len(mine) > 1:
-        os.sched_setaffinity(0, {CLIENT_CPU})
-    try:
-        for way in all_ways:
-            way.once()
-        return interleaved(TITLE, all_ways, block, repetitions, HANDSHAKE)
-    finally:
-        os.sched_setaffinity(0, mine)
+
+def at_once(seconds):
+    def measure(way):
+        before = way.cpu()
+        n, took, p50_us = run(way.words(seconds))
+        return {**way.cells(before, n, p50_us / 1e6), "per s": n / took}
+    return measure
+
+
+def measure(chain, repetitions, seconds, n=60):
+    """The two rows: n of each way one by one, and sixteen at once for so many seconds, a repetition."""
+    mine = os.sched_getaffinity(0)
+    with tempfile.TemporaryDirectory(prefix="caponier-setups-") as folder:
+        all_ways = ways(chain, pathlib.Path(folder))
+        if len(mine) > 1:
+            os.sched_setaffinity(0, {CLIENT_CPU})
+        try:
+            for way in all_ways:
+                way.once()
+            return [interleaved(title, all_ways, measure, repetitions, HANDSHAKE)
+                    for title, measure in ((TITLE, one_by_one(n)), (TITLE_AT_ONCE, at_once(seconds)))]
+        finally:
+            os.sched_setaffinity(0, mine)
 
 
 def judge(row, goals):
-    alone = row.values(HANDSHAKE, "gateway us")
+    """Of either row."""
+    alone, when = row.values(HANDSHAKE, "gateway us"), row.title[len(TITLE):] or ", one by one"
     over = statistics.median((own - 100) / h for own, h in zip(row.values(OWN, "gateway us"), alone))
-    goals.most("own door: (gateway CPU of a set-up - 100 us) / its TLS handshake", over, 1.35)
-    goals.most("az door: gateway CPU of a set-up / its three TLS handshakes", row.ratio(AZURE, "gateway us") / AZURE_HANDSHAKES, 1.6)
+    goals.most(f"own door{when}: (gateway CPU of a set-up - 100 us) / its TLS handshake", over, 1.35)
+    goals.most(f"az door{when}: gateway CPU of a set-up / its three TLS handshakes", row.ratio(AZURE, "gateway us") / AZURE_HANDSHAKES, 1.6)
