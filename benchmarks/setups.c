@@ -129,6 +129,13 @@ conn_answer(SSL *ssl, text *t, const char *status)
     memmove(t->p, end, t->n + 1);
 }
 
+static void
+conn_fill(SSL *ssl, text *t, size_t n)
+{
+    while (t->n < n)
+        conn_more(ssl, t);
+}
+
 /* Takes the first frame, shorter than 64 KiB, off t; returns its payload's first byte. */
 static uint8_t
 conn_frame(SSL *ssl, text *t)
@@ -136,15 +143,13 @@ conn_frame(SSL *ssl, text *t)
     size_t head = 2, n;
     uint8_t got;
 
-    while (t->n < 4)
-        conn_more(ssl, t);
+    conn_fill(ssl, t, head);
     n = (uint8_t)t->p[1];
     if (n == 126) {
-        head = 4;
+        conn_fill(ssl, t, head = 4);
         n = (size_t)(uint8_t)t->p[2] << 8 | (uint8_t)t->p[3];
     }
-    while (t->n < head + n)
-        conn_more(ssl, t);
+    conn_fill(ssl, t, head + n);
     got = (uint8_t)t->p[head];
     t->n -= head + n;
     memmove(t->p, t->p + head + n, t->n);

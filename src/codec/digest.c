@@ -2,16 +2,29 @@
 #include "codec/digest.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "codec/chars.h"
 
+static EVP_MD *sha256;
+
+/* Once: by its name it would be looked for among the providers' algorithms at every use. */
+static void
+fetch(void)
+{
+    if (!(sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL)))
+        abort();
+}
+
 void
 cpn_sha256_pieces(const cpn_view *piece, size_t pieces, uint8_t out[CPN_SHA256_BYTES])
 {
+    static pthread_once_t fetched = PTHREAD_ONCE_INIT;
     EVP_MD_CTX *md = EVP_MD_CTX_new();
 
-    if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+    pthread_once(&fetched, fetch);
+    if (!md || EVP_DigestInit_ex(md, sha256, NULL) != 1)
         abort();
     for (size_t i = 0; i < pieces; i++)
         if (piece[i].n && EVP_DigestUpdate(md, piece[i].p, piece[i].n) != 1)

@@ -424,14 +424,13 @@ static const cpn_tls_events tls_events = {
     .on_end = on_tls_end,
 };
 
-/* At the start, so that the round trip is known before bulk gets in its way; then every ping_ms.
- * Any byte of the peer resets the misses: what it is busy sending may delay a pong.
+/* At the start, so that the round trip is known before bulk gets in its way, and with what this turn
+ * sends anyway; then every ping_ms. Any byte of the peer resets the misses: what it is busy sending
+ * may delay a pong.
  */
 static void
-on_tick(uv_timer_t *timer)
+ping(cpn_carrier *c)
 {
-    cpn_carrier *c = timer->data;
-
     cpn_carrier_hold_back(c);
     if (c->ping_ns != 0 && ++c->misses >= c->opts.ping_misses) {
         cpn_carrier_finish(c, CPN_CARRIER_DEAD, "%u pings went unanswered%s", c->opts.ping_misses,
@@ -443,6 +442,12 @@ on_tick(uv_timer_t *timer)
         c->ping_ns = cpn_mono_ns();
     }
     cpn_carrier_control(c, CPN_TUNNEL_PING, 0, c->ping_nonce, (cpn_view){ 0 });
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+    ping(timer->data);
 }
 
 static void
@@ -496,10 +501,11 @@ cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
     c->reap.fn = carrier_reap;
     uv_timer_init(cpn_loop_uv(loop), &c->timer);
     c->timer.data = c;
-    uv_timer_start(&c->timer, on_tick, 0, c->opts.ping_ms);
+    uv_timer_start(&c->timer, on_tick, c->opts.ping_ms, c->opts.ping_ms);
     cpn_wslink_init(&c->ws, loop, t, opts->role);
     cpn_tls_set_owner(t, &tls_events, c);
     *out = c;
+    ping(c);
     return CPN_OK;
 }
 
