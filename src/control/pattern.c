@@ -103,8 +103,10 @@ walk(cpn_view pattern, cpn_view path, bool nocase, cpn_params *out)
 bool
 cpn_pattern_fits(const char *pattern, cpn_view path, bool nocase, cpn_params *out)
 {
-    cpn_params found = { 0 };
+    cpn_params found;
 
+    found.n = 0; /* of the rest only what these two speak of is ever looked at */
+    found.used = 0;
     if (!walk(cpn_view_str(pattern), path, nocase, &found))
         return false;
     *out = found;

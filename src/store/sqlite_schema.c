@@ -107,11 +107,13 @@ configure(sqlite3 *db, const char *where, cpn_err *err)
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* Exclusive before WAL: then the index of the log is in our memory, not in a shared file.
-     * The empty write takes the lock now, for as long as the process lives. */
+     * The empty write takes the lock now, for as long as the process lives. A log of 16 MiB is
+     * copied back less often than SQLite's four, and holds each busy page once for more commits. */
     return exec(db, where,
                 "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
                 "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
                 "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864;"
+                "PRAGMA wal_autocheckpoint = 4096;"
                 "BEGIN EXCLUSIVE; COMMIT",
                 err);
 }
