@@ -424,9 +424,9 @@ static const cpn_tls_events tls_events = {
     .on_end = on_tls_end,
 };
 
-/* At the start, so that the round trip is known before bulk gets in its way, and with what this turn
- * sends anyway; then every ping_ms. Any byte of the peer resets the misses: what it is busy sending
- * may delay a pong.
+/* At the start, so that the round trip is known before bulk gets in its way, and with what this
+ * turn sends anyway; then every ping_ms. Any byte of the peer resets the misses: what it is busy
+ * sending may delay a pong.
  */
 static void
 ping(cpn_carrier *c)
