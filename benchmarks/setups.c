@@ -1,11 +1,12 @@
-/* Set-ups that each bring TLS connections of their own, C at once, as fast as the gateway takes them.
+/* Set-ups that each bring TLS connections of their own, C at once, as fast as the gateway takes
+ * them.
  *
  *   setups WAY PORT CA C S [HEAD FRAMES | POST HOST]      "count seconds p50_us"
  *
- *   handshake                  a TLS handshake, and no more
- *   own HEAD FRAMES            a carrier: the request in HEAD, after its 101 the FRAMES, until DATA comes
- *   azure POST HOST            as the Azure CLI does: the request in POST, the upgrade with the token that
- *                              it gave, an echoed byte, a close, and the DELETE: three connections
+ *   handshake            a TLS handshake, and no more
+ *   own HEAD FRAMES      a carrier: the request in HEAD, after its 101 the FRAMES, until DATA comes
+ *   azure POST HOST      as the Azure CLI does: the request in POST, the upgrade with the token it
+ *                        gave, an echoed byte, a close, and the DELETE: three connections
  *
  * A thread is one client: all it does is wait, for the gateway or for its turn on the one core.
  */
