@@ -145,19 +145,32 @@ may_misunderstand(const choice *ch, const cpn_bastion *b)
     return !b->any_protocol && ch->want->port != PORT_SSH && ch->want->port != PORT_RDP;
 }
 
+/* What speaks against a bastion, the lesser before the weightier. */
+enum against {
+    NO_IP_CONNECT = 1,
+    NO_TUNNELING = 2,
+    A_NETWORK_AWAY = 4, /* twice when it is not even peered */
+    ONE_NETWORK_ONLY = 6,
+    ONE_NETWORK_AND_NOT_THIS = 15,
+    MISUNDERSTOOD = 16,
+    ANOTHER_SESSIONS = 32,
+    ANOTHER_GROUPS = 64,
+    NOT_NAMED = 128
+};
+
 static unsigned
 rank_of(const choice *ch, const cpn_bastion *b)
 {
-    unsigned rank = distance(ch, b) * 4;
+    unsigned away = distance(ch, b), rank = away * A_NETWORK_AWAY;
 
-    rank += b->enable_tunneling ? 0 : 2;
-    rank += b->enable_ip_connect || ch->network ? 0 : 1;
+    rank += b->enable_tunneling ? 0 : NO_TUNNELING;
+    rank += b->enable_ip_connect || ch->network ? 0 : NO_IP_CONNECT;
     if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
-        rank = distance(ch, b) == 0 ? 6 : 15; /* where there is no other */
-    rank += may_misunderstand(ch, b) ? 16 : 0;
-    rank += goes_on(ch, b) ? 0 : 32;
-    rank += in_group(ch, b) ? 0 : 64;
-    return rank + (ch->named && strcasecmp(ch->named->bastion, b->id) == 0 ? 0 : 128);
+        rank = away == 0 ? ONE_NETWORK_ONLY : ONE_NETWORK_AND_NOT_THIS;
+    rank += may_misunderstand(ch, b) ? MISUNDERSTOOD : 0;
+    rank += goes_on(ch, b) ? 0 : ANOTHER_SESSIONS;
+    rank += in_group(ch, b) ? 0 : ANOTHER_GROUPS;
+    return rank + (ch->named && strcasecmp(ch->named->bastion, b->id) == 0 ? 0 : NOT_NAMED);
 }
 
 /* Bastions come in id order: of equals the first stays before. */
