@@ -158,6 +158,26 @@ reload(life *l)
     free(was);
 }
 
+/* Our own certificate, before it runs out. */
+static void
+on_hour(cpn_control *c)
+{
+    life *l = c->owner;
+    cpn_err err = { 0 };
+    bool same;
+
+    if (l->set.tls_cert[0])
+        return;
+    if (tls_read(l, &err) != CPN_OK) {
+        cpn_log(CPN_LOG_ERROR, "tls.renewal_failed", CPN_KE(&err));
+        return;
+    }
+    same = strcmp(l->cert_pem, c->cert_pem) == 0;
+    tls_take(l);
+    if (!same)
+        cpn_fronts_setup(c);
+}
+
 /* ---- SIGTERM ---- */
 
 static bool
@@ -281,6 +301,7 @@ begin(life *l, const cpn_role_args *args, cpn_err *err)
         return rc;
     l->c->owner = l;
     l->c->on_signal = on_signal;
+    l->c->on_hour = on_hour;
     if ((rc = cpn_oidc_new(&l->c->oidc, l->c, err)) != CPN_OK)
         return rc;
     if (l->c->oidc)

@@ -21,8 +21,8 @@
 #include "control/trail.h"
 
 #define TICK_MS 1000
-#define PRUNE_MS 3600000
-#define PRUNE_FIRST_MS 60000 /* after the start, then hourly */
+#define HOURLY_MS 3600000
+#define HOURLY_FIRST_MS 60000 /* after the start */
 
 extern const cpn_channel_handler cpn_keeper_handler;
 
@@ -55,8 +55,9 @@ prune(cpn_control *c)
     (void)!cpn_store_commit(c->store, b, NULL, NULL);
 }
 
-/* Times on either side of a jump cannot be compared: the log says so, and so does the record. */
-static void
+/* Times on either side of a jump cannot be compared: the log says so, and so does the record. True:
+ * there was one. */
+static bool
 look_at_clock(cpn_control *c)
 {
     int64_t jump =
@@ -64,11 +65,12 @@ look_at_clock(cpn_control *c)
     char message[96];
 
     if (!jump)
-        return;
+        return false;
     cpn_log(CPN_LOG_WARN, "clock.jumped", CPN_KI("seconds", jump / 1000));
     snprintf(message, sizeof(message), "the wall clock jumped %s by %lld s",
              jump > 0 ? "forward" : "back", llabs((long long)jump / 1000));
     cpn_trail_gateway(c, CPN_AUDIT_GATEWAY_CLOCK, message);
+    return true;
 }
 
 static void
@@ -76,16 +78,19 @@ tick(uv_timer_t *t)
 {
     cpn_control *c = t->data;
     uint64_t now = cpn_mono_ms();
+    bool jumped = look_at_clock(c), hour;
 
-    look_at_clock(c);
     c->ticks++;
+    hour = c->ticks % (HOURLY_MS / TICK_MS) == HOURLY_FIRST_MS / TICK_MS;
     cpn_fronts_check(c, now);
     cpn_sessions_tick(c, now);
     cpn_trail_flush(c, now, false);
     if (c->ticks % (CPN_RECHECK_MS / TICK_MS) == 0)
         cpn_cut_recheck(c, now);
-    if (c->ticks % (PRUNE_MS / TICK_MS) == PRUNE_FIRST_MS / TICK_MS)
+    if (hour)
         prune(c);
+    if ((hour || jumped) && c->on_hour)
+        c->on_hour(c);
 }
 
 cpn_rc
@@ -118,7 +123,7 @@ cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_s
     uv_timer_init(loop, &c->tick);
     c->tick.data = c;
     uv_timer_start(&c->tick, tick, TICK_MS, TICK_MS);
-    look_at_clock(c);
+    (void)look_at_clock(c);
     if (gethostname(c->node, sizeof(c->node) - 1) < 0 || !c->node[0])
         memcpy(c->node, "gateway", sizeof("gateway"));
     if ((rc = cpn_url_parse(cpn_view_str(set->public_url), &url, err)) != CPN_OK) {

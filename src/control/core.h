@@ -85,9 +85,10 @@ typedef struct cpn_control {
     bool told_started;
     bool draining;
     bool keeper_gone; /* the loop must end */
-    /* Told by keeper: what main does about it. NULL in tests. */
+    /* What main does about what keeper tells, and from time to time. NULL in tests. */
     void (*on_signal)(struct cpn_control *c, uint32_t signal);
-    void *owner; /* main's own */
+    void (*on_hour)(struct cpn_control *c); /* hourly, and when the wall clock has jumped */
+    void *owner;                            /* main's own */
 } cpn_control;
 
 /* store, identity and snapshot are borrowed, borrowed and taken. keeper_fd is control's end of the

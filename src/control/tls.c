@@ -296,6 +296,7 @@ leaf_good(const kept *leaf, const kept *ca, const cpn_config *set)
     time_t soon = time(NULL) + CPN_TLS_RENEW_DAYS * 86400;
 
     if (X509_cmp_time(X509_get0_notAfter(leaf->cert), &soon) < 0 ||
+        X509_cmp_current_time(X509_get0_notBefore(leaf->cert)) > 0 ||
         X509_verify(leaf->cert, ca->key) != 1)
         return false;
     if (cpn_url_parse(cpn_view_str(set->public_url), &url, &err) != CPN_OK)

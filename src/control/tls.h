@@ -3,7 +3,8 @@
  * With tls_cert and tls_key: those files, whole and matching, the key readable by nobody else.
  * Without: a CA of our own in state_dir (ca.pem 0644, ca-key.pem 0600, ECDSA P-256, ten years),
  * and a leaf it signs (tls.pem, tls-key.pem) for the host of public_url, localhost, 127.0.0.1 and
- * ::1, 90 days, renewed when fewer than 30 are left. Clients trust STATE/ca.pem. */
+ * ::1, 90 days, made anew at the start, a reload, hourly or after a jump of the wall clock when
+ * fewer than 30 are left or it is not valid yet. Clients trust STATE/ca.pem. */
 #ifndef CPN_CONTROL_TLS_H
 #define CPN_CONTROL_TLS_H
 

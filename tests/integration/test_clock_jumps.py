@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import threading
 import time
 
@@ -149,6 +150,30 @@ def test_a_session_keeps_its_age_over_controls_death(gate, clock, target, jump):
     end = eventually(lambda: [r for r in every_record(admin) if r.get("operationName") == "session.end" and r["tunnelId"] == row["sessionId"]],
                      what="the end record")[0]
     assert 0 < end["duration"] <= (time.monotonic() - began) * 1000
+
+
+# ---- certificates: the wall clock ----
+
+def test_the_gateways_own_certificate_is_made_anew_in_time(network, folder):
+    """Of 90 days; under a gateway that nobody restarts. Neither do its fronts."""
+    clock = WallClock(folder / "renewal-clock")
+    g = started(network, folder / "renewal", under=clock.under, fronts=1)
+    try:
+        def shown():
+            return ssl.get_server_certificate(("127.0.0.1", g.port))
+        first, fronts = shown(), g.pids("front")
+        moved(g, clock, 59 * DAY)
+        assert shown() == first  # more than 30 days are left
+        moved(g, clock, 61 * DAY)
+        eventually(lambda: shown() != first, what="another certificate")
+        ahead = shown()
+        moved(g, clock, 0)
+        eventually(lambda: shown() != ahead, what="one that is valid already")
+        assert requests.get(f"{g.url}/v1/version", verify=str(g.ca), timeout=20).status_code == 200
+        assert g.pids("front") == fronts
+    finally:
+        clock.set(0)
+        g.close()
 
 
 # ---- tokens: the wall clock ----
