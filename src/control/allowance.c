@@ -86,15 +86,12 @@ say(cpn_control *c, cpn_stream *st, const cpn_byte_limits *most, bool report)
 static bool
 has_spare(cpn_control *c, const cpn_stream *st, way w)
 {
-    const cpn_front *f = cpn_front_find(c, st->at.front);
-    cpn_tally_slot used = { 0 };
+    cpn_tally_slot used = cpn_stream_counted(c, st);
 
     if (!holds(st))
         return false;
     if (!st->allowed_known)
         return true;
-    if (st->has_slot)
-        used = cpn_front_slot_read(f, st->slot, &st->session->id);
     return of(&st->allowed, w) > CPN_MAX(w == WAY_UP ? used.up : used.down, of(&st->spent, w));
 }
 

@@ -25,16 +25,6 @@ cpn_front_tally_unmap(cpn_front *f)
     f->tally = NULL;
 }
 
-/* The low half of a session's id, as slots name it. */
-static uint64_t
-low_half(const cpn_uuid *u)
-{
-    uint64_t v = 0;
-
-    memcpy(&v, u->b + 8, sizeof(v));
-    return v;
-}
-
 cpn_rc
 cpn_front_slot_take(cpn_front *f, uint32_t *slot)
 {
@@ -58,27 +48,22 @@ cpn_front_slot_give(cpn_front *f, uint32_t slot)
 }
 
 cpn_tally_slot
-cpn_front_slot_read(const cpn_front *f, uint32_t slot, const cpn_uuid *session)
+cpn_front_slot_read(const cpn_front *f, uint32_t slot, uint64_t stream)
 {
     cpn_tally_slot got = { 0 };
 
-    if (!f || !f->tally)
-        return got;
-    got = cpn_tally_read(f->tally, slot);
-    if (got.session != low_half(session))
-        return (cpn_tally_slot){ 0 };
-    return got;
+    if (f->tally)
+        got = cpn_tally_read(f->tally, slot);
+    return got.stream == stream ? got : (cpn_tally_slot){ 0 };
 }
 
 cpn_rc
-cpn_front_slot_adopt(cpn_front *f, const cpn_uuid *session, uint32_t *slot)
+cpn_front_slot_adopt(cpn_front *f, uint64_t stream, uint32_t *slot)
 {
-    uint64_t want = low_half(session);
-
     for (uint32_t i = 0; f->tally && i < CPN_TALLY_SLOTS; i++) {
         if (f->slots_used[i / 64] & (1ull << (i % 64)))
             continue;
-        if (cpn_tally_get(&f->tally->slots[i].session) != want)
+        if (cpn_tally_get(&f->tally->slots[i].stream) != stream)
             continue;
         f->slots_used[i / 64] |= 1ull << (i % 64);
         *slot = i;

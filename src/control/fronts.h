@@ -83,10 +83,9 @@ void cpn_front_tally_unmap(cpn_front *f);
 /* A free slot of the front's shared page. CPN_LIMIT: none. */
 cpn_rc cpn_front_slot_take(cpn_front *f, uint32_t *slot) CPN_MUST_CHECK;
 void cpn_front_slot_give(cpn_front *f, uint32_t slot);
-/* What the front counted for a session in a slot; zero when the slot is not (yet) that session's.
- */
-cpn_tally_slot cpn_front_slot_read(const cpn_front *f, uint32_t slot, const cpn_uuid *session);
-/* The slot that holds a session already (after control's restart). CPN_NOT_FOUND. */
-cpn_rc cpn_front_slot_adopt(cpn_front *f, const cpn_uuid *session, uint32_t *slot) CPN_MUST_CHECK;
+/* What the front counted for a stream in a slot; zero when the slot is not (yet) that stream's. */
+cpn_tally_slot cpn_front_slot_read(const cpn_front *f, uint32_t slot, uint64_t stream);
+/* The slot that holds a stream already (after control's restart). CPN_NOT_FOUND. */
+cpn_rc cpn_front_slot_adopt(cpn_front *f, uint64_t stream, uint32_t *slot) CPN_MUST_CHECK;
 
 #endif

@@ -202,6 +202,26 @@ cpn_session_tidy(cpn_control *c, cpn_session *s)
     free(s);
 }
 
+cpn_tally_slot
+cpn_stream_counted(cpn_control *c, const cpn_stream *st)
+{
+    const cpn_front *f = st->has_slot ? cpn_front_find(c, st->at.front) : NULL;
+
+    return f ? cpn_front_slot_read(f, st->slot, st->id) : (cpn_tally_slot){ 0 };
+}
+
+void
+cpn_stream_settle(cpn_control *c, cpn_stream *st)
+{
+    cpn_tally_slot got = cpn_stream_counted(c, st);
+
+    if (!st->tallied) {
+        st->session->up += got.up;
+        st->session->down += got.down;
+    }
+    st->tallied = true;
+}
+
 void
 cpn_session_bytes(const cpn_control *c, const cpn_session *s, uint64_t *up, uint64_t *down)
 {
@@ -211,11 +231,10 @@ cpn_session_bytes(const cpn_control *c, const cpn_session *s, uint64_t *up, uint
     *down = s->down;
     DL_FOREACH(s->streams, st)
     {
-        cpn_front *f = cpn_front_find((cpn_control *)c, st->at.front);
-        cpn_tally_slot got = { 0 };
+        cpn_tally_slot got = cpn_stream_counted((cpn_control *)c, st);
 
-        if (st->has_slot && !st->tallied && f)
-            got = cpn_front_slot_read(f, st->slot, &s->id);
+        if (st->tallied)
+            continue;
         *up += got.up;
         *down += got.down;
     }

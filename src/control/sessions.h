@@ -149,6 +149,10 @@ void cpn_stream_opened(cpn_control *c, cpn_stream *st);
 void cpn_stream_drop(cpn_control *c, cpn_stream *st);
 /* Forget the session if its end is durable (or it never had a row) and it has no streams. */
 void cpn_session_tidy(cpn_control *c, cpn_session *s);
+/* What its front has counted for it; zero: no front has it. */
+cpn_tally_slot cpn_stream_counted(cpn_control *c, const cpn_stream *st);
+/* Puts that into the session's sums, once. */
+void cpn_stream_settle(cpn_control *c, cpn_stream *st);
 /* Bytes of all its streams so far. */
 void cpn_session_bytes(const cpn_control *c, const cpn_session *s, uint64_t *up, uint64_t *down);
 const char *cpn_session_protocol(const cpn_session *s);

@@ -139,28 +139,39 @@ cpn_sessions_alive(cpn_control *c, const cpn_msg_ALIVE *m)
     st->at.front = m->front;
 }
 
-/* Does a front have the adopted stream? */
+/* Does a front have the stream? */
 static bool
 is_carried(cpn_control *c, const cpn_stream *st)
 {
-    const cpn_front *f = cpn_front_find(c, st->at.front);
+    return st->placed || cpn_stream_counted(c, st).last_ms != 0;
+}
 
-    return st->has_slot && cpn_front_slot_read(f, st->slot, &st->session->id).last_ms != 0;
+static bool
+any_carried(cpn_control *c, const cpn_session *s)
+{
+    const cpn_stream *st;
+
+    DL_FOREACH(s->streams, st)
+    if (is_carried(c, st))
+        return true;
+    return false;
 }
 
 /* Adopted streams that no front has: its front died, or never took it, while there was no control,
  * or its end was told to one that died before it listened. Whoever may still hold a copy of the
- * socket must not keep it. */
+ * socket must not keep it; the session goes on where another of its streams does. */
 static void
 end_orphans(cpn_control *c)
 {
     cpn_stream *st, *next;
 
     HASH_ITER (hh, c->sessions->streams, st, next) {
-        if (st->placed || is_carried(c, st))
+        if (is_carried(c, st))
             continue;
-        (void)cpn_cut(c, st->session, st->has_slot ? CPN_WHY_CLOSED : CPN_WHY_FRONT_DIED, "",
-                      cpn_mono_ms());
+        if (!any_carried(c, st->session))
+            (void)cpn_cut(c, st->session, st->has_slot ? CPN_WHY_CLOSED : CPN_WHY_FRONT_DIED, "",
+                          cpn_mono_ms());
+        cpn_stream_settle(c, st);
         cpn_stream_drop(c, st);
     }
 }
@@ -208,7 +219,7 @@ cpn_sessions_place(cpn_control *c)
         HASH_ITER (hh, c->fronts, f, f_next) {
             if (st->at.front && st->at.front != f->id)
                 continue;
-            if (cpn_front_slot_adopt(f, &st->session->id, &st->slot) == CPN_OK) {
+            if (cpn_front_slot_adopt(f, st->id, &st->slot) == CPN_OK) {
                 st->at.front = f->id;
                 st->has_slot = true;
                 break;

@@ -105,36 +105,12 @@ cpn_session_end_late(cpn_control *c, cpn_session *s)
 
 /* ---- what fronts say ---- */
 
-/* Adopted streams of one session were given their places by chance: this front's and another's may
- * have been taken for each other. */
-static bool
-trade_places(cpn_stream *st, uint32_t front)
-{
-    cpn_stream *other;
-
-    DL_FOREACH(st->session->streams, other)
-    {
-        cpn_stream was = *st;
-
-        if (st->placed || other->placed || other->at.front != front)
-            continue;
-        st->at = other->at;
-        st->has_slot = other->has_slot;
-        st->slot = other->slot;
-        other->at = was.at;
-        other->has_slot = was.has_slot;
-        other->slot = was.slot;
-        return true;
-    }
-    return false;
-}
-
 cpn_stream *
 cpn_stream_of(cpn_control *c, uint32_t front, uint64_t id)
 {
     cpn_stream *st = cpn_stream_find(c, id);
 
-    if (!st || !st->opened || (st->at.front != front && !trade_places(st, front))) {
+    if (!st || !st->opened || st->at.front != front) {
         cpn_log(CPN_LOG_WARN, "front.foreign_stream", CPN_KI("front", front));
         return NULL;
     }
@@ -240,16 +216,9 @@ lives_elsewhere(const cpn_session *s, uint32_t front)
 static void
 stream_died(cpn_control *c, cpn_front *f, cpn_stream *st)
 {
-    cpn_session *s = st->session;
-    cpn_tally_slot got = { 0 };
-
-    if (!lives_elsewhere(s, f->id))
-        cpn_session_end(c, s, CPN_WHY_FRONT_DIED);
-    if (!st->tallied && st->has_slot)
-        got = cpn_front_slot_read(f, st->slot, &s->id);
-    s->up += got.up;
-    s->down += got.down;
-    st->tallied = true;
+    if (!lives_elsewhere(st->session, f->id))
+        cpn_session_end(c, st->session, CPN_WHY_FRONT_DIED);
+    cpn_stream_settle(c, st);
     cpn_stream_drop(c, st); /* s may be gone */
 }
 

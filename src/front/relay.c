@@ -55,15 +55,6 @@ cpn_relay_by_number(const cpn_conn *c, uint32_t number)
     return NULL;
 }
 
-static uint64_t
-low_half(const cpn_uuid *u)
-{
-    uint64_t v;
-
-    memcpy(&v, u->b + 8, sizeof(v));
-    return v;
-}
-
 void
 cpn_relay_opened(cpn_relay *r, const cpn_msg_OPENED *m)
 {
@@ -81,7 +72,7 @@ cpn_relay_opened(cpn_relay *r, const cpn_msg_OPENED *m)
     cpn_tally_set(&r->slot->up, 0);
     cpn_tally_set(&r->slot->down, 0);
     cpn_tally_set(&r->slot->last_ms, cpn_loop_now_ms(f->loop));
-    cpn_tally_set(&r->slot->session, low_half(&m->session));
+    cpn_tally_set(&r->slot->stream, m->id);
 }
 
 /* ---- the first bytes ---- */

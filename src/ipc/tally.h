@@ -54,7 +54,7 @@ cpn_tally_read(const cpn_tally *t, uint32_t i)
     return (cpn_tally_slot){ .up = cpn_tally_get(&s->up),
                              .down = cpn_tally_get(&s->down),
                              .last_ms = cpn_tally_get(&s->last_ms),
-                             .session = cpn_tally_get(&s->session) };
+                             .stream = cpn_tally_get(&s->stream) };
 }
 
 #endif

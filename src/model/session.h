@@ -37,7 +37,7 @@ typedef struct cpn_tally_slot {
     uint64_t up;      /* bytes written to the target */
     uint64_t down;    /* bytes read from the target  */
     uint64_t last_ms; /* monotonic time of the last byte; 0: the stream has ended */
-    uint64_t session; /* low half of the session's uuid: proves whose slot it is */
+    uint64_t stream;  /* control's number of it: proves whose slot it is */
 } cpn_tally_slot;
 
 #endif

@@ -19,7 +19,7 @@ a_dead_front_ends_its_sessions_with_the_tallys_bytes(void **state)
     json_t *records;
 
     (void)state;
-    memcpy(&slot->session, opened.OPENED.session.b + 8, 8);
+    slot->stream = opened.OPENED.id;
     slot->up = 100;
     slot->down = 200;
     say(&st.keeper,
@@ -89,7 +89,7 @@ a_session_outlives_one_of_its_fronts(void **state)
 
     (void)state;
     cpn_stream_opened(st.c, other);
-    memcpy(&slot->session, s->id.b + 8, 8);
+    slot->stream = opened.OPENED.id;
     slot->up = 100;
     cpn_sessions_front_down(st.c, cpn_front_find(st.c, FRONT));
     assert_false(s->ended);
@@ -122,9 +122,9 @@ static const char row[] = "{\"door\":\"own\",\"bastion\":\"x\",\"objectId\":\"o\
 
 /* What the front's page says of a stream that it carries. */
 static void
-carried(const cpn_uuid *session, uint32_t slot)
+carried(uint64_t stream, uint32_t slot)
 {
-    memcpy(&st.tally->slots[slot].session, session->b + 8, 8);
+    st.tally->slots[slot].stream = stream;
     st.tally->slots[slot].last_ms = 1;
 }
 
@@ -174,7 +174,7 @@ an_adopted_stream_that_had_ended_ends(void **state)
 
     (void)state;
     stored(&session);
-    carried(&session, 5);
+    carried(77, 5);
     st.tally->slots[5].last_ms = 0;
     cpn_sessions_rows(st.c);
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = session, .stream = 77 });
@@ -190,7 +190,7 @@ an_end_before_keepers_list_counts(void **state)
 
     (void)state;
     stored(&session);
-    carried(&session, 5);
+    carried(77, 5);
     cpn_sessions_rows(st.c);
     cpn_stream_ended(st.c, FRONT, &(cpn_msg_ENDED){ .id = 77, .why = CPN_WHY_RESET_TARGET });
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = session, .stream = 77 });
@@ -198,28 +198,32 @@ an_end_before_keepers_list_counts(void **state)
     expect_end("reset_target");
 }
 
+/* An authToken with two WebSockets, and the end of one was told to the control that died. */
 static void
-adopted_streams_of_one_session_are_told_apart(void **state)
+an_adopted_session_goes_on_with_what_is_left_of_it(void **state)
 {
     cpn_uuid session;
-    cpn_stream *one, *other;
 
     (void)state;
     stored(&session);
-    carried(&session, 5);
-    carried(&session, 6);
+    carried(78, 5);
+    carried(77, 6);
+    st.tally->slots[6].last_ms = 0;
+    st.tally->slots[6].up = 10;
     cpn_sessions_rows(st.c);
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = session, .stream = 77 });
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = session, .stream = 78 });
     cpn_sessions_alive_end(st.c);
-    one = cpn_stream_find(st.c, 77);
-    other = cpn_stream_find(st.c, 78);
-    one->at.front = FRONT + 1; /* as if its slot had been found in another page */
-    cpn_stream_ended(st.c, FRONT, &(cpn_msg_ENDED){ .id = 77, .why = CPN_WHY_CLOSED });
+    assert_int_equal(expect(&st.keeper, CPN_MSG_RELEASE).RELEASE.stream, 77);
+    assert_false(came(&st.keeper, CPN_MSG_SHUT));
     assert_null(cpn_stream_find(st.c, 77));
-    assert_int_equal(other->at.front, FRONT + 1);
-    cpn_stream_ended(st.c, FRONT, &(cpn_msg_ENDED){ .id = 78, .why = CPN_WHY_CLOSED });
     assert_non_null(cpn_stream_find(st.c, 78));
+    assert_false(cpn_session_find(st.c, &session)->ended);
+    assert_int_equal(cpn_session_find(st.c, &session)->up, 10);
+    cpn_stream_ended(st.c, FRONT + 1, &(cpn_msg_ENDED){ .id = 78, .why = CPN_WHY_CLOSED });
+    assert_non_null(cpn_stream_find(st.c, 78)); /* another front's word counts for nothing */
+    cpn_stream_ended(st.c, FRONT, &(cpn_msg_ENDED){ .id = 78, .why = CPN_WHY_CLOSED });
+    expect_end("closed");
 }
 
 static void
@@ -236,7 +240,7 @@ adopts_what_lives_and_ends_the_rest(void **state)
     cpn_batch_session_start(b, &lives, CPN_VIEW_LIT(row));
     cpn_batch_session_start(b, &gone, CPN_VIEW_LIT(row));
     assert_int_equal(cpn_store_commit_wait(st.store, b, NULL), CPN_OK);
-    carried(&lives, 5);
+    carried(77, 5);
     cpn_sessions_rows(st.c);
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = lives, .stream = 77 });
     cpn_sessions_alive(st.c, &(cpn_msg_ALIVE){ .session = unknown, .stream = 78 });
@@ -268,7 +272,7 @@ main(void)
         ON_STAGE(an_adopted_stream_that_no_front_has_ends),
         ON_STAGE(an_adopted_stream_that_had_ended_ends),
         ON_STAGE(an_end_before_keepers_list_counts),
-        ON_STAGE(adopted_streams_of_one_session_are_told_apart),
+        ON_STAGE(an_adopted_session_goes_on_with_what_is_left_of_it),
         ON_STAGE(adopts_what_lives_and_ends_the_rest),
     };
 
