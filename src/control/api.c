@@ -7,6 +7,7 @@
 
 #include "control/arm.h"
 #include "control/assign.h"
+#include "control/named.h"
 #include "control/reply.h"
 
 #define ROOT_SCOPE "/"
@@ -140,15 +141,13 @@ azure_sentence(char *out, size_t size, const cpn_call *call, cpn_view scope)
              CPN_VIEW_ARG(scope), mending_role(call->route->action));
 }
 
-static bool
-ask(cpn_call *call, cpn_view scope)
+static void
+refuse(cpn_call *call, cpn_view scope)
 {
     const char *action = call->route->action;
     char sentence[CPN_ID_MAX + 1024];
     json_t *more;
 
-    if (cpn_may(call->c->snapshot, cpn_call_who(call), action, scope))
-        return true;
     if (call->route->errors == CPN_ERRORS_ARM)
         azure_sentence(sentence, sizeof(sentence), call, scope);
     else
@@ -158,40 +157,29 @@ ask(cpn_call *call, cpn_view scope)
                      cpn_reason_word(CPN_WHY_ROLE_MISSING), "role", mending_role(action), "scope",
                      (const char *)scope.p, scope.n);
     cpn_reply_error(call, 403, "denied", sentence, more);
-    return false;
 }
 
-/* Is the named user the caller? An absent name is. */
+/* Is the named user the caller? An absent name is. Found as handlers find it: a name of the
+ * caller's may be a better name of somebody else's. */
 static bool
 names_caller(const cpn_call *call, const char *key)
 {
-    const cpn_principal *who = cpn_call_who(call);
-    const char *name = json_string_value(json_object_get(call->json, key));
+    const cpn_principal *who = cpn_call_who(call), *named = NULL;
+    const json_t *name = json_object_get(call->json, key);
 
-    if (!json_object_get(call->json, key))
+    if (!name)
         return true;
-    return name && who &&
-           (strcasecmp(name, who->name) == 0 || strcasecmp(name, who->object_id) == 0);
+    return who && json_is_string(name) &&
+           cpn_named_principal(call->c->snapshot, json_string_value(name), &named) == CPN_OK &&
+           named == who;
 }
 
-bool
-cpn_api_may_early(cpn_call *call)
-{
-    if (call->route->from == CPN_SCOPE_PATH)
-        return ask(call, cpn_view_str(call->params.scope));
-    return call->route->from != CPN_SCOPE_ROOT || ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
-}
-
-/* False: answered. */
+/* Does the row let the caller in? False: *lacking is where its action may not be done; NULL: nobody
+ * gets in there. id is room for it. */
 static bool
-may(cpn_call *call)
+permits(const cpn_call *call, char id[CPN_ID_MAX + 1], cpn_view *lacking)
 {
-    char id[CPN_ID_MAX + 1];
-
-    if (call->route->from > CPN_SCOPE_OPERATOR && !cpn_call_who(call)) {
-        cpn_reply_reason(call, CPN_WHY_PRINCIPAL_DISABLED);
-        return false;
-    }
+    *lacking = CPN_VIEW_LIT(ROOT_SCOPE);
     switch (call->route->from) {
     case CPN_SCOPE_ANYONE:
     case CPN_SCOPE_OPERATOR:
@@ -199,23 +187,74 @@ may(cpn_call *call)
     case CPN_SCOPE_EACH:
         return true;
     case CPN_SCOPE_ROOT:
-        return ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
-    case CPN_SCOPE_PATH:
-        return ask(call, cpn_view_str(call->params.scope));
-    case CPN_SCOPE_BODY:
-        return ask(call, cpn_view_str(cpn_json_string(call->json, "scope")));
-    case CPN_SCOPE_ASSIGNMENT:
-        (void)cpn_call_query(call, "id", id, sizeof(id));
-        return ask(call, cpn_assignment_scope(id));
-    case CPN_SCOPE_SELF_NAME:
-        return names_caller(call, "name") || ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
-    case CPN_SCOPE_SELF_USER:
-        return names_caller(call, "user") || ask(call, CPN_VIEW_LIT(ROOT_SCOPE));
-    case CPN_SCOPE_REFUSED:
         break;
+    case CPN_SCOPE_PATH:
+        *lacking = cpn_view_str(call->params.scope);
+        break;
+    case CPN_SCOPE_BODY:
+        *lacking = cpn_view_str(cpn_json_string(call->json, "scope"));
+        break;
+    case CPN_SCOPE_ASSIGNMENT:
+        (void)cpn_call_query(call, "id", id, CPN_ID_MAX + 1);
+        *lacking = cpn_assignment_scope(id);
+        break;
+    case CPN_SCOPE_SELF_NAME:
+        if (names_caller(call, "name"))
+            return true;
+        break;
+    case CPN_SCOPE_SELF_USER:
+        if (names_caller(call, "user"))
+            return true;
+        break;
+    case CPN_SCOPE_REFUSED:
+        *lacking = (cpn_view){ NULL, 0 };
+        return false;
     }
-    cpn_reply_rc(call, CPN_DENIED, NULL, NULL);
+    return cpn_may(call->c->snapshot, cpn_call_who(call), call->route->action, *lacking);
+}
+
+/* Somebody whom the row wants to be there is there. */
+static bool
+is_somebody(const cpn_call *call)
+{
+    return call->route->from <= CPN_SCOPE_OPERATOR || cpn_call_who(call);
+}
+
+/* False: answered. */
+static bool
+may(cpn_call *call)
+{
+    char id[CPN_ID_MAX + 1];
+    cpn_view lacking;
+
+    if (!is_somebody(call)) {
+        cpn_reply_reason(call, CPN_WHY_PRINCIPAL_DISABLED);
+        return false;
+    }
+    if (permits(call, id, &lacking))
+        return true;
+    if (lacking.p)
+        refuse(call, lacking);
+    else
+        cpn_reply_rc(call, CPN_DENIED, NULL, NULL);
     return false;
+}
+
+bool
+cpn_api_may_early(cpn_call *call)
+{
+    cpn_scope_from from = call->route->from;
+
+    return (from != CPN_SCOPE_PATH && from != CPN_SCOPE_ROOT) || may(call);
+}
+
+bool
+cpn_api_still_may(const cpn_call *call)
+{
+    char id[CPN_ID_MAX + 1];
+    cpn_view lacking;
+
+    return is_somebody(call) && permits(call, id, &lacking);
 }
 
 /* ---- body ---- */

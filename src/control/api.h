@@ -73,6 +73,8 @@ bool cpn_route_azure(const cpn_route *r);
 cpn_error_style cpn_api_errors(const char *path);
 /* Asked before the body, where the scope does not depend on it. False: answered. */
 bool cpn_api_may_early(cpn_call *call);
+/* Asked again, of the newest policy, when what the call wants to change has its turn. */
+bool cpn_api_still_may(const cpn_call *call);
 /* The body is whole: may the caller? then the handler, else the refusal. */
 void cpn_api_dispatch(cpn_call *call);
 

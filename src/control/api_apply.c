@@ -202,13 +202,11 @@ apply_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
                        json_pack("{s:O,s:O,s:O,s:i,s:I}", "created", a->created, "changed",
                                  a->changed, "deleted", a->deleted, "unchanged", (int)a->unchanged,
                                  "epoch", (json_int_t)cpn_snapshot_epoch(call->c->snapshot)));
+    } else if (rc == CPN_INVALID) {
+        cpn_reply_error(call, 400, "invalid", "the inventory does not hold together",
+                        said ? json_pack("{s:O}", "problems", said) : NULL);
     } else {
-        call->audited = false;
-        if (rc == CPN_INVALID)
-            cpn_reply_error(call, 400, "invalid", "the inventory does not hold together",
-                            said ? json_pack("{s:O}", "problems", said) : NULL);
-        else
-            cpn_reply_rc(call, rc, err ? err->msg : NULL, err);
+        cpn_reply_rc(call, rc, err ? err->msg : NULL, err);
     }
     applying_free(a);
 }
@@ -263,9 +261,7 @@ apply(cpn_call *call)
     a->deleted = json_array();
     a->problems = json_array();
     a->sent = json_object();
-    a->change = (cpn_change){
-        .build = apply_build, .done = apply_done, .owner = a, .asked_ms = call->began_ms
-    };
+    a->change = (cpn_change){ .build = apply_build, .done = apply_done, .owner = a, .call = call };
     a->change.dry = cpn_call_query(call, "dryRun", dry, sizeof(dry)) && strcmp(dry, "true") == 0;
     if (a->change.dry)
         cpn_call_note(call, "dryRun", "true");

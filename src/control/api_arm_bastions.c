@@ -47,8 +47,7 @@ writing_ask(cpn_call *call, cpn_rc (*build)(void *, cpn_change *, cpn_err *),
     cpn_rc rc;
 
     w->call = call;
-    w->change =
-        (cpn_change){ .build = build, .done = done, .owner = w, .asked_ms = call->began_ms };
+    w->change = (cpn_change){ .build = build, .done = done, .owner = w, .call = call };
     cpn_call_note(call, "target", call->params.scope);
     if ((rc = cpn_publish_ask(call->c, &w->change)) == CPN_OK)
         return;
@@ -62,7 +61,6 @@ writing_failed(writing *w, cpn_rc rc, const json_t *problems, const cpn_err *err
 {
     if (rc == CPN_OK)
         return false;
-    w->call->audited = false;
     if (rc == CPN_INVALID && w->wrong.code)
         cpn_arm_error(w->call, w->wrong.status, w->wrong.code, "%s", w->wrong.sentence);
     else
@@ -316,7 +314,6 @@ delete_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     } else if (rc == CPN_INVALID && !w->wrong.code) {
         const char *said = json_string_value(json_array_get(problems, 0));
 
-        w->call->audited = false;
         cpn_arm_error(w->call, 409, "Conflict", "%s", said ? said : "It is still in use.");
     } else if (writing_failed(w, rc, problems, err)) {
         return;

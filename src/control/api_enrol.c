@@ -65,7 +65,6 @@ enrol_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
         return;
     }
     json_decref(body);
-    call->audited = false;
     cpn_reply_rc(call, rc, err ? err->msg : NULL, err);
 }
 
@@ -118,9 +117,7 @@ enrol(cpn_call *call)
     }
     e = cpn_xcalloc(1, sizeof(*e));
     e->call = call;
-    e->change = (cpn_change){
-        .build = enrol_build, .done = enrol_done, .owner = e, .asked_ms = call->began_ms
-    };
+    e->change = (cpn_change){ .build = enrol_build, .done = enrol_done, .owner = e, .call = call };
     snprintf(e->name, sizeof(e->name), "%s", name);
     cpn_account_id(name, e->object_id);
     if ((rc = cpn_credential_hash(c->identity, &password, enrol_hashed, e)) != CPN_OK) {

@@ -75,7 +75,6 @@ approve_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
                        json_pack("{s:s,s:O}", "id", a->id, "sshHostKeys",
                                  json_object_get(body, "sshHostKeys")));
     } else {
-        call->audited = false;
         cpn_reply_rc(call, rc == CPN_OK ? CPN_NOT_FOUND : rc,
                      said  ? said
                      : err ? err->msg
@@ -111,9 +110,8 @@ host_key_approve(cpn_call *call)
         (rc = cpn_json_get_str(call->json, "", "scope", CPN_ID_MAX, &a->id, &err)) == CPN_OK &&
         (rc = cpn_json_get_str(call->json, "", "key", CPN_HOSTKEY_MAX, &given, &err)) == CPN_OK &&
         (rc = take_key(a, given, &err)) == CPN_OK) {
-        a->change = (cpn_change){
-            .build = approve_build, .done = approve_done, .owner = a, .asked_ms = call->began_ms
-        };
+        a->change =
+            (cpn_change){ .build = approve_build, .done = approve_done, .owner = a, .call = call };
         rc = cpn_publish_ask(call->c, &a->change);
     }
     if (rc == CPN_OK)

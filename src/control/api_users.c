@@ -38,8 +38,7 @@ account_new(cpn_call *call, cpn_rc (*build)(void *, cpn_change *, cpn_err *),
     account *a = cpn_xcalloc(1, sizeof(*a));
 
     a->call = call;
-    a->change =
-        (cpn_change){ .build = build, .done = done, .owner = a, .asked_ms = call->began_ms };
+    a->change = (cpn_change){ .build = build, .done = done, .owner = a, .call = call };
     snprintf(a->name, sizeof(a->name), "%s", name);
     return a;
 }
@@ -77,7 +76,6 @@ account_failed(account *a, cpn_rc rc, const json_t *problems, const cpn_err *err
 
     if (rc == CPN_OK)
         return false;
-    a->call->audited = false;
     cpn_reply_rc(a->call, rc, said ? said : err ? err->msg : NULL, err);
     account_free(a);
     return true;

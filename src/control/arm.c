@@ -146,7 +146,6 @@ cpn_arm_failed(CPN_TAKES cpn_call *call, cpn_rc rc, const json_t *problems, cons
 
     if (!said && err && err->msg[0])
         said = err->msg;
-    call->audited = false;
     if (rc == CPN_INVALID)
         cpn_arm_error(call, 400, "InvalidParameter", "%s", said ? said : "A value is not allowed.");
     else if (rc == CPN_EXISTS)

@@ -41,8 +41,6 @@ cpn_assignment_denies(const json_t *body)
 static void
 assigning_end(assigning *a, const cpn_assigned *outcome)
 {
-    if (outcome->rc != CPN_OK)
-        a->call->audited = false; /* its record went down with the change */
     a->done(a->call, outcome);
     json_decref(a->taken);
     free(a);
@@ -77,9 +75,7 @@ assigning_ask(cpn_call *call, const cpn_assignment *want, int status, cpn_assign
     a->want = *want;
     a->status = status;
     a->done = done;
-    a->change = (cpn_change){
-        .build = build, .done = assigning_done, .owner = a, .asked_ms = call->began_ms
-    };
+    a->change = (cpn_change){ .build = build, .done = assigning_done, .owner = a, .call = call };
     if ((rc = cpn_publish_ask(call->c, &a->change)) != CPN_OK)
         assigning_end(a, &(cpn_assigned){ .rc = rc, .id = a->want.id });
 }

@@ -148,8 +148,6 @@ built(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     entering *e = owner;
     cpn_err why = { 0 };
 
-    if (rc != CPN_OK)
-        e->call->audited = false;
     if (json_array_size(problems))
         (void)cpn_fail(&why, rc, "%s", json_string_value(json_array_get(problems, 0)));
     finish(e, rc, json_array_size(problems) ? &why : err);
@@ -182,8 +180,7 @@ cpn_external_enter(cpn_call *call, const cpn_idtoken *who, cpn_external_done *do
     e->groups = sorted(who->groups);
     memcpy(e->subject, who->subject, sizeof(e->subject));
     memcpy(e->name, who->name, sizeof(e->name));
-    e->change =
-        (cpn_change){ .build = build, .done = built, .owner = e, .asked_ms = call->began_ms };
+    e->change = (cpn_change){ .build = build, .done = built, .owner = e, .call = call };
     if (p && p->kind != CPN_PRINCIPAL_USER)
         finish(e, CPN_NOT_FOUND, NULL);
     else if (p && (as_before(e, p) || !p->enabled))

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/api.h"
+#include "control/call.h"
 #include "control/cut.h"
 #include "identity/refresh.h"
 
@@ -116,6 +118,8 @@ change_done(cpn_publish *p, cpn_rc rc, const json_t *problems, const cpn_err *er
     DL_DELETE(p->waiting, change);
     p->waiting_n--;
     p->busy = false;
+    if (rc != CPN_OK)
+        change->call->audited = false; /* its record went down with the change */
     change->done(change->owner, rc, problems, err);
     publish_next(p);
 }
@@ -138,7 +142,7 @@ change_committed(void *owner, cpn_rc rc, const cpn_err *err)
     c->snapshot = next;
     cpn_identity_forget_all(c->identity);
     cpn_log(CPN_LOG_INFO, "policy.published", CPN_KI("epoch", cpn_snapshot_epoch(next)));
-    cpn_cut_recheck(c, p->waiting->asked_ms);
+    cpn_cut_recheck(c, p->waiting->call->began_ms);
     cpn_snapshot_unref(old);
     change_done(p, CPN_OK, NULL, NULL);
 }
@@ -177,7 +181,10 @@ change_run(cpn_publish *p, cpn_change *change)
     change->base = p->c->snapshot;
     change->edit = cpn_snapshot_edit_new(p->c->snapshot);
     change->batch = cpn_batch_new();
-    rc = change->build(change->owner, change, &err);
+    if (cpn_api_still_may(change->call))
+        rc = change->build(change->owner, change, &err);
+    else
+        rc = cpn_fail(&err, CPN_DENIED, "the role that this needs was taken away meanwhile");
     if (rc == CPN_OK)
         rc = cpn_snapshot_seal(&p->next, change->edit, cpn_snapshot_epoch(p->c->snapshot) + 1,
                                &problems, &err);

@@ -15,13 +15,16 @@ typedef struct cpn_change {
     /* Put and delete through e and b alike (cpn_change_put). Any code but CPN_OK ends the change.
      */
     cpn_rc (*build)(void *owner, struct cpn_change *change, cpn_err *err);
-    /* Called once. CPN_OK: published (or, when dry, would have been). CPN_INVALID: problems (may be
-     * NULL, borrowed) says all that is wrong. CPN_EXISTS: another node was first. CPN_LIMIT: the
-     * store is full. The change may be freed here. */
+    /* Called once. CPN_DENIED: the role was taken away meanwhile. CPN_OK: published (or, when dry,
+     * would have been). CPN_INVALID: problems (may be NULL, borrowed) says all that is wrong.
+     * CPN_EXISTS: another node was first. CPN_LIMIT: the store is full. The change may be freed
+     * here. */
     void (*done)(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err);
     void *owner;
+    /* Who asks, and since when: what cuts are measured from. The role that its route asks for is
+     * asked for again when the change's turn comes. */
+    struct cpn_call *call;
     bool dry;
-    uint64_t asked_ms; /* when the request for it came: what cuts are measured from */
     /* during build: */
     const cpn_snapshot *base;
     cpn_snapshot_edit *edit;
