@@ -134,6 +134,7 @@ reload(life *l)
     cpn_config *next = cpn_xcalloc(1, sizeof(*next)), *was = cpn_xcalloc(1, sizeof(*was));
     reload_log r = { .was = was, .next = next };
     cpn_err err = { 0 };
+    bool took;
 
     *was = l->set;
     if (cpn_config_load(next, l->config_path, stderr, &err) == CPN_OK) {
@@ -146,9 +147,12 @@ reload(life *l)
         cpn_identity_lifetimes(l->identity, (int64_t)l->set.access_token_ttl / 1000,
                                (int64_t)l->set.refresh_token_ttl / 1000);
         cpn_log(CPN_LOG_INFO, "config.reloaded", CPN_KI("changes", n));
-        cpn_trail_gateway(l->c, "gateway.reload", "settings and certificate were read again");
-        if (config_send(l, &err) != CPN_OK || tls_read(l, &err) != CPN_OK)
+        took = config_send(l, &err) == CPN_OK && tls_read(l, &err) == CPN_OK;
+        if (!took)
             cpn_log(CPN_LOG_ERROR, "config.reload_failed", CPN_KE(&err));
+        cpn_trail_gateway(l->c, "gateway.reload",
+                          took ? "settings and certificate were read again"
+                               : "settings were read again; the log says what failed");
         tls_take(l);
         cpn_fronts_setup(l->c);
     } else {
