@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import inventory
-from lab.gateway import PATIENCE, Gateway, eventually
+from lab.gateway import PATIENCE, Gateway, eventually, every_record
 from lab.proxies import make_ca
 from test_deaths import echo
 from test_seed_steps import read_all
@@ -170,3 +170,9 @@ def test_sighup_shows_a_new_certificate_to_those_who_come(gate, target):
             pass
         with g.admin.tunnel("--name", "door", "scripted") as fresh, live(fresh, target):
             pass
+        broken = g.config.parent.parent / "tls/cert"
+        broken.write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
+        hup(g, "config.reload_failed")
+        assert shown_certificate(g) == new
+    told = [r["message"] for r in every_record(g.admin) if r["operationName"] == "gateway.reload"]
+    assert told == ["settings and certificate were read again", "settings were read again; the log says what failed"]
