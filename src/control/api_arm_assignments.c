@@ -81,17 +81,6 @@ typedef struct listing {
     const char *assigned_to; /* "" for all; also through groups */
 } listing;
 
-/* Is `inner` the scope `outer`, or within it? */
-static bool
-within(cpn_view outer, cpn_view inner)
-{
-    if (cpn_view_is(outer, "/"))
-        return true;
-    return inner.n >= outer.n &&
-           strncasecmp((const char *)inner.p, (const char *)outer.p, outer.n) == 0 &&
-           (inner.n == outer.n || inner.p[outer.n] == '/');
-}
-
 static bool
 matches(const listing *l, const json_t *body)
 {
@@ -111,9 +100,9 @@ visible(const listing *l, const char *id)
 {
     cpn_view at = cpn_assignment_scope(id);
 
-    if (within(at, l->scope))
+    if (cpn_scope_holds(at, l->scope))
         return l->above;
-    return l->below && within(l->scope, at) &&
+    return l->below && cpn_scope_holds(l->scope, at) &&
            cpn_may(l->call->c->snapshot, cpn_call_who(l->call), READ_ACTION, at);
 }
 

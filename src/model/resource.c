@@ -1,6 +1,8 @@
 /* Reads ARM ids: the one grammar for every id that a person types or a document names. */
 #include "model/resource.h"
 
+#include <strings.h>
+
 #include "codec/chars.h"
 #include "codec/letters.h"
 
@@ -118,4 +120,14 @@ cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err)
         return rc;
     *out = id;
     return CPN_OK;
+}
+
+bool
+cpn_scope_holds(cpn_view outer, cpn_view inner)
+{
+    if (cpn_view_is(outer, "/"))
+        return true;
+    return inner.n >= outer.n &&
+           strncasecmp((const char *)inner.p, (const char *)outer.p, outer.n) == 0 &&
+           (inner.n == outer.n || inner.p[outer.n] == '/');
 }

@@ -109,5 +109,8 @@ bool cpn_is_group_name(cpn_view v);
  * names are [A-Za-z0-9._()-]{1,80}; at most CPN_ID_MAX bytes, no trailing slash. Only ASCII letters
  * compare without case. CPN_INVALID with a sentence. */
 cpn_rc cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err) CPN_MUST_CHECK;
+/* Is inner the scope outer, or within it? At the boundary of a segment, without case: "/groups/lab"
+ * holds "/groups/lab" and "/groups/lab/x", not "/groups/lab2"; "/" holds everything. */
+bool cpn_scope_holds(cpn_view outer, cpn_view inner);
 
 #endif

@@ -178,7 +178,7 @@ judge_login(cpn_judge *j)
     static const char action[] = "Microsoft.Compute/virtualMachines/login/action";
     cpn_view id = j->facts->target_id;
 
-    switch (cpn_may_ask(j->s, j->who, CPN_PLANE_DATA, action, id, j->facts->now_s)) {
+    switch (cpn_may_ask(j->who, CPN_PLANE_DATA, action, id, j->facts->now_s)) {
     case CPN_MAY_YES:
         break;
     case CPN_MAY_DENIED:

@@ -1,8 +1,6 @@
 /* Decides whether assignments, a principal's own and its groups', allow an action on a scope. */
 #include "policy/may.h"
 
-#include <strings.h>
-
 #include "base/clock.h"
 #include "policy/decide.h"
 
@@ -19,15 +17,12 @@ cpn_may_caller(const cpn_snapshot *s, const cpn_principal *who)
     return n;
 }
 
-/* "/groups/lab" covers "/groups/lab" and "/groups/lab/x", not "/groups/lab2". */
-static bool
-covers(const cpn_ref *assigned, cpn_view scope)
+cpn_view
+cpn_may_scope(const cpn_node *assignment)
 {
-    if (!assigned->lower)
-        return true;
-    return scope.n >= assigned->n &&
-           strncasecmp((const char *)scope.p, assigned->lower, assigned->n) == 0 &&
-           (scope.n == assigned->n || scope.p[assigned->n] == '/');
+    const cpn_ref *r = &assignment->doc->as.assignment.scope;
+
+    return r->lower ? (cpn_view){ (const uint8_t *)r->lower, r->n } : CPN_VIEW_LIT("/");
 }
 
 typedef struct cpn_asked {
@@ -48,7 +43,7 @@ weigh(const cpn_run *run, cpn_asked *asked)
         const cpn_doc *d = a->doc;
         bool open;
 
-        if (!covers(&d->as.assignment.scope, asked->scope) ||
+        if (!cpn_scope_holds(cpn_may_scope(a), asked->scope) ||
             !cpn_role_allows(a->as.role, asked->plane, asked->action))
             continue;
         open = cpn_window_open(&d->as.assignment.window, asked->now_s);
@@ -79,12 +74,10 @@ ask(const cpn_node *who, cpn_asked *asked)
 }
 
 cpn_may_answer
-cpn_may_ask(const cpn_snapshot *s, const cpn_node *who, cpn_plane plane, const char *action,
-            cpn_view scope, int64_t now_s)
+cpn_may_ask(const cpn_node *who, cpn_plane plane, const char *action, cpn_view scope, int64_t now_s)
 {
     cpn_asked asked = { .plane = plane, .action = action, .scope = scope, .now_s = now_s };
 
-    (void)s;
     return ask(who, &asked);
 }
 
@@ -105,7 +98,7 @@ bool
 cpn_may_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
            int64_t now_s)
 {
-    return cpn_may_ask(s, cpn_may_caller(s, who), CPN_PLANE_CONTROL, action, scope, now_s) ==
+    return cpn_may_ask(cpn_may_caller(s, who), CPN_PLANE_CONTROL, action, scope, now_s) ==
            CPN_MAY_YES;
 }
 
@@ -113,8 +106,7 @@ bool
 cpn_may_data_at(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn_view scope,
                 int64_t now_s)
 {
-    return cpn_may_ask(s, cpn_may_caller(s, who), CPN_PLANE_DATA, action, scope, now_s) ==
-           CPN_MAY_YES;
+    return cpn_may_ask(cpn_may_caller(s, who), CPN_PLANE_DATA, action, scope, now_s) == CPN_MAY_YES;
 }
 
 bool
@@ -124,22 +116,14 @@ cpn_may(const cpn_snapshot *s, const cpn_principal *who, const char *action, cpn
 }
 
 static bool
-is_below(const cpn_ref *assigned, cpn_view scope)
-{
-    return assigned->n > scope.n &&
-           strncasecmp(assigned->lower, (const char *)scope.p, scope.n) == 0 &&
-           assigned->lower[scope.n] == '/';
-}
-
-static bool
 any_within(const cpn_run *run, cpn_view scope, int64_t now_s)
 {
     for (unsigned i = 0; i < run->n; i++) {
         const cpn_doc *d = run->at[i]->doc;
-        const cpn_ref *assigned = &d->as.assignment.scope;
+        cpn_view assigned = cpn_may_scope(run->at[i]);
 
         if (!d->as.assignment.deny && cpn_window_open(&d->as.assignment.window, now_s) &&
-            (covers(assigned, scope) || is_below(assigned, scope)))
+            (cpn_scope_holds(assigned, scope) || cpn_scope_holds(scope, assigned)))
             return true;
     }
     return false;
@@ -152,8 +136,8 @@ cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view scope)
     int64_t now_s = cpn_wall_s();
     bool some;
 
-    if (!caller || cpn_may_ask(s, caller, CPN_PLANE_CONTROL, SUBSCRIPTION_READ, scope, now_s) ==
-                       CPN_MAY_DENIED)
+    if (!caller ||
+        cpn_may_ask(caller, CPN_PLANE_CONTROL, SUBSCRIPTION_READ, scope, now_s) == CPN_MAY_DENIED)
         return false;
     some = any_within(&caller->as.principal.assignments, scope, now_s);
     for (unsigned i = 0; !some && i < caller->as.principal.groups.n; i++)
@@ -164,15 +148,12 @@ cpn_may_within(const cpn_snapshot *s, const cpn_principal *who, cpn_view scope)
 
 /* Does one of these assignments, with all denials against it, allow the action at its own scope? */
 static bool
-any_allows(const cpn_snapshot *s, const cpn_node *who, const cpn_run *run, const char *action)
+any_allows(const cpn_node *who, const cpn_run *run, const char *action)
 {
     for (unsigned i = 0; i < run->n; i++) {
-        const cpn_ref *scope = &run->at[i]->doc->as.assignment.scope;
-        cpn_view at = scope->lower ? (cpn_view){ (const uint8_t *)scope->lower, scope->n }
-                                   : CPN_VIEW_LIT("/");
-
         if (cpn_role_allows(run->at[i]->as.role, CPN_PLANE_CONTROL, action) &&
-            cpn_may_ask(s, who, CPN_PLANE_CONTROL, action, at, cpn_wall_s()) == CPN_MAY_YES)
+            cpn_may_ask(who, CPN_PLANE_CONTROL, action, cpn_may_scope(run->at[i]), cpn_wall_s()) ==
+                CPN_MAY_YES)
             return true;
     }
     return false;
@@ -186,7 +167,7 @@ cpn_may_anywhere(const cpn_snapshot *s, const cpn_principal *who, const char *ac
     if (!n)
         return false;
     for (unsigned i = 0; i < n->as.principal.groups.n; i++)
-        if (any_allows(s, n, &n->as.principal.groups.at[i]->as.principal.assignments, action))
+        if (any_allows(n, &n->as.principal.groups.at[i]->as.principal.assignments, action))
             return true;
-    return any_allows(s, n, &n->as.principal.assignments, action);
+    return any_allows(n, &n->as.principal.assignments, action);
 }

@@ -16,10 +16,13 @@ typedef enum cpn_may_answer {
  * group). */
 const cpn_node *cpn_may_caller(const cpn_snapshot *s, const cpn_principal *who);
 
+/* Where an assignment holds. */
+cpn_view cpn_may_scope(const cpn_node *assignment);
+
 /* Assignments hold at their scope and below it, at the boundary of a segment, without case; a
  * group's are its members'. who NULL: CPN_MAY_NO. */
-cpn_may_answer cpn_may_ask(const cpn_snapshot *s, const cpn_node *who, cpn_plane plane,
-                           const char *action, cpn_view scope, int64_t now_s);
+cpn_may_answer cpn_may_ask(const cpn_node *who, cpn_plane plane, const char *action, cpn_view scope,
+                           int64_t now_s);
 
 /* On the control plane; with the answer YES also how many bytes a session may move by it: of all
  * assignments that allow it now the most generous counts, each way for itself, and one without a

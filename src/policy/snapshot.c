@@ -191,27 +191,26 @@ cpn_snapshot_id(const cpn_snapshot *s, const char *kind, cpn_view id)
 
 /* The scope that decides who sees a document. */
 static cpn_view
-read_scope(const cpn_doc *d)
+read_scope(const cpn_node *n)
 {
-    const cpn_ref *scope = &d->as.assignment.scope;
+    const cpn_doc *d = n->doc;
 
     if (d->kind == CPN_K_ASSIGNMENT)
-        return scope->lower ? (cpn_view){ (const uint8_t *)scope->lower, scope->n }
-                            : CPN_VIEW_LIT("/");
+        return cpn_may_scope(n);
     if (d->kind == CPN_K_PRINCIPAL || d->kind == CPN_K_ROLE)
         return CPN_VIEW_LIT("/");
     return (cpn_view){ (const uint8_t *)d->self.lower, d->self.n };
 }
 
 static bool
-may_see(const cpn_snapshot *s, const cpn_node *who, const cpn_node *n, int64_t now_s)
+may_see(const cpn_node *who, const cpn_node *n, int64_t now_s)
 {
     const char *action = cpn_kind_read_action(n->doc->kind, n->doc->self.lower);
 
     if (who == n)
         return true; /* oneself */
     return action &&
-           cpn_may_ask(s, who, CPN_PLANE_CONTROL, action, read_scope(n->doc), now_s) == CPN_MAY_YES;
+           cpn_may_ask(who, CPN_PLANE_CONTROL, action, read_scope(n), now_s) == CPN_MAY_YES;
 }
 
 void
@@ -227,7 +226,7 @@ cpn_snapshot_each(const cpn_snapshot *s, const char *kind, const cpn_principal *
     for (unsigned i = 0; i < s->n[k]; i++) {
         const cpn_node *n = &s->nodes[k][i];
 
-        if (who && !may_see(s, caller, n, now_s))
+        if (who && !may_see(caller, n, now_s))
             continue;
         if (!fn(owner, n->doc->id, n->doc->body))
             return;

@@ -2,7 +2,6 @@
 #include "policy/sshlogin.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "policy/decide.h"
@@ -94,24 +93,6 @@ add_words(cpn_ssh_login *out, const char *words, const char *tag)
 
 /* ---- scopes ---- */
 
-static bool
-covers(cpn_view above, cpn_view below)
-{
-    if (above.n <= 1)
-        return true; /* "/" */
-    return below.n >= above.n &&
-           strncasecmp((const char *)below.p, (const char *)above.p, above.n) == 0 &&
-           (below.n == above.n || below.p[above.n] == '/');
-}
-
-static cpn_view
-scope_of(const cpn_node *assignment)
-{
-    const cpn_ref *r = &assignment->doc->as.assignment.scope;
-
-    return r->lower ? (cpn_view){ (const uint8_t *)r->lower, r->n } : CPN_VIEW_LIT("/");
-}
-
 typedef bool run_fn(collect *c, const cpn_node *assignment, void *arg);
 
 /* Every assignment that is the principal's own or a group's; false when fn said so. */
@@ -144,17 +125,17 @@ static bool
 not_denied(collect *c, const cpn_node *a, void *arg)
 {
     const denial *d = arg;
-    cpn_view at = scope_of(a);
+    cpn_view at = cpn_may_scope(a);
 
     return !a->doc->as.assignment.deny || !cpn_role_allows(a->as.role, CPN_PLANE_DATA, d->action) ||
            !cpn_window_open(&a->doc->as.assignment.window, c->now_s) ||
-           !(covers(at, d->scope) || covers(d->scope, at));
+           !(cpn_scope_holds(at, d->scope) || cpn_scope_holds(d->scope, at));
 }
 
 static bool
 holds(collect *c, const cpn_node *a, const char *action)
 {
-    denial d = { action, scope_of(a) };
+    denial d = { action, cpn_may_scope(a) };
 
     return cpn_role_allows(a->as.role, CPN_PLANE_DATA, action) &&
            each_assignment(c, not_denied, &d);
@@ -167,10 +148,10 @@ keep(collect *c, held h)
     unsigned left = 0;
 
     for (unsigned i = 0; i < c->n; i++)
-        if (covers(c->at[i].scope, h.scope) && (c->at[i].admin || !h.admin))
+        if (cpn_scope_holds(c->at[i].scope, h.scope) && (c->at[i].admin || !h.admin))
             return;
     for (unsigned i = 0; i < c->n; i++)
-        if (!covers(h.scope, c->at[i].scope) || (c->at[i].admin && !h.admin))
+        if (!cpn_scope_holds(h.scope, c->at[i].scope) || (c->at[i].admin && !h.admin))
             c->at[left++] = c->at[i];
     c->n = left;
     if (c->n == CPN_SSH_SCOPES_MAX)
@@ -185,7 +166,7 @@ collect_one(collect *c, const cpn_node *a, void *arg)
     (void)arg;
     if (!a->doc->as.assignment.deny && cpn_window_open(&a->doc->as.assignment.window, c->now_s) &&
         holds(c, a, ACTION_LOGIN))
-        keep(c, (held){ scope_of(a), holds(c, a, ACTION_ADMIN) });
+        keep(c, (held){ cpn_may_scope(a), holds(c, a, ACTION_ADMIN) });
     return true;
 }
 

@@ -740,10 +740,38 @@ rights_anywhere(void **state)
     cpn_snapshot_unref(base);
 }
 
+/* ---- scopes ---- */
+
+static void
+a_scope_ends_at_a_segment(void **state)
+{
+    static const struct {
+        const char *outer, *inner;
+        bool holds;
+    } pairs[] = {
+        { "/groups/lab", "/groups/lab2", false },
+        { "/groups/lab", "/groups/la", false },
+        { "/groups/lab", "/", false },
+        { "/groups/lab", "", false },
+        { "/groups/lab/", "/groups/lab", false },
+        { "/groups/lab", "/groups/lab", true },
+        { "/groups/lab", "/Groups/LAB/machines/x", true },
+        { "/", "/", true },
+        { "/", "/groups/lab", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(pairs); i++)
+        if (cpn_scope_holds(cpn_view_str(pairs[i].outer), cpn_view_str(pairs[i].inner)) !=
+            pairs[i].holds)
+            fail_msg("%s holds %s", pairs[i].outer, pairs[i].inner);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_scope_ends_at_a_segment),
         cmocka_unit_test(every_row),
         cmocka_unit_test(every_limit),
         cmocka_unit_test(rights_anywhere),
