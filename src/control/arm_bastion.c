@@ -42,7 +42,7 @@ bastion_properties(const cpn_control *c, const char *id, const json_t *body)
                   "enableShareableLink", 0, "enableKerberos", 0, "enableSessionRecording", 0,
                   "enablePrivateOnlyBastion", 0, "ipConfigurations", ip_configurations(id, body));
 
-    if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
+    if (cpn_bastion_is_small(b))
         json_object_set_new(p, "virtualNetwork",
                             json_pack("{s:O}", "id", json_object_get(body, "virtualNetwork")));
     if (json_object_get(body, "protocols"))

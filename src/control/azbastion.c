@@ -78,34 +78,18 @@ typedef struct choice {
 
 /* ---- how near ---- */
 
-static bool
-reaches(const cpn_bastion *b, const cpn_network *n)
-{
-    for (unsigned i = 0; i < b->network->peers_n; i++)
-        if (b->network->peers[i] == n)
-            return true;
-    return false;
-}
-
-static bool
-network_holds(const cpn_network *n, const cpn_addr *a)
-{
-    for (unsigned i = 0; i < n->prefixes_n; i++)
-        if (cpn_prefix_holds(&n->prefixes[i], a))
-            return true;
-    return false;
-}
-
 /* 0 in the network, 1 peered, 2 neither. */
 static unsigned
 distance(const choice *ch, const cpn_bastion *b)
 {
     if (ch->network)
-        return b->network == ch->network ? 0 : reaches(b, ch->network) ? 1 : 2;
-    if (network_holds(b->network, &ch->addr))
+        return b->network == ch->network                       ? 0
+               : cpn_network_has_peer(b->network, ch->network) ? 1
+                                                               : 2;
+    if (cpn_network_holds(b->network, &ch->addr))
         return 0;
     for (unsigned i = 0; i < b->network->peers_n; i++)
-        if (network_holds(b->network->peers[i], &ch->addr))
+        if (cpn_network_holds(b->network->peers[i], &ch->addr))
             return 1;
     return 2;
 }
@@ -165,7 +149,7 @@ rank_of(const choice *ch, const cpn_bastion *b)
 
     rank += b->enable_tunneling ? 0 : NO_TUNNELING;
     rank += b->enable_ip_connect || ch->network ? 0 : NO_IP_CONNECT;
-    if (b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT)
+    if (cpn_bastion_is_small(b))
         rank = away == 0 ? ONE_NETWORK_ONLY : ONE_NETWORK_AND_NOT_THIS;
     rank += may_misunderstand(ch, b) ? MISUNDERSTOOD : 0;
     rank += goes_on(ch, b) ? 0 : ANOTHER_SESSIONS;

@@ -123,6 +123,30 @@ cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err)
 }
 
 bool
+cpn_bastion_is_small(const cpn_bastion *b)
+{
+    return b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT;
+}
+
+bool
+cpn_network_holds(const cpn_network *n, const cpn_addr *a)
+{
+    for (unsigned i = 0; i < n->prefixes_n; i++)
+        if (cpn_prefix_holds(&n->prefixes[i], a))
+            return true;
+    return false;
+}
+
+bool
+cpn_network_has_peer(const cpn_network *n, const cpn_network *peer)
+{
+    for (unsigned i = 0; i < n->peers_n; i++)
+        if (n->peers[i] == peer)
+            return true;
+    return false;
+}
+
+bool
 cpn_scope_holds(cpn_view outer, cpn_view inner)
 {
     if (cpn_view_is(outer, "/"))

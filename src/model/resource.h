@@ -109,6 +109,10 @@ bool cpn_is_group_name(cpn_view v);
  * names are [A-Za-z0-9._()-]{1,80}; at most CPN_ID_MAX bytes, no trailing slash. Only ASCII letters
  * compare without case. CPN_INVALID with a sentence. */
 cpn_rc cpn_resource_id_parse(cpn_resource_id *out, cpn_view text, cpn_err *err) CPN_MUST_CHECK;
+/* Reached by the Azure door's own way for its SKU, one session at a time. */
+bool cpn_bastion_is_small(const cpn_bastion *b);
+bool cpn_network_holds(const cpn_network *n, const cpn_addr *a);
+bool cpn_network_has_peer(const cpn_network *n, const cpn_network *peer);
 /* Is inner the scope outer, or within it? At the boundary of a segment, without case: "/groups/lab"
  * holds "/groups/lab" and "/groups/lab/x", not "/groups/lab2"; "/" holds everything. */
 bool cpn_scope_holds(cpn_view outer, cpn_view inner);

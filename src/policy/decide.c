@@ -107,13 +107,6 @@ is_id_of(cpn_view text, cpn_kind kind)
     return cpn_resource_id_parse(&id, text, NULL) == CPN_OK && cpn_kind_of(&id) == kind;
 }
 
-/* The SKUs that are reached by the Azure door's way for them alone. */
-static bool
-is_small(const cpn_bastion *b)
-{
-    return b->sku == CPN_SKU_DEVELOPER || b->sku == CPN_SKU_QUICKCONNECT;
-}
-
 /* NULL: there is none, or nothing may be told of it. */
 static const cpn_bastion *
 judge_bastion(cpn_judge *j)
@@ -135,27 +128,18 @@ judge_bastion(cpn_judge *j)
         fail_plain(j, CPN_WHY_BASTION_UNKNOWN);
     if (!b || !(readable || j->facts->tell_all))
         return NULL;
-    if (is_small(b) ? !j->facts->azure_door
-                    : b->sku != CPN_SKU_STANDARD && b->sku != CPN_SKU_PREMIUM)
+    if (cpn_bastion_is_small(b) ? !j->facts->azure_door
+                                : b->sku != CPN_SKU_STANDARD && b->sku != CPN_SKU_PREMIUM)
         fail_plain(j, CPN_WHY_BASTION_SKU);
-    if (!b->enable_tunneling && !(is_small(b) && j->facts->azure_door))
+    if (!b->enable_tunneling && !(cpn_bastion_is_small(b) && j->facts->azure_door))
         fail_plain(j, CPN_WHY_NATIVE_CLIENT_OFF);
-    if (j->facts->target_ip.n && (!b->enable_ip_connect || is_small(b)))
+    if (j->facts->target_ip.n && (!b->enable_ip_connect || cpn_bastion_is_small(b)))
         fail_plain(j, CPN_WHY_IP_CONNECT_OFF);
     j->out->bastion = b;
     return b;
 }
 
 /* ---- a machine ---- */
-
-static bool
-is_peer(const cpn_network *of, const cpn_network *network)
-{
-    for (unsigned i = 0; i < of->peers_n; i++)
-        if (of->peers[i] == network)
-            return true;
-    return false;
-}
 
 /* The interface that holds the address, and its network as seen from the bastion's. */
 static void
@@ -165,7 +149,7 @@ judge_interface(cpn_judge *j, const cpn_bastion *b, const cpn_nic *nic)
     j->out->addr = nic->addr;
     if (!b || b->network == nic->network)
         return;
-    if (is_peer(b->network, nic->network) && !is_small(b))
+    if (cpn_network_has_peer(b->network, nic->network) && !cpn_bastion_is_small(b))
         (void)reads_id(j, CPN_K_NETWORK, nic->network->id);
     else
         fail_plain(j, CPN_WHY_NOT_PEERED);
@@ -308,7 +292,8 @@ port_allowed(const cpn_judge *j, const cpn_bastion *b)
             return true;
     if (b->ports_n)
         return false;
-    return (j->facts->target_ip.n == 0 && !is_small(b)) || port == PORT_SSH || port == PORT_RDP;
+    return (j->facts->target_ip.n == 0 && !cpn_bastion_is_small(b)) || port == PORT_SSH ||
+           port == PORT_RDP;
 }
 
 static void
@@ -319,7 +304,7 @@ judge_limits(cpn_judge *j, const cpn_bastion *b)
     unsigned user_max = own ? own : f->user_sessions_max;
     bool rdp = j->out->counts_as == CPN_PROTOCOL_RDP;
 
-    if (b && is_small(b) && f->bastion_rdp_sessions + f->bastion_ssh_sessions > 0)
+    if (b && cpn_bastion_is_small(b) && f->bastion_rdp_sessions + f->bastion_ssh_sessions > 0)
         fail_plain(j, CPN_WHY_LIMIT_BASTION);
     else if (b && (rdp ? f->bastion_rdp_sessions >= b->scale_units * RDP_PER_UNIT
                        : f->bastion_ssh_sessions >= b->scale_units * SSH_PER_UNIT))

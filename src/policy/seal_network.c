@@ -153,15 +153,6 @@ cpn_seal_networks(cpn_snapshot *s, cpn_problems *p)
 
 /* ---- interfaces ---- */
 
-static bool
-in_network(const cpn_network *network, const cpn_addr *addr)
-{
-    for (unsigned i = 0; i < network->prefixes_n; i++)
-        if (cpn_prefix_holds(&network->prefixes[i], addr))
-            return true;
-    return false;
-}
-
 static void
 index_address(cpn_snapshot *s, cpn_addr_slot *slot, cpn_problems *p)
 {
@@ -199,7 +190,7 @@ cpn_seal_nics(cpn_snapshot *s, cpn_problems *p)
             continue;
         }
         nic->network = &network->as.network;
-        if (!in_network(nic->network, &nic->addr))
+        if (!cpn_network_holds(nic->network, &nic->addr))
             cpn_problem(p, "networkInterface %s: its address %s lies in no prefix of %s", nic->id,
                         cpn_addr_text(&nic->addr, text), nic->network->id);
         s->addr_slots[i].key = (cpn_addr_key){ nic->network, nic->addr };
