@@ -1,4 +1,4 @@
-"""A wall clock that a test moves under running programs; the monotonic clocks stay as they are."""
+"""A wall clock that a test moves under running programs, and time that they slept through; CLOCK_MONOTONIC stays as it is."""
 import mmap
 import os
 import struct
@@ -25,6 +25,12 @@ class WallClock:
         """So many seconds from the true time, at once."""
         self.shift = seconds
         self.page[:8] = struct.pack("=q", seconds * 10**9)
+
+    def sleep(self, seconds):
+        """After this the machine has been suspended for so long: the wall clock and CLOCK_BOOTTIME have gone on, CLOCK_MONOTONIC has not."""
+        self.set(self.shift + seconds)
+        (slept,) = struct.unpack("=q", self.page[8:16])
+        self.page[8:16] = struct.pack("=q", slept + seconds * 10**9)
 
     def now(self):
         return time.time() + self.shift

@@ -1,6 +1,7 @@
-/* Moves the wall clock of the programs it is preloaded into by the nanoseconds that stand in the
- * file CPN_CLOCK_SHIFT, an int64 that a test may change while they run. Built for the tests alone:
- * no product program knows of it. */
+/* Moves the clocks of the programs it is preloaded into by the nanoseconds that stand in the file
+ * CPN_CLOCK_SHIFT: an int64 for the wall clock, then one for CLOCK_BOOTTIME, which goes ahead of
+ * CLOCK_MONOTONIC while a machine sleeps. A test may change them while the programs run. Built for
+ * the tests alone: no product program knows of it. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 
 #define NS 1000000000ll
 #define OVER __attribute__((visibility("default")))
+
+enum { WALL, BOOT, SHIFTS };
 
 static const int64_t *page;
 
@@ -25,21 +28,37 @@ map_page(void)
 
     if (fd < 0)
         abort(); /* a test of a clock that never moves would prove nothing */
-    at = mmap(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
+    at = mmap(NULL, SHIFTS * sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     if (at == MAP_FAILED)
         abort();
     page = at;
 }
 
+/* Which of the two moves this clock; SHIFTS: neither does. */
+static unsigned
+shift_of(clockid_t id)
+{
+    switch (id) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+        return WALL;
+    case CLOCK_BOOTTIME:
+        return BOOT;
+    default:
+        return SHIFTS;
+    }
+}
+
 OVER int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
     long rc = syscall(SYS_clock_gettime, id, ts);
+    unsigned which = shift_of(id);
 
-    if (rc == 0 && page && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
-        int64_t ns =
-            (int64_t)ts->tv_sec * NS + ts->tv_nsec + __atomic_load_n(page, __ATOMIC_RELAXED);
+    if (rc == 0 && page && which != SHIFTS) {
+        int64_t ns = (int64_t)ts->tv_sec * NS + ts->tv_nsec +
+                     __atomic_load_n(&page[which], __ATOMIC_RELAXED);
 
         *ts = (struct timespec){ ns / NS, ns % NS };
     }

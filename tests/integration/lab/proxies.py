@@ -109,18 +109,28 @@ def relay(a, b):
 
 
 class Forward(Server):
-    """Connections to listener go on to what connect() makes. silence: seconds after which one that says nothing is ended, as
-    boxes on the way do; None: never."""
+    """Connections to listener go on to what connect() makes; made counts them. silence: seconds after which one that says
+    nothing is ended, as boxes on the way do; None: never."""
 
     silence = None
 
     def __init__(self, connect, listener=None):
+        self.made, self.ends = 0, []
+
         def handle(s):
             with connect() as far:
+                self.made += 1
+                self.ends += [s, far]
                 for end in (s, far):
                     end.settimeout(self.silence)
                 relay(s, far)
         super().__init__(handle, listener)
+
+    def cut(self):
+        """End all that has been made until now."""
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 def make_ca(folder, name):
