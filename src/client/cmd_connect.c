@@ -17,7 +17,8 @@ static const cpn_opt opts[] = {
       .help = "cut .SUFFIX off the machine's name; what ssh-config writes" },
     { .name = "known-hosts",
       .arg = "FILE",
-      .help = "keep the machine's host keys there first, for ssh to check" },
+      .help = "keep the machine's host keys there first, under the file's name as the host's, "
+              "for ssh to check" },
     { .name = "identity-agent",
       .arg = "FILE",
       .help = "see to it that an agent serves there with a certificate for the machine" },
@@ -78,9 +79,10 @@ refuse_unknown(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err
                     t->label);
 }
 
-/* The keys go where ssh looks, under the name that ssh was given, before it can ask. */
+/* The keys go where ssh looks, under the host's name as ssh has it, which is the file's, before it
+ * can ask. */
 static cpn_rc
-keep_keys(cpn_api *a, const cpn_target *t, const char *asked, const json_t *said, cpn_err *err)
+keep_keys(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err)
 {
     const char *path = cpn_args_get(&a->cli->args, "known-hosts");
     const char *slash = path ? strrchr(path, '/') : NULL;
@@ -90,11 +92,11 @@ keep_keys(cpn_api *a, const cpn_target *t, const char *asked, const json_t *said
 
     if (!path)
         return CPN_OK;
-    if (n == 0 || n >= sizeof(folder) || !asked)
-        return cpn_fail(err, CPN_INVALID, "--known-hosts: the path of a file, and a name");
+    if (n == 0 || n >= sizeof(folder))
+        return cpn_fail(err, CPN_INVALID, "--known-hosts: the path of a file");
     memcpy(folder, path, n);
     folder[n] = '\0';
-    rc = cpn_hostkeys_keep(folder, slash + 1, asked, json_object_get(said, "sshHostKeys"), err);
+    rc = cpn_hostkeys_keep(folder, slash + 1, slash + 1, json_object_get(said, "sshHostKeys"), err);
     if (rc != CPN_OK || json_array_size(json_object_get(said, "sshHostKeys")) > 0)
         return rc;
     return refuse_unknown(a, t, said, err);
@@ -124,25 +126,25 @@ static cpn_rc
 first(cpn_api *a, cpn_inlet *inlet, void *owner, cpn_err *err)
 {
     json_auto_t *said = NULL;
-    const char *asked = owner; /* as ssh knows the machine */
     cpn_rc rc = cpn_api_renew(a, false, err);
 
+    (void)owner;
     if (rc == CPN_OK)
         rc = cpn_target_resolve(&inlet->target, a, &said, err);
     if (rc == CPN_OK)
-        rc = keep_keys(a, &inlet->target, asked, said, err);
+        rc = keep_keys(a, &inlet->target, said, err);
     return rc == CPN_OK ? share_agent(a, &inlet->target, said, err) : rc;
 }
 
 static cpn_rc
-relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
+relay(cpn_cli *cli, cpn_inlet *inlet, cpn_err *err)
 {
     static const int ends[] = { STDIN_FILENO, STDOUT_FILENO };
     cpn_api a = { 0 };
     cpn_rc rc = cpn_api_init(&a, cli, err);
 
     if (rc == CPN_OK)
-        rc = cpn_tunnel_stdio(&a, inlet, first, (void *)asked, ends, err);
+        rc = cpn_tunnel_stdio(&a, inlet, first, NULL, ends, err);
     cpn_api_fini(&a);
     return rc;
 }
@@ -150,7 +152,6 @@ relay(cpn_cli *cli, cpn_inlet *inlet, const char *asked, cpn_err *err)
 static cpn_rc
 connect_run(cpn_cli *cli, cpn_err *err)
 {
-    const char *asked = cli->args.args ? cli->args.arg[0] : NULL;
     cpn_inlet inlet = CPN_INLET_NONE;
     char name[CPN_ID_MAX + 1];
     cpn_rc rc = cut_suffix(cli, name, sizeof(name), err);
@@ -159,7 +160,7 @@ connect_run(cpn_cli *cli, cpn_err *err)
         rc = cpn_target_read(&inlet.target, cli, err);
     if (rc == CPN_OK)
         rc = read_port(&inlet.target, cli, err);
-    return rc == CPN_OK ? relay(cli, &inlet, asked, err) : rc;
+    return rc == CPN_OK ? relay(cli, &inlet, err) : rc;
 }
 
 const cpn_cmd cpn_cmd_connect = {

@@ -1,4 +1,4 @@
-/* Writes the stanza by which plain ssh reaches machines through a gateway. */
+/* Makes the stanza by which plain ssh reaches machines through a gateway. */
 #include "client/sshconfig.h"
 
 #include <errno.h>
@@ -7,9 +7,8 @@
 
 #include "client/hostkeys.h"
 #include "codec/chars.h"
+#include "codec/digest.h"
 
-#define BEGIN "# >>> caponier "
-#define END "# <<< caponier "
 #define LOGIN_MAX 64
 
 bool
@@ -94,6 +93,22 @@ put_hosts(cpn_buf *out, const cpn_ssh_stanza *s)
     return rc == CPN_OK ? cpn_buf_append(out, CPN_VIEW_LIT("\n")) : rc;
 }
 
+/* Of the host's name ssh makes that of a shared connection (ControlPath %h, %C), of the file of
+ * host keys and of the agent's socket: one that exists already is of this gateway and account, even
+ * where another stanza has, or had, machines of the same name. */
+static cpn_rc
+put_name(cpn_buf *out, const cpn_ssh_stanza *s)
+{
+    char hex[CPN_SHA256_HEX_SIZE];
+    CPN_AUTO(cpn_buf_fini) cpn_buf b = { .max = CPN_SSHCONFIG_MAX };
+    cpn_rc rc = cpn_buf_printf(&b, "%s\n%s", s->gateway, s->account ? s->account : "");
+
+    if (rc != CPN_OK)
+        return rc;
+    cpn_sha256_hex(cpn_buf_view(&b), hex);
+    return cpn_buf_printf(out, "    HostName %%h.%.8s\n", hex);
+}
+
 static cpn_rc
 put_proxy(cpn_buf *out, const cpn_ssh_stanza *s)
 {
@@ -110,7 +125,7 @@ put_proxy(cpn_buf *out, const cpn_ssh_stanza *s)
     if (rc == CPN_OK && s->agents)
         rc = quoted(out, " --identity-agent '", s->agents, "/%h'");
     if (rc == CPN_OK)
-        rc = cpn_buf_printf(out, " --suffix %s -- %%h %%p\n", s->suffix);
+        rc = cpn_buf_printf(out, " --suffix %s -- '%%n' %%p\n", s->suffix);
     return rc;
 }
 
@@ -144,10 +159,13 @@ cpn_ssh_stanza_put(cpn_buf *out, const cpn_ssh_stanza *s, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    rc = cpn_buf_printf(out, BEGIN "%s: made by 'caponier ssh-config'; --remove takes it away\n",
-                        s->suffix);
+    rc = cpn_buf_printf(
+        out, CPN_SSHCONFIG_BEGIN "%s: made by 'caponier ssh-config'; --remove takes it away\n",
+        s->suffix);
     if (rc == CPN_OK)
         rc = put_hosts(out, s);
+    if (rc == CPN_OK)
+        rc = put_name(out, s);
     if (rc == CPN_OK)
         rc = put_proxy(out, s);
     if (rc == CPN_OK)
@@ -162,79 +180,9 @@ cpn_ssh_stanza_put(cpn_buf *out, const cpn_ssh_stanza *s, cpn_err *err)
                             "    UpdateHostKeys no\n"
                             "    CheckHostIP no\n"
                             "    VerifyHostKeyDNS no\n"
-                            "Match all\n" END "%s\n",
+                            "Match all\n" CPN_SSHCONFIG_END "%s\n",
                             s->suffix);
     return rc == CPN_OK ? CPN_OK : cpn_fail(err, CPN_INVALID, "the stanza is too long");
-}
-
-/* Does the line begin with the marker of this suffix? */
-static bool
-is_marker(cpn_view line, const char *marker, const char *suffix)
-{
-    size_t n = strlen(marker), k = strlen(suffix);
-    cpn_view after;
-
-    if (!cpn_view_starts(line, marker) || !cpn_view_starts(cpn_view_skip(line, n), suffix))
-        return false;
-    after = cpn_view_skip(line, n + k);
-    return after.n == 0 || after.p[0] == ':';
-}
-
-/* Bytes of the line at the start of v, its newline included. */
-static size_t
-line_size(cpn_view v)
-{
-    const uint8_t *end = v.n ? memchr(v.p, '\n', v.n) : NULL;
-
-    return end ? (size_t)(end - v.p) + 1 : v.n;
-}
-
-static cpn_view
-line_of(cpn_view v)
-{
-    size_t n = line_size(v);
-
-    return (cpn_view){ v.p, n && v.p[n - 1] == '\n' ? n - 1 : n };
-}
-
-/* *before is what stands in front of the block, *after behind it. CPN_NOT_FOUND: none. */
-static cpn_rc
-find_block(cpn_view file, const char *suffix, cpn_view *before, cpn_view *after)
-{
-    size_t at = 0, from;
-
-    while (at < file.n && !is_marker(line_of(cpn_view_skip(file, at)), BEGIN, suffix))
-        at += line_size(cpn_view_skip(file, at));
-    if (at == file.n)
-        return CPN_NOT_FOUND;
-    from = at;
-    while (at < file.n && !is_marker(line_of(cpn_view_skip(file, at)), END, suffix))
-        at += line_size(cpn_view_skip(file, at));
-    if (at == file.n)
-        return CPN_INVALID;
-    at += line_size(cpn_view_skip(file, at));
-    *before = (cpn_view){ file.p, from };
-    *after = cpn_view_skip(file, at);
-    return CPN_OK;
-}
-
-cpn_rc
-cpn_ssh_stanza_in(cpn_buf *out, cpn_view file, const char *suffix, cpn_view block, bool *had,
-                  cpn_err *err)
-{
-    cpn_view before = { 0 }, after = file;
-    cpn_rc rc = file.n ? find_block(file, suffix, &before, &after) : CPN_NOT_FOUND;
-
-    *had = rc == CPN_OK;
-    if (rc == CPN_INVALID)
-        return cpn_fail(err, CPN_INVALID,
-                        "the block that begins with '" BEGIN "%s' has no end line", suffix);
-    rc = cpn_buf_append(out, before);
-    if (rc == CPN_OK)
-        rc = cpn_buf_append(out, block);
-    if (rc == CPN_OK)
-        rc = cpn_buf_append(out, after);
-    return rc == CPN_OK ? CPN_OK : cpn_fail(err, CPN_INVALID, "the file is too long");
 }
 
 cpn_rc

@@ -11,6 +11,8 @@
 #include "base/buf.h"
 
 #define CPN_SSHCONFIG_MAX ((size_t)1 << 20) /* bytes of the user's file */
+#define CPN_SSHCONFIG_BEGIN "# >>> caponier "
+#define CPN_SSHCONFIG_END "# <<< caponier "
 
 typedef struct cpn_ssh_stanza {
     const char *suffix;      /* hosts are NAME.suffix */
@@ -28,7 +30,8 @@ typedef struct cpn_ssh_stanza {
 /* Append the block. CPN_INVALID: a text that cannot stand there safely. */
 cpn_rc cpn_ssh_stanza_put(cpn_buf *out, const cpn_ssh_stanza *s, cpn_err *err) CPN_MUST_CHECK;
 /* Append `file` with its block of that suffix replaced by `block`, or with `block` in front when it
- * has none; block empty: removed. *had: there was one. CPN_INVALID: a block without an end. */
+ * has none; block empty: removed. *had: there was one. CPN_INVALID: a block without an end, or a
+ * block of another gateway's (of that suffix, too) with a host that this one has. */
 cpn_rc cpn_ssh_stanza_in(cpn_buf *out, cpn_view file, const char *suffix, cpn_view block, bool *had,
                          cpn_err *err) CPN_MUST_CHECK;
 /* May this text stand between quotes of a shell and of ssh_config(5)? No quote, backslash or

@@ -48,6 +48,12 @@ def run(user, *argv, **kw):
     return subprocess.run([str(a) for a in argv], env=user.env, capture_output=True, text=True, timeout=60, **kw)
 
 
+def known_hosts(user, config, host):
+    """The file of host keys that ssh reads for it."""
+    said = run(user, "ssh", "-F", config, "-G", host).stdout
+    return pathlib.Path(next(line.split(" ", 1)[1] for line in said.splitlines() if line.startswith("userknownhostsfile ")))
+
+
 def test_the_stanza_is_idempotent_and_removable(keyed, tmp_path):
     admin, path = keyed.admin, tmp_path / "config"
     before = "User ada\n\nHost other\n    Port 2222"  # no newline at the end
@@ -153,7 +159,7 @@ def test_a_machine_without_a_key_is_refused_with_what_approves_it(keyed, config,
         argv = ["ssh", "-F", config, "-i", new.key, "-p", 2222, host, "echo in"]
         r = run(admin, *argv, "-o", "StrictHostKeyChecking=no")
         assert r.returncode == 255 and r.stdout == "" and f"no host key of scripted, which shows ssh-ed25519 {printed}" in r.stderr, r
-        assert (admin.dir / "config/caponier/known_hosts.d" / host).read_text() == ""
+        assert known_hosts(admin, config, host).read_text() == ""
         words = command_in(r.stderr)
         assert words[:3] == ["vm", "hostkey", "approve"] and {"--gateway", keyed.url, "2222", "scripted", printed} <= set(words), words
         del admin.env["CAPONIER_GATEWAY"]  # the command says all that it needs
@@ -174,7 +180,8 @@ def test_an_address_that_is_no_machine_is_refused_with_what_asks(keyed, config, 
 def test_what_was_kept_before_does_not_help(keyed, config, sshd):
     admin = keyed.admin
     folder = admin.dir / "config/caponier/known_hosts.d"
-    kept = folder / f"web1.{SUFFIX}"
+    kept = known_hosts(admin, config, f"web1.{SUFFIX}")
+    assert kept.parent == folder and kept.name.startswith(f"web1.{SUFFIX}.")
     kept.write_text("")
     kept.chmod(0o600)
     assert run(admin, "ssh", "-F", config, f"web1.{SUFFIX}", "true").returncode == 0

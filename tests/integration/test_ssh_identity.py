@@ -19,9 +19,9 @@ LIST, SIGN = b"\0\0\0\1\x0b", 13
 @pytest.fixture(scope="module")
 def lab(network, folder):
     """web1 trusts the CA by account, db1 in the strict form; guest may sign in on both, eve may only connect."""
-    own = pathlib.Path(tempfile.mkdtemp(prefix="id-", dir=folder))  # other files have this lab too; a short path, for sockets
+    own = pathlib.Path(tempfile.mkdtemp(prefix="i", dir=folder))  # other files have this lab too; a short path, for sockets
     own.chmod(0o755)
-    g = started(network, own / "gate", sessions_per_user=1000)
+    g = started(network, own / "g", sessions_per_user=1000)
     people = People(g)
     for name in ("guest@example.test", "boss@example.test", "eve@example.test"):
         g.user(name)
