@@ -1,5 +1,6 @@
 /* caponier rdp: a private machine's desktop in FreeRDP. */
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,32 @@ find(char out[CPN_PROGRAM_PATH], cpn_err *err)
                     "PATH (on Debian: apt install freerdp2-x11)");
 }
 
-/* FreeRDP's exit status. Below 16 are the ways in which a desktop session ends by itself. */
+/* What FreeRDP means by its exit status (client/X11/xfreerdp.h). NULL: nothing more than that. */
+static const char *
+meaning(int status)
+{
+    switch (status) {
+    case 132:
+    case 134:
+    case 154:
+        return "the machine did not accept the user or the password";
+    case 133:
+        return "FreeRDP and the machine agree on no kind of security";
+    case 135:
+        return "the machine has locked the account";
+    case 143:
+        return "no TLS with the machine: its certificate was not trusted, or it has ended the "
+               "handshake";
+    case 148:
+    case 149:
+    case 152:
+        return "the password has expired on the machine";
+    default:
+        return NULL;
+    }
+}
+
+/* Below 16 are the ways in which a desktop session ends by itself. */
 static cpn_rc
 judge(int status, cpn_err *err)
 {
@@ -68,13 +94,18 @@ judge(int status, cpn_err *err)
     case 11: /* disconnected by the user, from inside */
     case 12:
     case 13:
-    case 143: /* we ended it, since we were ended */
+    case -SIGINT: /* it was told to end, or we were */
+    case -SIGTERM:
+    case -SIGHUP:
         return CPN_OK;
-    case 132:
-        return cpn_fail(err, CPN_E_SYS, "the machine did not accept the user or the password");
     default:
-        return cpn_fail(err, CPN_E_SYS, "FreeRDP ended with status %d", status);
+        break;
     }
+    if (status < 0)
+        return cpn_fail(err, CPN_E_SYS, "FreeRDP was ended by signal %d", -status);
+    if (meaning(status))
+        return cpn_fail(err, CPN_E_SYS, "%s", meaning(status));
+    return cpn_fail(err, CPN_E_SYS, "FreeRDP ended with status %d", status);
 }
 
 static cpn_rc

@@ -33,8 +33,8 @@ cpn_rc cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n,
                       const cpn_tunnel_plan *plan, cpn_err *err) CPN_MUST_CHECK;
 
 /* Serve one inlet as long as the program argv[0] (an absolute path) runs, with our own standard
- * input, output and error. *status: its exit status, or 128 and the signal. When a signal ends us,
- * it is ended too. CPN_E_SYS: it cannot be started. */
+ * input, output and error. *status: its exit status; below 0: the signal that ended it, negated.
+ * When a signal ends us, it is ended too. CPN_E_SYS: it cannot be started. */
 cpn_rc cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
                        cpn_err *err) CPN_MUST_CHECK;
 

@@ -18,7 +18,7 @@ child_over(uv_process_t *process, int64_t status, int signal)
     child *c = process->data;
 
     c->over = true;
-    c->status = signal ? 128 + signal : (int)status;
+    c->status = signal ? -signal : (int)status;
     cpn_tunnel_stop(c->tunnel, "program");
 }
 
@@ -66,6 +66,6 @@ cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
             uv_process_kill(&c.process, SIGTERM);
     }
     cpn_tunnel_finish(&t);
-    *status = c.over ? c.status : 128 + SIGTERM;
+    *status = c.over ? c.status : -SIGTERM;
     return rc;
 }

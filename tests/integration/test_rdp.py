@@ -204,6 +204,8 @@ def test_a_certificate_that_has_changed_is_no_new_one(ada, network, display, tmp
         p = rdp(ada, display, "web1", "--resource-port", "3390", "--username", "guest", "--", "/sec:tls")
         out, _ = p.communicate(answer, timeout=60)
         assert "json" not in out, out  # no settings are saved, which is nothing to tell
+        assert p.returncode == 1, out  # whom it trusts is no desktop
+        assert ("its certificate was not trusted" in out) == ("certificate not trusted" in out), out
         return desktop.went_on(), out
 
     with network.machines.listen("10.77.1.4", 3390) as listener:
@@ -287,12 +289,12 @@ def test_rdp_settings_are_kept_for_the_machine(ada, tmp_path):
     (kept,) = (ada.dir / "config/caponier").glob("rdp-*.json")
     assert kept.stat().st_mode & 0o777 == 0o600
     fake = tmp_path / "xfreerdp"
-    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit ${STATUS:-0}\n")
+    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     fake.chmod(0o755)
     env = {**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}
 
-    def words(*args, status=0):
-        r = subprocess.run(ada.argv("rdp", "--name", "door", *args), env={**env, "STATUS": str(status)}, capture_output=True, text=True,
+    def words(*args):
+        r = subprocess.run(ada.argv("rdp", "--name", "door", *args), env=env, capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, timeout=20)
         return r.returncode, r.stdout.split("\n")[:-1], r.stderr
     code, said, _ = words("scripted")
@@ -300,14 +302,25 @@ def test_rdp_settings_are_kept_for_the_machine(ada, tmp_path):
     code, said, _ = words("scripted", "--username", "x y;$(id)", "-f", "--multi-monitor")
     assert "/u:x y;$(id)" in said and "/f" in said and "/multimon" in said and not [w for w in said if w.startswith("/size")]
     assert words("web1")[1][0].startswith("/v:127.0.0.1:") and "/u:guest" not in words("web1")[1]
-    assert words("scripted", status=12)[0] == 0  # signed out
-    code, _, err = words("scripted", status=132)
-    assert code == 1 and "password" in err
-    assert words("scripted", status=131)[0] == 1
     # Others' hands on the file: it is not used.
     kept.chmod(0o644)
     assert words("scripted")[0] == 2
     kept.unlink()
+
+
+@pytest.mark.parametrize("end, code, says", [
+    ("exit 0", 0, ""), ("exit 12", 0, ""),  # closed, signed out
+    ("exit 132", 1, "password"), ("exit 134", 1, "password"), ("exit 131", 1, "status 131"),
+    ("exit 143", 1, "certificate"),  # FreeRDP's own, not 128 and SIGTERM
+    ("kill -TERM $$", 0, ""), ("kill -INT $$", 0, ""), ("kill -SEGV $$", 1, "signal 11"),
+])
+def test_how_freerdp_ended_is_told(ada, tmp_path, end, code, says):
+    fake = tmp_path / "xfreerdp"
+    fake.write_text(f"#!/bin/sh\n{end}\n")
+    fake.chmod(0o755)
+    r = subprocess.run(ada.argv("rdp", "--name", "door", "scripted"), env={**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True,
+                       text=True, stdin=subprocess.DEVNULL, timeout=20)
+    assert r.returncode == code and says in r.stderr and r.stderr.count("\n") == code, r
 
 
 def test_rdp_file_is_written_and_nothing_is_started(ada, tmp_path):
