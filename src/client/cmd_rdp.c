@@ -81,10 +81,15 @@ meaning(int status)
     }
 }
 
-/* Below 16 are the ways in which a desktop session ends by itself. */
+/* Below 16 are the ways in which a desktop session ends by itself; but what FreeRDP cannot even
+ * try, for want of a display or for an option that it does not know, is 1, too. */
 static cpn_rc
-judge(int status, cpn_err *err)
+judge(const cpn_tunnel_ran *ran, cpn_err *err)
 {
+    int status = ran->status;
+
+    if (status == 1 && !ran->connected)
+        return cpn_fail(err, CPN_E_SYS, "FreeRDP ended before it connected");
     switch (status) {
     case 0:  /* closed */
     case 1:  /* disconnected by an administrator of the machine or by the user */
@@ -112,13 +117,13 @@ static cpn_rc
 connect_desktop(cpn_api *a, cpn_inlet *in, const cpn_rdp *r, const char *program, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_mem) cpn_rdp_argv *argv = cpn_xcalloc(1, sizeof(*argv));
-    int status = 0;
+    cpn_tunnel_ran ran = { 0 };
     cpn_rc rc = cpn_rdp_argv_make(argv, r, &in->target, program, in->port,
                                   cpn_args_has(&a->cli->args, "password-stdin"), err);
 
     if (rc == CPN_OK)
-        rc = cpn_tunnel_with(a, in, argv->at, &status, err);
-    return rc == CPN_OK ? judge(status, err) : rc;
+        rc = cpn_tunnel_with(a, in, argv->at, &ran, err);
+    return rc == CPN_OK ? judge(&ran, err) : rc;
 }
 
 /* ---- a file instead ---- */

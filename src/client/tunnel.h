@@ -32,10 +32,16 @@ void cpn_tunnel_hold_signals(void);
 cpn_rc cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n,
                       const cpn_tunnel_plan *plan, cpn_err *err) CPN_MUST_CHECK;
 
+/* How a program ended. */
+typedef struct cpn_tunnel_ran {
+    int status;     /* its exit status; below 0: the signal that ended it, negated */
+    bool connected; /* it had a session at least once */
+} cpn_tunnel_ran;
+
 /* Serve one inlet as long as the program argv[0] (an absolute path) runs, with our own standard
- * input, output and error. *status: its exit status; below 0: the signal that ended it, negated.
- * When a signal ends us, it is ended too. CPN_E_SYS: it cannot be started. */
-cpn_rc cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
+ * input, output and error. When a signal ends us, it is ended too. CPN_E_SYS: it cannot be
+ * started. */
+cpn_rc cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], cpn_tunnel_ran *out,
                        cpn_err *err) CPN_MUST_CHECK;
 
 /* The calls that come before the stream; they and the carrier share one connection, as far as the

@@ -44,7 +44,8 @@ start(child *c, char *const argv[], cpn_err *err)
 }
 
 cpn_rc
-cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status, cpn_err *err)
+cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], cpn_tunnel_ran *out,
+                cpn_err *err)
 {
     cpn_tunnel t = { .api = api };
     child c = { .tunnel = &t };
@@ -66,6 +67,6 @@ cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], int *status,
             uv_process_kill(&c.process, SIGTERM);
     }
     cpn_tunnel_finish(&t);
-    *status = c.over ? c.status : -SIGTERM;
+    *out = (cpn_tunnel_ran){ c.over ? c.status : -SIGTERM, t.counts.sessions_total > 0 };
     return rc;
 }

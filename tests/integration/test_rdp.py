@@ -311,6 +311,7 @@ def test_rdp_settings_are_kept_for_the_machine(ada, tmp_path):
 @pytest.mark.parametrize("end, code, says", [
     ("exit 0", 0, ""), ("exit 12", 0, ""),  # closed, signed out
     ("exit 132", 1, "password"), ("exit 134", 1, "password"), ("exit 131", 1, "status 131"),
+    ("exit 1", 1, "before it connected"),  # no display
     ("exit 143", 1, "certificate"),  # FreeRDP's own, not 128 and SIGTERM
     ("kill -TERM $$", 0, ""), ("kill -INT $$", 0, ""), ("kill -SEGV $$", 1, "signal 11"),
 ])
