@@ -37,6 +37,8 @@ read_file(const char *path, const json_t *known, cpn_inventory *out, cpn_err *er
     cpn_buf text = { .max = CPN_INVENTORY_BYTES };
     cpn_rc rc = cpn_slurp(path, &text, err);
 
+    if (rc == CPN_NOT_FOUND)
+        rc = cpn_ctx(err, CPN_INVALID, "--file"); /* nothing of the gateway's is missing */
     if (rc == CPN_OK && cpn_inventory_read(out, cpn_buf_view(&text), known, &errors) != CPN_OK) {
         say_errors(&errors);
         rc = cpn_fail(err, CPN_INVALID, "%s has %zu error%s; nothing was sent", errors.file,

@@ -257,7 +257,8 @@ build(builder *b, cpn_view text)
     if (!yaml_parser_initialize(&parser))
         return refuse(b, &(yaml_mark_t){ 0 }, "out of memory");
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, text.p, text.n);
+    /* An empty file has no bytes to point to, which libyaml ends the program for. */
+    yaml_parser_set_input_string(&parser, text.n ? text.p : (const uint8_t *)"", text.n);
     while (rc == CPN_OK && !b->ended) {
         yaml_event_t ev;
         if (!yaml_parser_parse(&parser, &ev)) {

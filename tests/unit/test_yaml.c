@@ -80,6 +80,18 @@ files_are_refused(void **state)
     }
 }
 
+static void
+a_file_of_no_bytes_is_empty(void **state)
+{
+    cpn_yaml *y = NULL;
+    cpn_yaml_errors e = { .file = "f" };
+
+    (void)state;
+    assert_int_equal(cpn_yaml_parse(&y, (cpn_view){ 0 }, 4096, &e), CPN_INVALID);
+    expect(&e, "f:1:1: the file is empty", "no bytes");
+    cpn_yaml_errors_fini(&e);
+}
+
 static cpn_yaml *
 parsed(const char *text)
 {
@@ -224,6 +236,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_refused),
+        cmocka_unit_test(a_file_of_no_bytes_is_empty),
         cmocka_unit_test(values_are_refused),
         cmocka_unit_test(many_errors_are_gathered_and_bounded),
         cmocka_unit_test(bounds_hold),
