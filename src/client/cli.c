@@ -15,6 +15,7 @@
 
 #define OURS 255   /* as ssh(1) has it */
 #define SAY_MAX 64 /* roles or problems that are listed */
+#define GROUP_SIZE 64
 
 /* How many words of argv the name covers; 0: it is another one. */
 static int
@@ -180,6 +181,8 @@ run(cpn_cli *cli, int argc, char **argv)
         return 0;
     }
     if (rc == CPN_OK)
+        rc = cpn_args_complete(&cli->args, &err);
+    if (rc == CPN_OK)
         rc = read_format(cli, &err);
     if (rc != CPN_OK) {
         cpn_say("%s", err.msg);
@@ -203,26 +206,76 @@ asks_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* How many of the first words are what commands begin with and go on: "vm", "vm hostkey". */
+static int
+group_of(int argc, char **argv, char out[GROUP_SIZE])
+{
+    char text[GROUP_SIZE] = "";
+    size_t n = 0;
+    int words = 0;
+
+    for (int i = 0; i < argc && n < sizeof(text); i++) {
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", argv[i]);
+        if (n >= sizeof(text) || !cpn_help_group(NULL, text))
+            break;
+        memcpy(out, text, n + 1);
+        words = i + 1;
+    }
+    return words;
+}
+
+/* The command that was probably meant: one with the same first three letters. */
+static const char *
+nearest(const char *word)
+{
+    for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
+        if (strlen(word) >= 3 && strncmp((*c)->name, word, 3) == 0)
+            return (*c)->name;
+    return NULL;
+}
+
+static int
+say_unknown(const char *group, const char *word)
+{
+    const char *near = group[0] ? NULL : nearest(word);
+
+    if (word[0] == '-')
+        cpn_say("%s stands before the command; options go behind it", word);
+    else if (near)
+        cpn_say("there is no command '%s'; is '%s' meant?", word, near);
+    else
+        cpn_say("there is no command '%s%s%s'", group, group[0] ? " " : "", word);
+    cpn_say_plain("Try 'caponier %s%s--help'.", group, group[0] ? " " : "");
+    return 2;
+}
+
 static int
 no_command(int argc, char **argv)
 {
+    char group[GROUP_SIZE] = "";
+    int words;
+
+    if (argc > 1 && strcmp(argv[0], "network") == 0 && strcmp(argv[1], "bastion") == 0) {
+        argc -= 2;
+        argv += 2;
+    }
+    words = group_of(argc, argv, group);
     if (argc == 0) {
         cpn_help_overview(stderr);
         return 2;
     }
-    if (asks_help(argv[0])) {
-        cpn_help_overview(stdout);
-        return 0;
-    }
-    if (argc > 1 && asks_help(argv[1]) && cpn_help_group(stdout, argv[0]))
-        return 0;
-    if (argc == 1 && cpn_help_group(stderr, argv[0])) {
+    if (words == argc) {
+        (void)cpn_help_group(stderr, group);
         cpn_say("which of these?");
         return 2;
     }
-    cpn_say("there is no command '%s%s%s'", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
-    cpn_say_plain("Try 'caponier --help'.");
-    return 2;
+    if (!asks_help(argv[words]))
+        return say_unknown(group, argv[words]);
+    if (words == 0)
+        cpn_help_overview(stdout);
+    else
+        (void)cpn_help_group(stdout, group);
+    return 0;
 }
 
 int

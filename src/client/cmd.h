@@ -24,6 +24,7 @@ typedef struct cpn_opt {
     const char *refused; /* a sentence: it is known only to be refused with it */
     const char *names;   /* what its value is, for completion: "machines"; NULL: nothing known */
     bool many;           /* may be given again and again; at most one option of a command */
+    bool must;           /* is an error to leave out */
 } cpn_opt;
 
 typedef struct cpn_example {

@@ -14,7 +14,8 @@ static const cpn_opt opts[] = {
     { .name = "file",
       .letter = 'f',
       .arg = "FILE",
-      .help = "the inventory; - is standard input; must be given" },
+      .help = "the inventory; - is standard input",
+      .must = true },
     { .name = "dry-run", .help = "show what would change, and change nothing" },
     { .name = "yes", .letter = 'y', .help = "do not ask before changing" },
     { 0 },
@@ -238,11 +239,8 @@ apply_run(cpn_cli *cli, cpn_err *err)
     const char *path = cpn_args_get(&cli->args, "file");
     cpn_inventory inv = { 0 };
     cpn_api a = { 0 };
-    cpn_rc rc;
+    cpn_rc rc = cpn_api_open(&a, cli, err);
 
-    if (!path || !path[0])
-        return cpn_fail(err, CPN_INVALID, "--file must be given");
-    rc = cpn_api_open(&a, cli, err);
     if (rc == CPN_OK)
         rc = apply(&a, path, &inv, err);
     cpn_inventory_fini(&inv);

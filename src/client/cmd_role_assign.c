@@ -8,11 +8,13 @@
 static const cpn_opt opts[] = {
     { .name = "assignee",
       .arg = "NAME",
-      .help = "user, group or service principal, by name or object id; must be given" },
+      .help = "user, group or service principal, by name or object id",
+      .must = true },
     { .name = "role", .arg = "ROLE", .def = "Reader", .help = "the role's name" },
     { .name = "scope",
       .arg = "ID",
-      .help = "the resource id that it holds for, and everything below; / is all; must be given" },
+      .help = "the resource id that it holds for, and everything below; / is all",
+      .must = true },
     { .name = "max-upload",
       .arg = "SIZE",
       .def = "none",
@@ -52,8 +54,11 @@ role_assign_run(cpn_cli *cli, cpn_err *err)
     json_auto_t *answer = NULL;
     cpn_rc rc;
 
-    if (!who || !scope)
-        return cpn_fail(err, CPN_INVALID, "--assignee and --scope must be given");
+    if (scope[0] != '/')
+        return cpn_fail(err, CPN_INVALID,
+                        "--scope: '%s' is no resource id, such as "
+                        "/subscriptions/ID/resourceGroups/lab, or / for all",
+                        scope);
     ask = json_pack("{s:s, s:s, s:s, s:s}", "principal", who, "role",
                     cpn_args_or_default(&cli->args, "role"), "scope", scope, "effect",
                     cpn_args_has(&cli->args, "deny") ? "Deny" : "Allow");

@@ -4,8 +4,8 @@
 static const cpn_opt opts[] = {
     { .name = "ids",
       .arg = "ID",
-      .help = "the assignment's id, as role list shows it; several: separate them by commas; must "
-              "be given" },
+      .help = "the assignment's id, as role list shows it; several: separate them by commas",
+      .must = true },
     { 0 },
 };
 
@@ -37,8 +37,6 @@ role_remove_run(cpn_cli *cli, cpn_err *err)
     bool more = true;
     cpn_rc rc;
 
-    if (!ids || !ids[0])
-        return cpn_fail(err, CPN_INVALID, "--ids must be given");
     rc = cpn_api_open(&a, cli, err);
     while (rc == CPN_OK && more) {
         more = cpn_view_cut(rest, ',', &one, &rest);

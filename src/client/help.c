@@ -20,8 +20,9 @@ cpn_help_usage(const cpn_cmd *cmd)
 
     for (const cpn_opt *o = cmd->opts; o && o->name && n < sizeof(text); o++)
         if (!o->refused)
-            n += (size_t)snprintf(text + n, sizeof(text) - n, " [--%s%s%s]", o->name,
-                                  o->arg ? " " : "", o->arg ? o->arg : "");
+            n += (size_t)snprintf(text + n, sizeof(text) - n, " %s--%s%s%s%s", o->must ? "" : "[",
+                                  o->name, o->arg ? " " : "", o->arg ? o->arg : "",
+                                  o->must ? "" : "]");
     if (cmd->args && n < sizeof(text))
         snprintf(text + n, sizeof(text) - n, " %s", cmd->args);
     return text;
@@ -43,19 +44,22 @@ option_line(const cpn_opt *o)
         printf("%s", o->refused);
     if (o->def)
         printf(" (default: %s)", o->def);
+    if (o->must)
+        printf(" (must be given)");
     putchar('\n');
 }
 
-/* The commands that begin with this word and go on, under a heading. */
+/* The commands that begin with this and go on, under a heading. */
 static bool
-group(FILE *to, const char *word, const char *heading)
+group(FILE *to, const char *words, const char *heading)
 {
     bool any = false;
-    size_t n = strlen(word);
+    size_t n = strlen(words);
 
     for (const cpn_cmd *const *c = cpn_cmds; *c; c++)
-        if (strncmp((*c)->name, word, n) == 0 && (*c)->name[n] == ' ') {
-            fprintf(to, "%s  caponier %-20s %s\n", any ? "" : heading, (*c)->name, (*c)->brief);
+        if (strncmp((*c)->name, words, n) == 0 && (*c)->name[n] == ' ') {
+            if (to)
+                fprintf(to, "%s  caponier %-20s %s\n", any ? "" : heading, (*c)->name, (*c)->brief);
             any = true;
         }
     return any;
@@ -95,9 +99,9 @@ cpn_help_overview(FILE *to)
 }
 
 bool
-cpn_help_group(FILE *to, const char *word)
+cpn_help_group(FILE *to, const char *words)
 {
-    return group(to, word, "");
+    return group(to, words, "");
 }
 
 static void
@@ -113,10 +117,10 @@ markdown_command(const cpn_cmd *cmd)
     for (unsigned i = 0; i < n; i++) {
         const cpn_opt *o = opt[i];
 
-        printf("| `--%s%s%s`%s%.1s%s | %s | %s%s |\n", o->name, o->arg ? " " : "",
+        printf("| `--%s%s%s`%s%.1s%s | %s | %s%s%s |\n", o->name, o->arg ? " " : "",
                o->arg ? o->arg : "", o->letter ? ", `-" : "", o->letter ? &o->letter : "",
                o->letter ? "`" : "", o->def ? o->def : "", o->refused ? "not accepted: " : "",
-               o->refused ? o->refused : o->help);
+               o->refused ? o->refused : o->help, o->must ? " (must be given)" : "");
     }
     printf("\nExamples:\n\n");
     for (const cpn_example *e = cmd->examples; e && e->line; e++)

@@ -13,8 +13,9 @@ const char *cpn_help_usage(const cpn_cmd *cmd);
 void cpn_help_command(const cpn_cmd *cmd);
 /* All commands with their one line. */
 void cpn_help_overview(FILE *to);
-/* The commands that begin with this word ("session"). False: there are none. */
-bool cpn_help_group(FILE *to, const char *word);
+/* The commands that begin with this and go on ("session", "vm hostkey"). False: there are none. to
+ * NULL: only tell whether there are. */
+bool cpn_help_group(FILE *to, const char *words);
 /* A reference of all commands in Markdown, on stdout. */
 void cpn_help_markdown(void);
 /* The whole table: {"commands":[{name, brief, args, options:[…], examples:[…]}…]}. New reference.

@@ -207,6 +207,15 @@ cpn_args_parse(cpn_args *out, const cpn_cmd *cmd, int argc, char **argv, cpn_err
     return check_count(out, cmd, err);
 }
 
+cpn_rc
+cpn_args_complete(const cpn_args *a, cpn_err *err)
+{
+    for (unsigned i = 0; i < a->opts; i++)
+        if (a->opt[i]->must && (!a->value[i] || !a->value[i][0]))
+            return cpn_fail(err, CPN_INVALID, "--%s must be given", a->opt[i]->name);
+    return CPN_OK;
+}
+
 static unsigned
 index_of(const cpn_args *a, const char *name)
 {

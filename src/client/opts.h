@@ -26,6 +26,8 @@ typedef struct cpn_args {
  * nothing else is checked. */
 cpn_rc cpn_args_parse(cpn_args *out, const cpn_cmd *cmd, int argc, char **argv,
                       cpn_err *err) CPN_MUST_CHECK;
+/* Is every option given that must be, and not empty? CPN_INVALID with a sentence. */
+cpn_rc cpn_args_complete(const cpn_args *a, cpn_err *err) CPN_MUST_CHECK;
 /* The value, or NULL. Aborts when the command has no such option. */
 const char *cpn_args_get(const cpn_args *a, const char *name);
 /* The value, or the table's default when it is left out. */
