@@ -26,9 +26,9 @@ make_trust(cpn_api *a, const char *file_ca, cpn_err *err)
                                        : a->ctx.ca  ? a->ctx.ca
                                        : file_ca[0] ? file_ca
                                                     : NULL };
-    cpn_rc rc = cpn_tls_ctx_client(&a->tls, &trust, err);
 
-    return rc < 0 && trust.ca_file ? cpn_ctx(err, rc, "%s", trust.ca_file) : rc;
+    a->pinned = trust.ca_file != NULL;
+    return cpn_tls_ctx_client(&a->tls, &trust, err);
 }
 
 /* The stored sign-in of a gateway and an account (NULL: the current one); none is no failure. */
@@ -146,6 +146,19 @@ refused(cpn_api *a, int status, const json_t *answer, cpn_err *err)
     return cpn_fail(err, code_of(status), "the gateway answered with status %d", status);
 }
 
+void
+cpn_api_hint_trust(const cpn_api *a, cpn_err *err)
+{
+    char said[sizeof(err->msg)];
+
+    /* X509_verify_cert_error_string() of what has an issuer that is not known. */
+    if (a->pinned || (!strstr(err->msg, "issuer certificate") && !strstr(err->msg, "self-signed")))
+        return;
+    memcpy(said, err->msg, sizeof(said));
+    (void)cpn_fail(err, err->rc, "%s; if that is the gateway's own CA, trust it by --ca FILE",
+                   said);
+}
+
 static cpn_rc
 exchange(cpn_api *a, cpn_httpc_req *req, json_t **answer, cpn_err *err)
 {
@@ -165,6 +178,8 @@ exchange(cpn_api *a, cpn_httpc_req *req, json_t **answer, cpn_err *err)
         reply = (cpn_httpc_reply){ 0 };
         rc = cpn_httpc_call(req, &reply, err);
     }
+    if (rc != CPN_OK)
+        cpn_api_hint_trust(a, err);
     if (rc == CPN_OK && reply.body.n > 0)
         got = json_loadb((const char *)reply.body.p, reply.body.n, JSON_REJECT_DUPLICATES, NULL);
     if (rc == CPN_OK && (reply.status < 200 || reply.status > 299))

@@ -24,6 +24,7 @@ typedef struct cpn_api {
     char origin[CPN_URL_ORIGIN_SIZE];
     cpn_context ctx; /* ctx.gateway is NULL when the account, or nobody, is signed in there */
     cpn_tls_ctx *tls;
+    bool pinned;          /* tls trusts what stands in one file, not what this machine does */
     cpn_httpc_line *line; /* calls share it; NULL: each has a connection of its own. Borrowed */
     unsigned timeout_ms;  /* of one call; 0: what cpn_httpc_call takes */
 } cpn_api;
@@ -57,6 +58,9 @@ cpn_rc cpn_api_documents(cpn_api *a, const char *kind, const char *name, json_t 
  * slow_down; CPN_NOT_FOUND: there is no such endpoint; CPN_DENIED: unauthorized_client. */
 cpn_rc cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer,
                      cpn_err *err) CPN_MUST_CHECK;
+/* Have err, if a call failed since this machine does not trust the gateway's certificate, say how a
+ * CA of the gateway's own is trusted. Who has named a CA already is not told to take another. */
+void cpn_api_hint_trust(const cpn_api *a, cpn_err *err);
 /* Forget the sign-in, and tell the gateway, so that nobody can use a copy of its refresh token; a
  * gateway that cannot be told costs a warning. CPN_UNAUTHENTICATED: there is none. */
 cpn_rc cpn_api_sign_out(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;

@@ -1,6 +1,7 @@
 /* Gets access tokens from the gateway and renews them. */
 #include "client/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "codec/form.h"
 #include "codec/httpdate.h"
 
+#define LOGIN_SIZE (CPN_URL_ORIGIN_SIZE + 32)
 #define REVOKE_PATH "/adfs/oauth2/revoke"
 #define REVOKE_MS 5000 /* signing out must not wait for a gateway that is away */
 #define LOCK_NAME "renew.lock"
@@ -99,6 +101,8 @@ cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_
         rc = cpn_httpc_call(&req, &reply, err);
     }
     cpn_buf_fini(form);
+    if (rc != CPN_OK)
+        cpn_api_hint_trust(a, err);
     if (rc == CPN_OK && reply.body.n > 0)
         got = json_loadb((const char *)reply.body.p, reply.body.n, 0, NULL);
     if (rc == CPN_OK && reply.status != 200)
@@ -118,13 +122,34 @@ cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err)
     return rc == CPN_OK ? keep_tokens(a, got, err) : rc;
 }
 
+/* By itself login goes where the environment or the last sign-in leads. */
+static const char *
+login_to(const cpn_api *a, char out[LOGIN_SIZE])
+{
+    bool named = cpn_args_has(&a->cli->args, "gateway");
+
+    snprintf(out, LOGIN_SIZE, "caponier login%s%s", named ? " --gateway " : "",
+             named ? a->origin : "");
+    return out;
+}
+
 static cpn_rc
 sign_in_first(const cpn_api *a, cpn_err *err)
 {
     const char *account = cpn_args_get(&a->cli->args, "account");
+    char login[LOGIN_SIZE];
 
-    return cpn_fail(err, CPN_UNAUTHENTICATED, "%s%snot signed in at %s; run 'caponier login'",
-                    account ? account : "", account ? " is " : "", a->origin);
+    return cpn_fail(err, CPN_UNAUTHENTICATED, "%s%snot signed in at %s; run '%s'",
+                    account ? account : "", account ? " is " : "", a->origin, login_to(a, login));
+}
+
+static cpn_rc
+sign_in_again(const cpn_api *a, cpn_err *err)
+{
+    char login[LOGIN_SIZE];
+
+    return cpn_fail(err, CPN_UNAUTHENTICATED, "the sign-in at %s has ended; run '%s'", a->origin,
+                    login_to(a, login));
 }
 
 static bool
@@ -161,7 +186,7 @@ refresh(cpn_api *a, cpn_err *err)
     }
     rc = cpn_api_token(a, &form, err);
     if (rc == CPN_UNAUTHENTICATED)
-        return cpn_fail(err, rc, "the sign-in at %s has ended; run 'caponier login'", a->origin);
+        return sign_in_again(a, err);
     return rc == CPN_OK ? cpn_api_keep(a, err) : rc;
 }
 
@@ -198,7 +223,7 @@ renew_locked(cpn_api *a, bool always, cpn_err *err)
     changed = !cpn_ct_eq(cpn_secret_view(&a->ctx.access_token), cpn_secret_view(&before));
     if (fresh(&a->ctx) && (changed || !always))
         return CPN_OK;
-    return a->ctx.refresh_token.n ? refresh(a, err) : sign_in_first(a, err);
+    return a->ctx.refresh_token.n ? refresh(a, err) : sign_in_again(a, err);
 }
 
 static cpn_rc
@@ -246,7 +271,7 @@ cpn_api_renew(cpn_api *a, bool always, cpn_err *err)
         return CPN_OK;
     /* A service principal has no refresh token: what it holds is good until it ends. */
     if (a->ctx.refresh_token.n == 0)
-        return !always && a->ctx.expires_s > cpn_wall_s() ? CPN_OK : sign_in_first(a, err);
+        return !always && a->ctx.expires_s > cpn_wall_s() ? CPN_OK : sign_in_again(a, err);
     rc = renew_locked(a, always, err);
     /* The old one serves while the gateway cannot give a new one. */
     if (rc == CPN_UNAVAILABLE && !always && a->ctx.expires_s > cpn_wall_s())

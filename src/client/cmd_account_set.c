@@ -40,6 +40,7 @@ account_set_run(cpn_cli *cli, cpn_err *err)
 {
     const char *want = cpn_args_get(&cli->args, "subscription");
     bool other = cpn_args_has(&cli->args, "gateway") || cpn_args_has(&cli->args, "account");
+    const char *who = cpn_args_get(&cli->args, "account");
     cpn_api a = { 0 };
     cpn_rc rc;
 
@@ -50,7 +51,8 @@ account_set_run(cpn_cli *cli, cpn_err *err)
     rc = want ? cpn_api_open(&a, cli, err) : cpn_api_init(&a, cli, err);
     if (rc == CPN_OK && !a.ctx.gateway)
         rc = cpn_fail(err, CPN_UNAUTHENTICATED,
-                      "there is no such sign-in; 'caponier account list --all' shows them");
+                      "%s%sno such sign-in at %s; 'caponier account list --all' shows them",
+                      who ? who : "", who ? ": " : "", a.origin);
     if (rc == CPN_OK && want)
         rc = choose_subscription(&a, want, err);
     if (rc == CPN_OK)

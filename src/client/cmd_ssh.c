@@ -156,6 +156,12 @@ ssh_run(cpn_cli *cli, cpn_err *err)
         rc = split_user(cli, user, sizeof(user), &who, err);
     if (rc == CPN_OK)
         rc = check_user(who, err);
+    if (rc == CPN_OK) {
+        cpn_sshrun typed = { 0 };
+
+        rc = add_auth(&typed, cli, err); /* before anything connects */
+        cpn_sshrun_fini(&typed);
+    }
     if (rc == CPN_OK)
         rc = read_target(&t, cli, err);
     if (rc == CPN_OK)

@@ -56,10 +56,11 @@ cpn_gateway_choose(const char *flag, const char *stored, const cpn_gateway_file 
             err, CPN_INVALID,
             "which gateway? Name it with --gateway URL or CAPONIER_GATEWAY, sign in with "
             "'caponier login --gateway URL', or set it in " CPN_CLIENT_YAML);
+    if (!cpn_view_starts_nocase(cpn_view_str(text), "https://"))
+        return cpn_fail(err, CPN_INVALID,
+                        "the gateway '%s' must be an https URL, such as "
+                        "https://bastion.example.org",
+                        text);
     rc = cpn_url_parse(cpn_view_str(text), out, err);
-    if (rc != CPN_OK)
-        return cpn_ctx(err, rc, "the gateway '%s'", text);
-    if (!out->tls)
-        return cpn_fail(err, CPN_INVALID, "the gateway '%s' must be an https URL", text);
-    return CPN_OK;
+    return rc == CPN_OK ? rc : cpn_ctx(err, rc, "the gateway '%s'", text);
 }

@@ -159,6 +159,15 @@ take(cpn_target *t, const json_t *got, cpn_err *err)
     return rc;
 }
 
+/* The gateway says that something is not there; which of what was typed. */
+static cpn_rc
+name_missing(const cpn_target *t, cpn_err *err)
+{
+    bool bastion = t->bastion[0] && strstr(err->msg, "no such bastion");
+
+    return cpn_ctx(err, CPN_NOT_FOUND, "%s", bastion ? t->bastion : t->asked);
+}
+
 cpn_rc
 cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err)
 {
@@ -182,6 +191,8 @@ cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err)
         err->msg[0] = '\0';
         return CPN_OK;
     }
+    if (rc == CPN_NOT_FOUND)
+        return name_missing(t, err);
     if (rc == CPN_OK)
         rc = take(t, got, err);
     if (rc != CPN_OK)

@@ -2,10 +2,13 @@
  */
 #include "net/tls_ctx.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "net/tls_priv.h"
 
@@ -174,6 +177,8 @@ set_trust(SSL_CTX *ssl, const cpn_tls_trust *trust, cpn_err *err)
     if (trust && trust->ca_pem.n)
         return trust_pem(SSL_CTX_get_cert_store(ssl), trust->ca_pem, err);
     if (trust && trust->ca_file) {
+        if (access(trust->ca_file, R_OK) < 0) /* of which OpenSSL says "system lib" */
+            return cpn_fail(err, CPN_E_CONF, "the CA file %s: %s", trust->ca_file, strerror(errno));
         if (SSL_CTX_load_verify_file(ssl, trust->ca_file) == 1)
             return CPN_OK;
         return cpn_fail(err, CPN_E_CONF, "the CA file %s cannot be used: %s", trust->ca_file,
