@@ -178,7 +178,9 @@ run(cpn_api *a, cpn_inlet *in, cpn_rdp *r, const char *program, cpn_err *err)
 {
     const cpn_args *args = &a->cli->args;
     const char *file = cpn_args_get(args, "file");
-    cpn_rc rc = cpn_target_resolve(&in->target, a, NULL, err);
+    bool connects = !file && !cpn_args_has(args, "configure");
+    cpn_rc rc = connects ? cpn_target_ask(&in->target, a, err)
+                         : cpn_target_resolve(&in->target, a, NULL, err);
 
     if (rc == CPN_OK)
         rc = cpn_rdp_load(r, a, &in->target, err);

@@ -56,37 +56,6 @@ static const cpn_opt opts[] = {
     { 0 },
 };
 
-/* Ask before anything connects, so that a refusal is told at the start. What was resolved comes
- * with the decision; a name that could not be still has one, which says why not. */
-static cpn_rc
-ask(cpn_api *a, cpn_target *t, cpn_err *err)
-{
-    json_auto_t *said = NULL;
-    json_auto_t *question = NULL;
-    json_auto_t *answer = NULL;
-    const char *message;
-    cpn_rc rc;
-
-    t->connects = true;
-    rc = cpn_target_resolve(t, a, &said, err);
-
-    answer = json_incref(json_object_get(said, "decision"));
-    if (rc == CPN_OK && !answer) {
-        question = cpn_target_json(t);
-        json_object_set_new(question, "connect", json_true());
-        rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
-    }
-    if (rc != CPN_OK || json_is_true(json_object_get(answer, "allowed")))
-        return rc;
-    message = json_string_value(json_object_get(answer, "message"));
-    if (cpn_cli_roles_missing(answer))
-        message = "you need these roles";
-    rc = cpn_fail(err, CPN_DENIED, "%s, port %u: refused: %s", t->label, t->port,
-                  message ? message : "the gateway does not say why");
-    a->cli->problem = cpn_steal(&answer);
-    return rc;
-}
-
 /* On a path, or on a port of --bind. */
 static cpn_rc
 listen_at(cpn_inlet *in, const cpn_cli *cli, const char *path, unsigned port, cpn_err *err)
@@ -243,7 +212,7 @@ serve(run *r, cpn_err *err)
     cpn_rc rc = cpn_api_open(&a, r->cli, err);
 
     for (unsigned i = 0; i < r->n && rc == CPN_OK; i++)
-        rc = ask(&a, &r->in[i].target, err);
+        rc = cpn_target_ask(&r->in[i].target, &a, err);
     if (rc == CPN_OK)
         rc = open_ctlsock(r, err);
     if (rc == CPN_OK)

@@ -10,7 +10,8 @@
 static const char exit_status[] =
     "0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 sign in first";
 
-static const char remote_status[] = "the remote program's; 255 for everything of ours";
+static const char remote_status[] =
+    "0 done, 255 for everything of ours; what ssh or scp ends with is passed on";
 
 const char *
 cpn_help_usage(const cpn_cmd *cmd)

@@ -214,3 +214,33 @@ cpn_target_json(const cpn_target *t)
     json_object_set_new(o, "port", json_integer(t->port));
     return o;
 }
+
+/* What was resolved comes with the decision; a name that could not be still has one, which says why
+ * not. */
+cpn_rc
+cpn_target_ask(cpn_target *t, cpn_api *a, cpn_err *err)
+{
+    json_auto_t *said = NULL;
+    json_auto_t *question = NULL;
+    json_auto_t *answer = NULL;
+    const char *message;
+    cpn_rc rc;
+
+    t->connects = true;
+    rc = cpn_target_resolve(t, a, &said, err);
+    answer = json_incref(json_object_get(said, "decision"));
+    if (rc == CPN_OK && !answer) {
+        question = cpn_target_json(t);
+        json_object_set_new(question, "connect", json_true());
+        rc = cpn_api_call(a, "POST", "/v1/can-i", question, &answer, err);
+    }
+    if (rc != CPN_OK || json_is_true(json_object_get(answer, "allowed")))
+        return rc;
+    message = json_string_value(json_object_get(answer, "message"));
+    if (cpn_cli_roles_missing(answer))
+        message = "you need these roles";
+    rc = cpn_fail(err, CPN_DENIED, "%s, port %u: refused: %s", t->label, t->port,
+                  message ? message : "the gateway does not say why");
+    a->cli->problem = cpn_steal(&answer);
+    return rc;
+}

@@ -60,6 +60,9 @@ cpn_rc cpn_target_named(cpn_target *t, const cpn_cli *cli, const char *machine, 
  * it says nothing.
  */
 cpn_rc cpn_target_resolve(cpn_target *t, cpn_api *a, json_t **said, cpn_err *err) CPN_MUST_CHECK;
+/* The same before anything connects, and whether it may, so that a refusal is told at the start.
+ * CPN_DENIED: what is missing is in the problem of a's cli. */
+cpn_rc cpn_target_ask(cpn_target *t, cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* {"bastion", "targetResourceId" or "targetIpAddress", "port"}: what can-i and OPEN take. New
  * reference. */
 json_t *cpn_target_json(const cpn_target *t);

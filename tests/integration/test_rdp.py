@@ -324,6 +324,16 @@ def test_how_freerdp_ended_is_told(ada, tmp_path, end, code, says):
     assert r.returncode == code and says in r.stderr and r.stderr.count("\n") == code, r
 
 
+def test_rdp_that_may_not_connect_starts_nothing(ada, tmp_path):
+    fake = tmp_path / "xfreerdp"
+    fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    fake.chmod(0o755)
+    r = subprocess.run(ada.argv("rdp", "lonely"), env={**ada.env, "PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True,
+                       stdin=subprocess.DEVNULL, timeout=20)
+    assert r.returncode == 3 and "lonely, port 3389: refused: " in r.stderr and "decision: " in r.stderr, r
+    assert not (tmp_path / "ran").exists()
+
+
 def test_rdp_file_is_written_and_nothing_is_started(ada, tmp_path):
     r = ada.ok("rdp", "--name", "door", "scripted", "--username", "guest", "--size", "1024x768", "--port", "50389", "--file",
                tmp_path / "m.rdp")
