@@ -78,8 +78,8 @@ typedef struct cpn_front {
 
 /* The process. Returns its exit status: 0 after a drain or when keeper has gone. */
 int cpn_front_main(const cpn_role_args *args);
-/* Started by hand only: enter the sandbox, then try "open", "socket" or "exec". Returns only when
- * the sandbox let it pass (exit status 1) or `what` is none of these (2). */
+/* Started by hand only: enter the sandbox, then try "open", "socket", "exec" or "linger". Returns
+ * only when the sandbox let it pass (exit status 1) or `what` is none of these (2). */
 int cpn_front_selftest(const char *what);
 
 /* The parts of cpn_front_main that a test with its own loop needs. uv is borrowed; tally may be

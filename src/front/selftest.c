@@ -12,6 +12,8 @@ int
 cpn_front_selftest(const char *what)
 {
     char *const argv[] = { (char *)(uintptr_t) "true", NULL };
+    const struct linger long_one = { .l_onoff = 1, .l_linger = 60 };
+    CPN_AUTO(cpn_auto_fd) int held = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cpn_err err = { 0 };
 
     if (cpn_sandbox_front(&err) < 0) {
@@ -24,6 +26,8 @@ cpn_front_selftest(const char *what)
         (void)!socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     else if (strcmp(what, "exec") == 0)
         (void)!execve("/bin/true", argv, environ);
+    else if (strcmp(what, "linger") == 0)
+        setsockopt(held, SOL_SOCKET, SO_LINGER, &long_one, sizeof(long_one));
     else
         return 2;
     return 1;

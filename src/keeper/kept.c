@@ -115,13 +115,17 @@ cpn_kept_add(cpn_kept *k, const cpn_uuid *id, uint64_t stream_id, CPN_TAKES int 
 size_t
 cpn_kept_shut(cpn_kept *k, const cpn_uuid *id)
 {
+    static const struct linger reset = { .l_onoff = 1 };
     session *s = find(k, id);
     stream *t;
 
     if (!s)
         return 0;
     LIST_FOREACH(t, &s->streams, link)
-    shutdown(t->fd, SHUT_RDWR);
+    {
+        setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        shutdown(t->fd, SHUT_RDWR);
+    }
     return s->n;
 }
 

@@ -18,7 +18,8 @@ void cpn_kept_free(cpn_kept *k);
 /* CPN_EXISTS: that stream is kept already. CPN_LIMIT: at one of the bounds. */
 cpn_rc cpn_kept_add(cpn_kept *k, const cpn_uuid *session, uint64_t stream,
                     CPN_TAKES int fd) CPN_MUST_CHECK;
-/* shutdown(SHUT_RDWR) on all sockets of the session; they stay until released. Returns how many. */
+/* shutdown(SHUT_RDWR) on all sockets of the session; they stay until released. Their last close is
+ * a reset: what the machine has not read by then, it does not get. Returns how many. */
 size_t cpn_kept_shut(cpn_kept *k, const cpn_uuid *session);
 /* shutdown(SHUT_RDWR) and close one: whoever has a copy has nothing. False: not kept. */
 bool cpn_kept_release(cpn_kept *k, const cpn_uuid *session, uint64_t stream);

@@ -110,11 +110,12 @@ cpn_leg_free(cpn_leg *leg, bool rst)
     leg->dead = true;
     if (leg->fd >= 0) {
         uv_poll_stop(&leg->poll);
-        if (rst)
+        /* With a duplicate elsewhere (at the gateway) close alone would say nothing, and a front
+         * may not set SO_LINGER; without one a shutdown before the reset would look like an orderly
+         * end. */
+        if (rst && !leg->in_is_up)
             setsockopt(leg->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-        /* With a duplicate elsewhere (at the gateway) close alone would say nothing; without one
-         * a shutdown before the reset would look like an orderly end. */
-        if (!rst || leg->in_is_up)
+        else
             shutdown(leg->fd, SHUT_RDWR);
     }
     leg->reap.fn = leg_reap;

@@ -61,18 +61,19 @@ static const int plain[] = {
     SCMP_SYS(exit_group),
 };
 
+/* Not SO_LINGER: keeper and control close sockets that a front held, and the last close of one that
+ * lingers waits, also when the socket does not block. */
 static const struct {
     int level;
     int option;
 } options[] = {
     { SOL_SOCKET, SO_ERROR },       { SOL_SOCKET, SO_KEEPALIVE },
-    { SOL_SOCKET, SO_LINGER },      { SOL_SOCKET, SO_SNDBUF },
-    { SOL_SOCKET, SO_RCVBUF },      { SOL_SOCKET, SO_TYPE },
-    { IPPROTO_TCP, TCP_NODELAY },   { IPPROTO_TCP, TCP_USER_TIMEOUT },
-    { IPPROTO_TCP, TCP_CORK },      { IPPROTO_TCP, TCP_NOTSENT_LOWAT },
-    { IPPROTO_TCP, TCP_QUICKACK },  { IPPROTO_TCP, TCP_KEEPIDLE },
-    { IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPCNT },
-    { IPPROTO_TCP, TCP_INFO },
+    { SOL_SOCKET, SO_SNDBUF },      { SOL_SOCKET, SO_RCVBUF },
+    { SOL_SOCKET, SO_TYPE },        { IPPROTO_TCP, TCP_NODELAY },
+    { IPPROTO_TCP, TCP_CORK },      { IPPROTO_TCP, TCP_USER_TIMEOUT },
+    { IPPROTO_TCP, TCP_QUICKACK },  { IPPROTO_TCP, TCP_NOTSENT_LOWAT },
+    { IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPIDLE },
+    { IPPROTO_TCP, TCP_KEEPCNT },   { IPPROTO_TCP, TCP_INFO },
 };
 
 static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX };

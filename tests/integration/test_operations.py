@@ -143,7 +143,7 @@ def test_no_descriptors_left_in_a_front(own_gateway, target):
 
 
 @pytest.mark.release_only
-@pytest.mark.parametrize("call", ["open", "socket", "exec"])
+@pytest.mark.parametrize("call", ["open", "socket", "exec", "linger"])
 def test_front_dies_of_what_it_may_not_do(call):
     r = caponierd(f"--role=front-selftest={call}")
     assert r.returncode == -signal.SIGSYS, r

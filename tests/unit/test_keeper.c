@@ -235,6 +235,33 @@ one_session(void)
     release.RELEASE.stream = 7;
     tell(ME, &release);
     EXPECT(count_alive() == 0);
+    close(listener);
+}
+
+/* Of what was on its way when the session was cut, nothing more goes out. */
+static void
+cut_is_reset(void)
+{
+    cpn_msg shut = { .type = CPN_MSG_SHUT, .SHUT = { .session = { { 1, 2, 3 } } } };
+    cpn_msg release = { .type = CPN_MSG_RELEASE,
+                        .RELEASE = { .session = { { 1, 2, 3 } }, .stream = 10 } };
+    char target[CPN_ADDR_TEXT], bytes[4096] = { 0 };
+    int listener = open_target(target), fd = -1, accepted;
+    ssize_t n;
+
+    EXPECT(dial(target, 10, &fd) == CPN_WHY_NONE);
+    accepted = accept(listener, NULL, NULL);
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
+    tell(ME, &shut);
+    tell(ME, &release);
+    EXPECT(count_alive() == 0);
+    close(fd);
+    while ((n = read(accepted, bytes, sizeof(bytes))) > 0)
+        continue;
+    EXPECT(n < 0 && errno == ECONNRESET);
+    close(accepted);
+    close(listener);
 }
 
 /* A front that says ENDED and keeps its copy: RELEASE alone makes the copy worthless, and what was
@@ -283,6 +310,7 @@ control_first(const char *note)
     tell(ME, &started);
     refused_dials(own);
     one_session();
+    cut_is_reset();
     released_is_shut();
     before = o.pid[1];
     tell(ME, &kill_front);
