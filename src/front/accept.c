@@ -23,6 +23,7 @@ struct cpn_accept {
     cpn_front *front;
     int spare;   /* to copy the reserve from: nothing can be opened in the sandbox */
     int reserve; /* given up for a moment to refuse a connection when descriptors run out */
+    size_t conns_max;
     bool running;
     bool resting;
     cpn_deadline rest;
@@ -95,7 +96,8 @@ take(watched *w, CPN_TAKES int fd, const struct sockaddr *sa)
     slots = w->admin ? &f->admin_slots : &f->slots;
     if (!w->admin)
         (void)cpn_conn_make_room(f, &peer);
-    if (HASH_COUNT(f->conns) >= CPN_FRONT_CONNS || cpn_slot_take(slots, &peer, &slot) != CPN_OK) {
+    if ((!w->admin && f->live >= w->all->conns_max) ||
+        cpn_slot_take(slots, &peer, &slot) != CPN_OK) {
         f->count.preauth_refused++;
         return;
     }
@@ -154,6 +156,7 @@ cpn_accept_new(cpn_accept **out, cpn_front *f, const int *listen, size_t listens
     cpn_rc rc;
 
     a->front = f;
+    a->conns_max = CPN_MIN(cpn_role_front_half(), CPN_FRONT_CONNS);
     a->rest.fn = rested;
     a->sock = cpn_xcalloc(listens + admins + 1, sizeof(*a->sock));
     a->spare = eventfd(0, EFD_CLOEXEC);

@@ -16,7 +16,8 @@
 #include "ipc/tally.h"
 #include "net/tls_ctx.h"
 
-/* Connections at once, relays included; beyond: closed before TLS. */
+/* Connections at once, relays included, and no more than half of the descriptors (ipc/role.h);
+ * beyond: closed before TLS. */
 #define CPN_FRONT_CONNS 32768u
 /* Bytes of answers that clients have not taken yet: of one connection, and of all. */
 #define CPN_FRONT_ANSWER_MAX (16u << 20)

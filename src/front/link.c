@@ -230,7 +230,12 @@ lose(cpn_front *f)
 static void
 broken(void *owner, const cpn_err *err)
 {
-    cpn_log(CPN_LOG_WARN, "control.away", CPN_KV("error", err ? err->msg : "it closed"));
+    cpn_log(err ? CPN_LOG_ERROR : CPN_LOG_WARN, "control.away",
+            CPN_KV("error", err ? err->msg : "it closed"));
+    /* Control is there, but a message of it is lost, and nobody would give us another channel. Of
+     * our end keeper and control learn, and start anew. */
+    if (err)
+        exit(1);
     lose(owner);
 }
 

@@ -3,7 +3,8 @@
  *
  * Losing control ends nothing that relays. Requests in flight are answered 503, streams being
  * opened are refused, and carriers take no new streams: the next control does not know them, so
- * their client makes a new one and is asked for its bearer again. */
+ * their client makes a new one and is asked for its bearer again. A message of control that cannot
+ * be received (no descriptor left for its socket) ends the front. */
 #ifndef CPN_FRONT_LINK_H
 #define CPN_FRONT_LINK_H
 

@@ -19,6 +19,9 @@
 #define DUMPABLE 0
 #endif
 
+/* What a front holds beside connections and streams, with room for those that are being closed. */
+#define FRONT_OWN_FILES 128u
+
 void
 cpn_role_harden(const char *name)
 {
@@ -34,6 +37,16 @@ cpn_role_harden(const char *name)
     }
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+}
+
+size_t
+cpn_role_front_half(void)
+{
+    struct rlimit files = { 0, 0 };
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur < 2 * FRONT_OWN_FILES)
+        return FRONT_OWN_FILES / 2;
+    return (size_t)CPN_MIN((files.rlim_cur - FRONT_OWN_FILES) / 2, SIZE_MAX);
 }
 
 static cpn_rc

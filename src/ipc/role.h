@@ -29,6 +29,10 @@ typedef struct cpn_role_args {
 /* For every role, before anything else: no core file, not dumpable, no new privileges, umask 077,
  * as many descriptors as allowed, SIGPIPE ignored; the process's name becomes `name`. */
 void cpn_role_harden(const char *name);
+/* How many connections a front of this limit of descriptors takes, and how many streams control
+ * gives it: half each, so that a front always has one left for a message that brings a socket.
+ * Every role has the same limit; in a front, ask before the sandbox is entered. */
+size_t cpn_role_front_half(void);
 /* When root, become `user` for good: groups, uids, no way back; the signal at the parent's death
  * stays. When not root, `user` is not looked at. Either way no capability is left, except for a
  * root that has no user to become, which keeps everything (its log says so).

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import started
 from lab.gateway import BUILD, SANITIZED, Gateway, eventually
-from test_sessions import live
+from test_sessions import audit, live
 
 
 def test_health_readiness_metrics(gateway):
@@ -140,6 +140,47 @@ def test_no_descriptors_left_in_a_front(own_gateway, target):
         for x in idle:
             x.close()
         eventually(lambda: admin.run("session", "list").code == 0, what="new connections again")
+
+
+def test_a_stream_for_a_front_without_descriptors_ends_that_front(own_gateway, target):
+    """Its socket has no place there, so the message is lost: the front is not left behind cut off from control."""
+    admin = own_gateway.admin
+    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, _):
+        fronts = own_gateway.pids("front")
+        for pid in fronts:
+            n = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + 1
+            subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={n}:"], check=True)
+        with socket.create_connection(("127.0.0.1", t.port)) as further:
+            further.sendall(b"SSH-2.0-me\r\n")
+            with contextlib.suppress(ConnectionError):
+                assert c.recv(100) == b""  # in that front, too
+            eventually(lambda: len(own_gateway.pids("front")) == 2 and own_gateway.pids("front") != fronts, what="a new front")
+        target.accept()[0].close()
+        for pid in fronts:  # one of them has gone
+            subprocess.run(["prlimit", "--pid", str(pid), "--nofile=10000:"], capture_output=True)
+        eventually(lambda: [r for r in audit(admin, reason="front_died") if r["bytesUp"]], what="the end record")
+
+        def again():
+            with contextlib.suppress(OSError, AssertionError), live(t, target):
+                return True
+        target.settimeout(2)
+        assert eventually(again, what="the running tunnel takes new connections again")
+
+
+def test_connections_leave_descriptors_for_streams(network, tmp_path, target):
+    g = started(network, tmp_path / "g", fronts=1, under=("prlimit", "--nofile=256:256"))
+    front = g.pids("front")
+    with g.admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s), contextlib.ExitStack() as stack:
+        for _ in range(240):
+            stack.enter_context(socket.create_connection(("127.0.0.1", g.port)))
+        assert g.admin_get("/readyz")[0] == 200  # served by the only front, which has seen them all
+        assert len(os.listdir(f"/proc/{front[0]}/fd")) <= 128
+        for _ in range(20):
+            stack.enter_context(live(t, target))
+        s.sendall(b"still here")
+        assert c.recv(100) == b"still here"
+        assert g.pids("front") == front
+    g.close()
 
 
 @pytest.mark.release_only
