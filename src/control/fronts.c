@@ -274,6 +274,7 @@ cpn_front_setup(cpn_front *f)
                              .preauth_source_max = (uint32_t)s->preauth_source_max,
                              .first_bytes_ms = (uint32_t)s->first_bytes_timeout,
                              .stall_ms = (uint32_t)s->stall_timeout,
+                             .dial_ms = (uint32_t)s->dial_timeout,
                              .denied_max = (uint32_t)s->denied_sessions_max,
                              .body_max = (uint32_t)s->body_max,
                              .relay_memory = s->relay_memory,

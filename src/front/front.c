@@ -36,6 +36,7 @@ cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m)
                               .head_ms = m->head_ms,
                               .body_ms = m->body_ms,
                               .first_bytes_ms = m->first_bytes_ms,
+                              .dial_ms = m->dial_ms,
                               .body_max = m->body_max };
     if (!cpn_view_copy(m->host, f->set.host, sizeof(f->set.host)))
         f->set.host[0] = '\0';

@@ -34,6 +34,7 @@ typedef struct cpn_front_set {
     uint32_t head_ms;
     uint32_t body_ms;
     uint32_t first_bytes_ms;
+    uint32_t dial_ms;
     uint32_t body_max;
     char host[257]; /* what Host must equal */
 } cpn_front_set;

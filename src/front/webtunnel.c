@@ -44,6 +44,8 @@ cpn_webtunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
     } else {
         c->asked = true;
         cpn_conn_advance(c, CPN_STAGE_UPGRADE);
+        /* The answer comes after the dial. */
+        cpn_conn_deadline(c, (uint64_t)c->front->set.dial_ms + CPN_CONN_ASK_MS);
     }
 }
 

@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TCP_USER_TIMEOUT_MS 30000u
-
 typedef struct dial {
     LIST_ENTRY(dial) link;
     uv_poll_t poll;
@@ -167,13 +165,12 @@ connect_socket(const cpn_addr *a, uint16_t port, int *out)
     socklen_t n = cpn_addr_to_sockaddr(a, port, &sa);
     CPN_AUTO(cpn_auto_fd)
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unsigned timeout = TCP_USER_TIMEOUT_MS;
     int on = 1;
 
     if (fd < 0)
         return errno;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout)) < 0)
+    /* No TCP_USER_TIMEOUT: it would end the dial before its deadline. The front sets its own. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
         return errno;
     if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
         return errno;

@@ -111,6 +111,7 @@ setup_msg(const fronttest *t)
                                  .preauth_source_max = 16,
                                  .first_bytes_ms = 30000,
                                  .stall_ms = 30000,
+                                 .dial_ms = 120000,
                                  .denied_max = 256,
                                  .body_max = 65536,
                                  .relay_memory = 64u << 20,

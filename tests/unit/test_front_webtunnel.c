@@ -101,6 +101,23 @@ a_bad_ticket_is_refused_in_http(void **state)
 }
 
 /* relay_memory is used up: control is not even asked. With some left, it is. */
+/* Control answers when keeper has dialled, which may take all of dial_timeout. */
+static void
+an_upgrade_waits_for_the_dial(void **state)
+{
+    fronttest *t = front_start();
+    static raw x;
+    uint32_t conn = raw_start(t, &x);
+
+    (void)state;
+    assert_in_range(cpn_conn_by_number(&t->f, conn)->deadline.at_ms,
+                    cpn_loop_now_ms(t->f.loop) + t->f.set.dial_ms, UINT64_MAX);
+    refuse_upgrade(t, conn, false);
+    client_sees(t, &x.c, "HTTP/1.1 403 ");
+    client_stop(t, &x.c);
+    front_stop(t);
+}
+
 static void
 without_memory_the_answer_is_503(void **state)
 {
@@ -234,6 +251,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_ticket_is_refused_in_http),
+        cmocka_unit_test(an_upgrade_waits_for_the_dial),
         cmocka_unit_test(without_memory_the_answer_is_503),
         cmocka_unit_test(a_denied_session_says_no_in_ssh),
         cmocka_unit_test(a_denied_session_of_another_protocol_is_closed),

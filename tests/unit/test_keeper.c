@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -221,9 +222,13 @@ one_session(void)
     cpn_msg shut = { .type = CPN_MSG_SHUT, .SHUT = { .session = { { 1, 2, 3 } } } };
     cpn_msg release = { .type = CPN_MSG_RELEASE, .RELEASE = { .session = { { 1, 2, 3 } } } };
     char target[CPN_ADDR_TEXT], byte;
-    int listener = open_target(target), fd = -1, accepted;
+    int listener = open_target(target), fd = -1, accepted, user_timeout = -1;
+    socklen_t n = sizeof(user_timeout);
 
     EXPECT(dial(target, 7, &fd) == CPN_WHY_NONE);
+    /* It bounds an unanswered connect, too: a dial has its deadline and no other. */
+    EXPECT(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, &n) == 0);
+    EXPECT(user_timeout == 0);
     accepted = accept(listener, NULL, NULL);
     EXPECT(accepted >= 0 && write(fd, "y", 1) == 1 && read(accepted, &byte, 1) == 1);
     EXPECT(count_alive() == 1);
