@@ -46,9 +46,9 @@ cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m)
     f->denied.max = m->denied_max;
     cpn_loop_stall(f->loop, m->stall_ms);
     cpn_log_set_level(m->log_level);
-    f->link.setup = true;
     if (f->accept && !f->draining)
         cpn_accept_run(f->accept, true);
+    cpn_link_serve(f);
     cpn_log(CPN_LOG_INFO, "front.serving", CPN_KV("host", f->set.host));
 }
 

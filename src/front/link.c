@@ -244,7 +244,6 @@ static const cpn_channel_handler handler = { message, broken };
 void
 cpn_link_adopt(cpn_front *f, CPN_TAKES int fd)
 {
-    cpn_msg ready = { .type = CPN_MSG_READY, .READY = { .version = CPN_IPC_VERSION } };
     cpn_err err = { 0 };
 
     lose(f);
@@ -255,8 +254,18 @@ cpn_link_adopt(cpn_front *f, CPN_TAKES int fd)
     }
     f->link.epoch++;
     cpn_channel_on_drain(f->link.channel, drained);
-    if (cpn_channel_send(f->link.channel, &ready, -1) == CPN_OK)
-        tell_what_waited(f);
+    tell_what_waited(f);
+}
+
+void
+cpn_link_serve(cpn_front *f)
+{
+    cpn_msg ready = { .type = CPN_MSG_READY, .READY = { .version = CPN_IPC_VERSION } };
+
+    if (f->link.setup || !f->link.channel)
+        return;
+    f->link.setup = true;
+    (void)!cpn_channel_send(f->link.channel, &ready, -1); /* it has gone: its successor asks */
 }
 
 void

@@ -19,16 +19,18 @@ typedef struct cpn_front cpn_front;
 
 typedef struct cpn_link {
     cpn_channel *channel; /* NULL: control is away */
-    bool setup;           /* SETUP came on this channel */
+    bool setup;           /* SETUP came on this channel and was taken */
     uint32_t epoch;       /* counts channels: which control knows a carrier */
     cpn_msg *outbox;      /* ENDED, SPOKE and GONE only: they borrow nothing */
     size_t waiting;
     size_t outbox_size;
 } cpn_link;
 
-/* Use fd as the channel from now on (the former one, if any, is lost first) and send READY and
- * what waited. fd is taken. */
+/* Use fd as the channel from now on (the former one, if any, is lost first) and send what waited.
+ * fd is taken. */
 void cpn_link_adopt(cpn_front *f, CPN_TAKES int fd);
+/* This control's SETUP was taken: it may be asked, and hears READY, once. */
+void cpn_link_serve(cpn_front *f);
 /* Drop the channel, if any, and what waits. */
 void cpn_link_fini(cpn_front *f);
 

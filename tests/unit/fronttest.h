@@ -24,6 +24,7 @@ typedef struct fronttest {
     cpn_tally tally;
     cpn_channel *control;
     bool broken;
+    size_t ready; /* READYs heard */
     said got[FRONT_MSGS];
     size_t got_n;
     size_t read_n;
@@ -42,6 +43,7 @@ control_heard(void *owner, const cpn_msg *m, int fd)
     said *s;
 
     assert_int_equal(fd, -1);
+    t->ready += m->type == CPN_MSG_READY;
     if (m->type == CPN_MSG_READY || m->type == CPN_MSG_COUNTERS)
         return;
     assert_true(t->got_n < FRONT_MSGS);

@@ -324,6 +324,29 @@ control_away_is_503_until_the_next_setup(void **state)
     front_stop(t);
 }
 
+/* What control tells keeper, and keeper the service manager. */
+static void
+ready_is_said_once_a_setup_was_taken(void **state)
+{
+    fronttest *t = front_start();
+    cpn_msg bad = setup_msg(t);
+
+    (void)state;
+    control_start(t);
+    t->ready = 0;
+    bad.SETUP.key_pem = CPN_VIEW_LIT("no key");
+    tell(t, &bad, -1);
+    nettest_turns(&t->nt, 8);
+    assert_int_equal(t->ready, 0);
+    control_setup(t);
+    nettest_turns(&t->nt, 8);
+    assert_int_equal(t->ready, 1);
+    control_setup(t); /* a certificate reload */
+    nettest_turns(&t->nt, 8);
+    assert_int_equal(t->ready, 1);
+    front_stop(t);
+}
+
 /* ---- the operator's listener ---------------------------------------------------------------- */
 
 static void
@@ -386,6 +409,7 @@ main(void)
         cmocka_unit_test(an_early_answer_ends_the_connection),
         cmocka_unit_test(an_answer_that_is_too_long_is_cut_off),
         cmocka_unit_test(control_away_is_503_until_the_next_setup),
+        cmocka_unit_test(ready_is_said_once_a_setup_was_taken),
         cmocka_unit_test(health_lives_while_control_is_away),
     };
 
