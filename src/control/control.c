@@ -213,7 +213,8 @@ drain_look(uv_timer_t *t)
 {
     life *l = t->data;
 
-    if (anything_live(l->c) && cpn_mono_ms() < l->drain_until_ms)
+    /* A control that was started to drain has to learn first what lives. */
+    if ((l->c->sessions->rows || anything_live(l->c)) && cpn_mono_ms() < l->drain_until_ms)
         return;
     cut_all(l->c);
     cpn_trail_flush(l->c, cpn_mono_ms(), true);

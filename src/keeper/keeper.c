@@ -105,12 +105,14 @@ on_config(cpn_keeper *k, const cpn_msg_CONFIG *m)
         return;
     tell_bound(k);
     cpn_keeper_offer_fronts(k);
+    if (k->stopping) /* the one that was told has died, or there was none to tell */
+        tell_signal(k, SIGTERM);
 }
 
 static void
 on_started(cpn_keeper *k)
 {
-    if (k->ready)
+    if (k->ready || k->stopping)
         return;
     k->ready = true;
     cpn_log(CPN_LOG_INFO, "gateway.ready", CPN_KV("listen", k->listen_text),
@@ -194,7 +196,7 @@ stop(cpn_keeper *k)
 
     k->stopping = true;
     cpn_log(CPN_LOG_INFO, "gateway.stopping", CPN_KI("drain_ms", again ? 0 : k->drain_ms));
-    if (again || !k->control.configured) {
+    if (again || !k->configured) {
         cpn_keeper_finish(k, 0);
         return;
     }

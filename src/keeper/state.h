@@ -57,7 +57,7 @@ struct cpn_keeper {
 
 /* supervise.c */
 void cpn_keeper_start_control(cpn_keeper *k);
-/* Control has just configured us: give it the living fronts, start the missing ones. */
+/* Control has just configured us: give it the living fronts; unless we stop, start the missing. */
 void cpn_keeper_offer_fronts(cpn_keeper *k);
 /* Collect children that ended. */
 void cpn_keeper_reap(cpn_keeper *k);

@@ -93,7 +93,7 @@ control_ended(cpn_keeper *k, int status)
     uv_timer_stop(&k->control.again);
     cpn_channel_free(cpn_steal(&k->control.channel));
     cpn_dialer_abort_all(k->dialer);
-    if (k->stopping) {
+    if (k->stopping && WIFEXITED(status) && WEXITSTATUS(status) == 0) { /* it has drained */
         cpn_keeper_finish(k, 0);
         return;
     }
@@ -229,7 +229,7 @@ reconnect_front(cpn_keeper_front *f)
 void
 cpn_keeper_offer_fronts(cpn_keeper *k)
 {
-    for (size_t i = 0; i < k->fronts_n && !k->stopping; i++) {
+    for (size_t i = 0; i < k->fronts_n; i++) {
         cpn_keeper_front *f = &k->fronts[i];
         if (!f->keeper) {
             *f = (cpn_keeper_front){
@@ -240,7 +240,7 @@ cpn_keeper_offer_fronts(cpn_keeper *k)
         }
         if (f->pid)
             reconnect_front(f);
-        else if (!uv_is_active((uv_handle_t *)&f->again))
+        else if (!k->stopping && !uv_is_active((uv_handle_t *)&f->again))
             start_front(f);
     }
 }

@@ -1,5 +1,6 @@
 """What signals do to a gateway that people are inside of: SIGTERM waits for them, a second one does not, SIGHUP touches nobody."""
 import contextlib
+import os
 import shlex
 import signal
 import socket
@@ -98,6 +99,43 @@ def test_sigterm_waits_for_drain_and_no_longer(gate, target):
         eventually(lambda: STOPS in t.stderr(), what="the client is told why")
     g.start()
     assert len(audit(g.admin, operationName="session.end", reason="shutdown")) == 1
+    assert g.admin.ok("audit", "verify")
+
+
+def test_sigterm_while_control_restarts(gate, target):
+    """The next control drains in the place of the one that died."""
+    g = gate(drain="3s")
+    with g.admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        os.kill(g.pids("control")[0], signal.SIGKILL)
+        g.process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        echo(c, s)
+        says_it_is_not_ready(g)
+        echo(c, s)
+        end_of(s)
+        assert 1.5 < time.monotonic() - told < 3 + 2 * PATIENCE
+        assert g.process.wait(timeout=20) == 0
+        eventually(lambda: STOPS in t.stderr(), what="the client is told why")
+    g.start()
+    assert len(audit(g.admin, operationName="session.end", reason="shutdown")) == 1
+    assert g.admin.ok("audit", "verify")
+
+
+def test_control_dies_while_it_drains(gate, target):
+    g = gate(drain="30s")
+    with g.admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        control = g.pids("control")
+        g.process.send_signal(signal.SIGTERM)
+        says_it_is_not_ready(g)
+        os.kill(control[0], signal.SIGKILL)
+        eventually(lambda: len(lines(g, "gateway.drain")) == 2, what="the next control drains")
+        echo(c, s)
+        c.close()
+        end_of(s)
+        s.close()
+        assert g.process.wait(timeout=20) == 0
+    g.start()
+    assert len(audit(g.admin, operationName="session.end", reason="closed")) == 1
     assert g.admin.ok("audit", "verify")
 
 
