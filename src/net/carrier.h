@@ -91,7 +91,8 @@ void cpn_carrier_free(cpn_carrier *c);
 /* Say goodbye: RESET of every stream with the reason JSON (may be empty), close frame with code
  * and sentence; on_end follows within 2 s. */
 void cpn_carrier_close(cpn_carrier *c, unsigned code, const char *reason, cpn_view reset_json);
-/* No new streams; close with 1000 when the last one has ended. */
+/* Close with 1000 when the last stream has ended. The opener opens no more; the acceptor still gets
+ * on_open, since it knows why it will refuse. */
 void cpn_carrier_drain(cpn_carrier *c);
 
 unsigned cpn_carrier_streams(const cpn_carrier *c);

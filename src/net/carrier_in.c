@@ -50,8 +50,9 @@ on_open_frame(cpn_carrier *c, const cpn_tunnel_frame *f, cpn_err *err)
     if (!c->opts.events->on_open || c->opts.role != CPN_WS_SERVER || f->stream <= c->last_id)
         return cpn_fail(err, CPN_E_PROTO, "OPEN of a stream that cannot be opened");
     c->last_id = f->stream;
-    if (c->draining || HASH_COUNT(c->streams) >= c->opts.streams_max ||
-        !(s = cpn_carrier_add(c, f->stream))) {
+    if (c->closing) /* it crossed with our close frame, which answers it */
+        return CPN_OK;
+    if (HASH_COUNT(c->streams) >= c->opts.streams_max || !(s = cpn_carrier_add(c, f->stream))) {
         cpn_carrier_control(c, CPN_TUNNEL_REFUSED, f->stream, 0, cpn_view_str(full));
         return CPN_OK;
     }

@@ -93,6 +93,22 @@ def test_control_killed(own_gateway, target):
     assert admin.ok("audit", "verify")
 
 
+def test_a_new_connection_beside_an_old_one_after_controls_death(own_gateway, target):
+    """The carrier that control no longer knows stays for the old one; the new one gets another."""
+    admin = own_gateway.admin
+    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+        os.kill(own_gateway.pids("control")[0], signal.SIGKILL)
+        eventually(lambda: admin.run("session", "list").code == 0, what="the API is back")
+        target.settimeout(2)
+
+        def beside():
+            with contextlib.suppress(OSError, AssertionError), live(t, target) as pair:
+                echo(*pair)
+                return True
+        assert eventually(beside, what="a new connection through the same tunnel")
+        echo(c, s)
+
+
 def test_keeper_killed(own_gateway, target):
     admin = own_gateway.admin
     with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):

@@ -349,6 +349,54 @@ an_answer_that_comes_too_late_is_ended(void **state)
     front_stop(t);
 }
 
+/* A stream that the front refuses by itself, control unasked; the carrier lives. */
+static void
+refuses(fronttest *t, tunnel *n, const char *code)
+{
+    flow w = { 0 };
+    int fd[2];
+
+    nettest_sockets(fd);
+    assert_int_equal(cpn_carrier_open(n->carrier, &w.s, CPN_VIEW_LIT("{}"), fd[1], &w, NULL),
+                     CPN_OK);
+    nettest_until(&t->nt, &w.ended);
+    assert_int_equal(w.why, CPN_STREAM_REFUSED);
+    if (!strstr(w.text, code))
+        fail_msg("%s instead of %s", w.text, code);
+    assert_int_equal(t->read_n, t->got_n);
+    close(fd[0]);
+}
+
+/* Clients leave a carrier for another when they hear this word, and only then. */
+static void
+a_carrier_that_control_does_not_know_says_so(void **state)
+{
+    fronttest *t = front_start();
+    tunnel n;
+    flow w;
+    uint32_t conn;
+    int target;
+
+    (void)state;
+    conn = tunnel_start(t, &n);
+    target = say_yes(t, conn, ask(t, &n, &w, SSH_HELLO)->m.OPEN.stream, 5, true);
+    heard(t, CPN_MSG_SPOKE);
+    cpn_channel_free(cpn_steal(&t->control));
+    while (t->f.link.channel)
+        uv_run(&t->nt.uv, UV_RUN_ONCE);
+    refuses(t, &n, "\"code\":\"control_away\"");
+    control_start(t);
+    control_setup(t);
+    refuses(t, &n, "\"code\":\"control_away\"");
+    assert_false(w.ended);
+    close(w.app);
+    close(target);
+    nettest_until(&t->nt, &n.ended);
+    assert_int_equal(n.code, CPN_WS_CLOSE_NORMAL);
+    tunnel_stop(t, &n);
+    front_stop(t);
+}
+
 static void
 relays_outlive_control(void **state)
 {
@@ -395,7 +443,10 @@ a_drain_says_goodbye(void **state)
     conn = tunnel_start(t, &n);
     target = say_yes(t, conn, ask(t, &n, &w, SSH_HELLO)->m.OPEN.stream, 5, true);
     heard(t, CPN_MSG_SPOKE);
-    tell(t, &(cpn_msg){ .type = CPN_MSG_DRAIN, .DRAIN = { .ms = 100 } }, -1);
+    tell(t, &(cpn_msg){ .type = CPN_MSG_DRAIN, .DRAIN = { .ms = 300 } }, -1);
+    while (!t->f.draining)
+        uv_run(&t->nt.uv, UV_RUN_ONCE);
+    refuses(t, &n, "\"code\":\"shutdown\"");
     nettest_until(&t->nt, &w.ended);
     assert_non_null(strstr(w.text, "\"code\":\"shutdown\""));
     assert_int_equal(heard(t, CPN_MSG_ENDED)->m.ENDED.why, CPN_WHY_SHUTDOWN);
@@ -482,6 +533,7 @@ main(void)
         cmocka_unit_test(a_cut_tells_the_client_why),
         cmocka_unit_test(a_carrier_ends_when_its_token_does),
         cmocka_unit_test(an_answer_that_comes_too_late_is_ended),
+        cmocka_unit_test(a_carrier_that_control_does_not_know_says_so),
         cmocka_unit_test(relays_outlive_control),
         cmocka_unit_test(a_drain_says_goodbye),
     };
