@@ -365,6 +365,12 @@ cpn_leg_kept(const cpn_leg *leg)
     return leg->kept.n;
 }
 
+bool
+cpn_leg_full(const cpn_leg *leg)
+{
+    return leg->kept.n > (leg->fd >= 0 && leg->up_open ? 0 : CPN_JUDGE_HELD_MAX);
+}
+
 /* --- out: from the socket ------------------------------------------------------------------- */
 
 /* Read first bytes into the held block and ask. True: the way is open. */

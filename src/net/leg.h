@@ -46,6 +46,9 @@ size_t cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n);
 size_t cpn_leg_put_end(cpn_leg *leg);
 /* Bytes put and not yet written. */
 size_t cpn_leg_kept(const cpn_leg *leg);
+/* Should whoever puts wait for on_written? First bytes that are still judged are no reason: the
+ * judge may need the next ones. */
+bool cpn_leg_full(const cpn_leg *leg);
 
 /* Could a take find something now? */
 bool cpn_leg_may_take(const cpn_leg *leg);

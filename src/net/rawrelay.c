@@ -103,9 +103,7 @@ client_done(cpn_rawrelay *r, cpn_raw_why why)
 static void
 hold_back(cpn_rawrelay *r)
 {
-    size_t kept = cpn_leg_kept(r->leg), most = cpn_leg_attached(r->leg) ? 0 : CPN_JUDGE_HELD_MAX;
-
-    r->paused = kept > most && !r->client_done;
+    r->paused = cpn_leg_full(r->leg) && !r->client_done;
     cpn_tls_pause(r->ws.tls, r->paused);
 }
 

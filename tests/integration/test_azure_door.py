@@ -146,6 +146,28 @@ def test_bytes_both_ways_in_4096_byte_frames(az, target):
     s.close()
 
 
+@pytest.mark.parametrize("port, pieces", [
+    (22, [b"SSH", b"-2.", b"0-m", b"e\r\n"]),
+    (3389, [bytes.fromhex("030000130e"), bytes.fromhex("e00000000000" "0100080003000000")]),
+], ids=["ssh", "rdp"])
+def test_first_bytes_in_pieces(az, network, port, pieces):
+    with contextlib.closing(network.machines.listen("10.77.1.5", port)) as listener:
+        listener.settimeout(20)
+        ws = az.ws(az.tokens(port=port))
+        s, _ = listener.accept()
+        with contextlib.closing(s):
+            s.settimeout(20)
+            for piece in pieces:
+                ws.send_binary(piece)
+                ws.ping("seen")  # the gateway has read the piece when it answers
+                assert ws.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_PONG, b"seen")
+            said, got = b"".join(pieces), b""
+            while len(got) < len(said) and (chunk := s.recv(100)):
+                got += chunk
+            assert got == said
+            ws.close()
+
+
 def test_targets_end_arrives_as_close_after_the_bytes(az, target):
     ws, s = opened(az, target)
     s.sendall(b"last words")

@@ -121,6 +121,39 @@ never(void *arg, cpn_view first, bool last)
     return CPN_VERDICT_NO;
 }
 
+static cpn_verdict
+at_eight(void *arg, cpn_view first, bool last)
+{
+    (void)arg;
+    (void)last;
+    return first.n < 8 ? CPN_VERDICT_MORE : CPN_VERDICT_PASS;
+}
+
+static void
+first_bytes_may_come_in_pieces(void **state)
+{
+    cpn_judge judge = { .up = at_eight };
+    fixture f;
+    char b[16];
+
+    (void)state;
+    for (int attach_late = 0; attach_late < 2; attach_late++) {
+        start(&f, &judge, NULL, 0);
+        if (!attach_late)
+            attach(&f, 0);
+        for (const char *said = "SSH-2.0-x\r\n"; *said; said++) {
+            assert_int_equal(write(f.sock[1], said, 1), 1);
+            nettest_turns(&f.nt, 8);
+        }
+        if (attach_late)
+            attach(&f, 0);
+        nettest_turns(&f.nt, 8);
+        assert_int_equal(read(f.sock[0], b, sizeof(b)), 11);
+        assert_memory_equal(b, "SSH-2.0-x\r\n", 11);
+        stop(&f);
+    }
+}
+
 /* A denied session has no target: its first bytes are seen, it is told no, it is closed. */
 static void
 denied_sessions_are_answered(void **state)
@@ -310,6 +343,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(websocket_rules_are_kept),
+        cmocka_unit_test(first_bytes_may_come_in_pieces),
         cmocka_unit_test(denied_sessions_are_answered),
         cmocka_unit_test(fragments_and_pings_are_accepted),
         cmocka_unit_test(a_cut_frame_is_a_broken_connection),
