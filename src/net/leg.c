@@ -1,54 +1,10 @@
-/* The socket side of one relayed session. */
-#include "net/leg.h"
-
-#include <errno.h>
-#include <limits.h>
+/* The life of a leg, its limits and its socket. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/backlog.h"
-#include "net/tls.h"
-
-/* A read below this is taken for a person's doing. */
-#define SMALL_READ 4096
-
-struct cpn_leg {
-    cpn_loop *loop;
-    int fd;
-    uv_poll_t poll;
-    int polled;
-    const cpn_leg_events *events;
-    void *owner;
-    cpn_later reap;
-    cpn_judge judge;
-    cpn_backlog kept; /* towards the socket */
-    cpn_block *held;  /* from the socket: read, not judged or not taken yet */
-    size_t last_take;
-    size_t last_put;
-    uint64_t in;
-    uint64_t out;
-    uint64_t in_max; /* never below in */
-    uint64_t out_max;
-    uint64_t last_ms;
-    cpn_tally_slot *slot;
-    bool in_is_up;
-    bool up_open; /* judged, or nothing to judge */
-    bool down_open;
-    bool refused;  /* a judge said no: nothing moves any more */
-    bool maybe;    /* readable as far as we know */
-    bool parked;   /* told that it is readable while nobody reads: watching stopped */
-    bool in_still; /* at its limit, with more to go */
-    bool out_still;
-    bool end_held; /* the socket ended or broke meanwhile: looked at when the way goes on */
-    bool eof;      /* of the socket */
-    bool end_put;
-    bool shut;
-    bool failed;
-    bool dead;
-};
+#include "net/leg_priv.h"
 
 static void on_leg_poll(uv_poll_t *poll, int status, int events);
 
@@ -122,8 +78,8 @@ cpn_leg_free(cpn_leg *leg, bool rst)
     cpn_loop_later(leg->loop, &leg->reap, CPN_LATER_FREE);
 }
 
-static void
-leg_watch(cpn_leg *leg)
+void
+cpn_leg_watch(cpn_leg *leg)
 {
     bool moves = !leg->failed && !leg->end_held;
     int want = 0;
@@ -143,31 +99,29 @@ leg_watch(cpn_leg *leg)
         uv_poll_stop(&leg->poll);
 }
 
-/* Whoever ends a session at its limit also shuts its socket, and is about to say why: that is not
- * to be taken for the machine's own end. */
-static bool
-holds_end(cpn_leg *leg)
+bool
+cpn_leg_holds_end(cpn_leg *leg)
 {
     if (!leg->in_still && !leg->out_still)
         return false;
     leg->end_held = true;
-    leg_watch(leg);
+    cpn_leg_watch(leg);
     return true;
 }
 
-static void
-leg_fail(cpn_leg *leg, int error)
+void
+cpn_leg_fail(cpn_leg *leg, int error)
 {
-    if (leg->failed || leg->dead || (error != ENOMEM && holds_end(leg)))
+    if (leg->failed || leg->dead || (error != ENOMEM && cpn_leg_holds_end(leg)))
         return;
     leg->failed = true;
     give_chain(leg);
-    leg_watch(leg);
+    cpn_leg_watch(leg);
     leg->events->on_failed(leg->owner, error);
 }
 
-static void
-count(cpn_leg *leg, size_t in, size_t out)
+void
+cpn_leg_count(cpn_leg *leg, size_t in, size_t out)
 {
     leg->in += in;
     leg->out += out;
@@ -181,13 +135,13 @@ count(cpn_leg *leg, size_t in, size_t out)
 
 /* --- limits --------------------------------------------------------------------------------- */
 
-static void
-stand_still(cpn_leg *leg, bool *still)
+void
+cpn_leg_stand_still(cpn_leg *leg, bool *still)
 {
     if (*still)
         return;
     *still = true;
-    leg_watch(leg);
+    cpn_leg_watch(leg);
     if (leg->events->on_spent)
         leg->events->on_spent(leg->owner);
 }
@@ -205,7 +159,7 @@ cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most)
         leg->out_still = false;
     if (!leg->in_still && !leg->out_still)
         leg->end_held = false;
-    leg_watch(leg);
+    cpn_leg_watch(leg);
     if (!still || leg->out_still || leg->end_held || leg->dead)
         return;
     leg->maybe = true;
@@ -218,290 +172,17 @@ cpn_leg_wants(const cpn_leg *leg, bool up)
     return up == leg->in_is_up ? leg->in_still : leg->out_still;
 }
 
-#define PARTS_MAX 64
-
-/* The first `most` bytes of iov; returns the pieces. */
-static int
-cut_parts(struct iovec part[PARTS_MAX], const struct iovec *iov, int n, size_t most)
+int
+cpn_leg_cut(struct iovec part[CPN_LEG_PARTS_MAX], const struct iovec *iov, int n, size_t most)
 {
     int used = 0;
 
-    for (; used < n && used < PARTS_MAX && most > 0; used++) {
+    for (; used < n && used < CPN_LEG_PARTS_MAX && most > 0; used++) {
         part[used] = iov[used];
         part[used].iov_len = CPN_MIN(iov[used].iov_len, most);
         most -= part[used].iov_len;
     }
     return used;
-}
-
-/* --- in: towards the socket ----------------------------------------------------------------- */
-
-/* What the socket takes of iov now, within the limit; 0 also when it broke. */
-static size_t
-write_some(cpn_leg *leg, const struct iovec *iov, int n)
-{
-    struct iovec part[PARTS_MAX];
-    struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
-    ssize_t put;
-
-    if (leg->in_max != CPN_NO_LIMIT) {
-        msg.msg_iov = part;
-        msg.msg_iovlen = (size_t)cut_parts(part, iov, n, leg->in_max - leg->in);
-    }
-    if (msg.msg_iovlen == 0) {
-        stand_still(leg, &leg->in_still);
-        return 0;
-    }
-    put = sendmsg(leg->fd, &msg, MSG_NOSIGNAL);
-    if (put < 0 && errno != EAGAIN && errno != EINTR)
-        leg_fail(leg, errno);
-    if (put <= 0)
-        return 0;
-    count(leg, (size_t)put, 0);
-    return (size_t)put;
-}
-
-static size_t
-write_kept(cpn_leg *leg)
-{
-    struct iovec iov[16];
-    int n = cpn_backlog_parts(&leg->kept, iov, (int)CPN_COUNT(iov));
-    size_t put;
-
-    if (n == 0)
-        return 0;
-    put = write_some(leg, iov, n);
-    if (!leg->failed)
-        cpn_backlog_drop(&leg->kept, cpn_loop_pool(leg->loop), put);
-    return put;
-}
-
-static void
-shut_when_written(cpn_leg *leg)
-{
-    if (!leg->end_put || leg->shut || leg->fd < 0 || leg->kept.n > 0 || !leg->up_open ||
-        leg->failed || leg->refused)
-        return;
-    leg->shut = true;
-    shutdown(leg->fd, SHUT_WR);
-}
-
-/* Ask whether what is kept may go on; nothing of it was written before. */
-static void
-judge_up(cpn_leg *leg)
-{
-    cpn_view first = { NULL, 0 };
-    bool last;
-    cpn_verdict v;
-
-    if (leg->up_open || leg->refused || (!leg->kept.head && !leg->end_put))
-        return;
-    if (leg->kept.head)
-        first = (cpn_view){ leg->kept.head->p + leg->kept.head->at, leg->kept.head->n };
-    last = first.n >= CPN_JUDGE_HELD_MAX || leg->end_put;
-    first.n = CPN_MIN(first.n, CPN_JUDGE_HELD_MAX);
-    v = leg->judge.up(leg->judge.arg, first, last);
-    if (v == CPN_VERDICT_PASS)
-        leg->up_open = true;
-    else if (v == CPN_VERDICT_NO || last)
-        leg->refused = true;
-}
-
-/* Judge, write, shut: whatever is possible now. Returns bytes written. */
-static size_t
-move_in(cpn_leg *leg)
-{
-    size_t put = 0;
-
-    judge_up(leg);
-    if (leg->dead || leg->failed)
-        return 0;
-    if (leg->fd >= 0 && leg->up_open && !leg->refused && !leg->end_held && leg->kept.n > 0)
-        put = write_kept(leg);
-    if (leg->dead)
-        return put;
-    shut_when_written(leg);
-    leg_watch(leg);
-    return put;
-}
-
-size_t
-cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
-{
-    size_t put = 0, skip;
-
-    leg->last_put = 0;
-    for (int i = 0; i < n; i++)
-        leg->last_put += iov[i].iov_len;
-    if (leg->failed || leg->refused || leg->dead)
-        return 0;
-    if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0 && !leg->end_held)
-        put = write_some(leg, iov, n);
-    skip = put;
-    for (int i = 0; i < n && !leg->failed; i++) {
-        size_t part = CPN_MIN(skip, iov[i].iov_len);
-
-        skip -= part;
-        if (!cpn_backlog_put(&leg->kept, cpn_loop_pool(leg->loop),
-                             (uint8_t *)iov[i].iov_base + part, iov[i].iov_len - part))
-            leg_fail(leg, ENOMEM);
-    }
-    if (!leg->up_open)
-        return move_in(leg);
-    leg_watch(leg);
-    return put;
-}
-
-size_t
-cpn_leg_put_end(cpn_leg *leg)
-{
-    leg->end_put = true;
-    return move_in(leg);
-}
-
-size_t
-cpn_leg_kept(const cpn_leg *leg)
-{
-    return leg->kept.n;
-}
-
-bool
-cpn_leg_full(const cpn_leg *leg)
-{
-    return leg->kept.n > (leg->fd >= 0 && leg->up_open ? 0 : CPN_JUDGE_HELD_MAX);
-}
-
-/* --- out: from the socket ------------------------------------------------------------------- */
-
-/* Read first bytes into the held block and ask. True: the way is open. */
-static bool
-judge_down(cpn_leg *leg)
-{
-    cpn_view first = { NULL, 0 };
-    cpn_verdict v;
-    ssize_t got;
-    bool last;
-
-    if (!leg->held && !(leg->held = cpn_pool_take(cpn_loop_pool(leg->loop), CPN_BLOCK_SMALL))) {
-        leg_fail(leg, ENOMEM);
-        return false;
-    }
-    got = recv(leg->fd, leg->held->p + leg->held->n, CPN_JUDGE_HELD_MAX - leg->held->n, 0);
-    leg->maybe = false;
-    leg->parked = false;
-    if (got < 0) {
-        if (leg->held->n == 0)
-            cpn_pool_give(cpn_loop_pool(leg->loop), &leg->held);
-        if (errno != EAGAIN && errno != EINTR)
-            leg_fail(leg, errno);
-        leg_watch(leg);
-        return false;
-    }
-    leg->held->n += (size_t)got;
-    leg->eof = got == 0;
-    first = (cpn_view){ leg->held->p, leg->held->n };
-    last = leg->eof || first.n >= CPN_JUDGE_HELD_MAX;
-    v = leg->judge.down(leg->judge.arg, first, last);
-    if (v == CPN_VERDICT_PASS)
-        leg->down_open = true;
-    else if (v == CPN_VERDICT_NO || last)
-        leg->refused = leg->parked = true;
-    leg_watch(leg);
-    return leg->down_open && !leg->refused;
-}
-
-static size_t
-take_held(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
-{
-    cpn_block *b = leg->held;
-    size_t done = 0;
-
-    for (int i = 0; i < n && b->n > 0 && done < most; i++) {
-        size_t part = CPN_MIN(CPN_MIN(iov[i].iov_len, b->n), most - done);
-
-        memcpy(iov[i].iov_base, b->p + b->at, part);
-        b->at += part;
-        b->n -= part;
-        done += part;
-    }
-    if (b->n == 0)
-        cpn_pool_give(cpn_loop_pool(leg->loop), &leg->held);
-    return done;
-}
-
-/* readv of at most `most` bytes; at 0 what a read of one would return. */
-static ssize_t
-read_some(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
-{
-    struct iovec part[PARTS_MAX];
-    int used = cut_parts(part, iov, n, most);
-    uint8_t next;
-
-    if (most == 0) /* is there more, or is this the end? */
-        return recv(leg->fd, &next, 1, MSG_PEEK);
-    if (used == 1)
-        return recv(leg->fd, part[0].iov_base, part[0].iov_len, 0);
-    return readv(leg->fd, part, used);
-}
-
-ssize_t
-cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
-{
-    ssize_t got;
-
-    if (leg->fd < 0 || leg->failed || leg->refused || leg->dead || leg->out_still || leg->end_held)
-        return -1;
-    most = CPN_MIN(most, leg->out_max - leg->out);
-    if (!leg->down_open && !judge_down(leg))
-        return -1;
-    if (leg->held && leg->held->n == 0)
-        cpn_pool_give(cpn_loop_pool(leg->loop), &leg->held);
-    if (leg->held && most > 0) {
-        got = (ssize_t)take_held(leg, iov, n, most);
-        count(leg, 0, (size_t)got);
-        return got;
-    }
-    if (leg->eof && !leg->held)
-        return 0;
-    got = leg->held ? 1 : read_some(leg, iov, n, most);
-    if (most == 0 && got > 0) {
-        stand_still(leg, &leg->out_still);
-        return -1;
-    }
-    if (got < 0 && errno != EAGAIN && errno != EINTR) {
-        leg_fail(leg, errno);
-        return -1;
-    }
-    if (got == 0 && holds_end(leg))
-        return -1;
-    if (got == 0)
-        leg->eof = true;
-    if (got < (ssize_t)CPN_MAX(most, 1u)) {
-        leg->maybe = got == 0;
-        leg->parked = false;
-        leg_watch(leg);
-    }
-    if (got > 0) {
-        /* Little both ways, twice: neither the odd end of bulk nor what a copy says back. */
-        if (got < SMALL_READ && leg->last_take < SMALL_READ && leg->last_put < SMALL_READ)
-            cpn_loop_typed(leg->loop);
-        leg->last_take = (size_t)got;
-        count(leg, 0, (size_t)got);
-    }
-    return got;
-}
-
-bool
-cpn_leg_may_take(const cpn_leg *leg)
-{
-    return leg->fd >= 0 && !leg->failed && !leg->refused && !leg->dead && !leg->out_still &&
-           !leg->end_held && (leg->maybe || leg->eof || (leg->held && leg->down_open));
-}
-
-bool
-cpn_leg_interactive(const cpn_leg *leg)
-{
-    return leg->last_take < SMALL_READ;
 }
 
 /* --- the socket ----------------------------------------------------------------------------- */
@@ -520,7 +201,7 @@ on_leg_poll(uv_poll_t *poll, int status, int events)
         events = UV_READABLE | UV_WRITABLE;
     }
     if ((events & UV_WRITABLE) && leg->kept.n > 0) {
-        size_t put = move_in(leg);
+        size_t put = cpn_leg_move_in(leg);
 
         if (put > 0 && !leg->dead)
             leg->events->on_written(leg->owner, put);
@@ -530,7 +211,7 @@ on_leg_poll(uv_poll_t *poll, int status, int events)
     if (leg->maybe)
         leg->parked = true;
     leg->maybe = true;
-    leg_watch(leg);
+    cpn_leg_watch(leg);
     leg->events->on_readable(leg->owner);
 }
 
@@ -544,7 +225,7 @@ cpn_leg_attach(cpn_leg *leg, CPN_TAKES int fd)
         uv_poll_init(cpn_loop_uv(leg->loop), &leg->poll, fd) < 0) {
         shutdown(fd, SHUT_RDWR);
         close(fd);
-        leg_fail(leg, EBADF);
+        cpn_leg_fail(leg, EBADF);
         return 0;
     }
     /* Refused on sockets that are not TCP: nothing depends on them being set. */
@@ -552,8 +233,8 @@ cpn_leg_attach(cpn_leg *leg, CPN_TAKES int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
     leg->fd = fd;
     leg->poll.data = leg;
-    leg_watch(leg);
-    return move_in(leg);
+    cpn_leg_watch(leg);
+    return cpn_leg_move_in(leg);
 }
 
 bool
@@ -575,7 +256,7 @@ cpn_leg_tally(cpn_leg *leg, cpn_tally_slot *slot)
 {
     leg->slot = slot;
     if (slot)
-        count(leg, 0, 0);
+        cpn_leg_count(leg, 0, 0);
 }
 
 uint64_t
