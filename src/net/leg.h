@@ -19,7 +19,8 @@ typedef struct cpn_leg_events {
     void (*on_readable)(void *owner);
     /* n bytes that had been kept are written now. */
     void (*on_written)(void *owner, size_t n);
-    /* The socket broke, with this errno. Once; nothing else follows. */
+    /* The socket broke, with this errno, and what it said before was taken. Once; nothing else
+     * follows. */
     void (*on_failed)(void *owner, int error);
     /* One way stands still at its limit (cpn_leg_allow) and has more. Only note it. Once a way and
      * allowance; NULL: nobody sets limits. */

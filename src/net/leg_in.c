@@ -1,6 +1,21 @@
 /* A leg's way towards the socket: written at once as far as it takes it, the rest kept. */
 #include "net/leg_priv.h"
 
+/* The other end has gone. What it said before is still there to be read, and may say why; the end
+ * of that is the failure. */
+static void
+write_failed(cpn_leg *leg, int error)
+{
+    if (leg->eof || (error != ECONNRESET && error != EPIPE)) {
+        cpn_leg_fail(leg, error);
+        return;
+    }
+    leg->write_error = error;
+    cpn_backlog_clear(&leg->kept, cpn_loop_pool(leg->loop));
+    leg->maybe = true;
+    leg->events->on_readable(leg->owner);
+}
+
 /* What the socket takes of iov now, within the limit; 0 also when it broke. */
 static size_t
 write_some(cpn_leg *leg, const struct iovec *iov, int n)
@@ -19,7 +34,7 @@ write_some(cpn_leg *leg, const struct iovec *iov, int n)
     }
     put = sendmsg(leg->fd, &msg, MSG_NOSIGNAL);
     if (put < 0 && errno != EAGAIN && errno != EINTR)
-        cpn_leg_fail(leg, errno);
+        write_failed(leg, errno);
     if (put <= 0)
         return 0;
     cpn_leg_count(leg, (size_t)put, 0);
@@ -45,7 +60,7 @@ static void
 shut_when_written(cpn_leg *leg)
 {
     if (!leg->end_put || leg->shut || leg->fd < 0 || leg->kept.n > 0 || !leg->up_open ||
-        leg->failed || leg->refused)
+        leg->failed || leg->refused || leg->write_error)
         return;
     leg->shut = true;
     shutdown(leg->fd, SHUT_WR);
@@ -97,12 +112,12 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
     leg->last_put = 0;
     for (int i = 0; i < n; i++)
         leg->last_put += iov[i].iov_len;
-    if (leg->failed || leg->refused || leg->dead)
+    if (leg->failed || leg->refused || leg->dead || leg->write_error)
         return 0;
     if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0 && !leg->end_held)
         put = write_some(leg, iov, n);
     skip = put;
-    for (int i = 0; i < n && !leg->failed; i++) {
+    for (int i = 0; i < n && !leg->failed && !leg->write_error; i++) {
         size_t part = CPN_MIN(skip, iov[i].iov_len);
 
         skip -= part;

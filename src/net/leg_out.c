@@ -75,6 +75,17 @@ read_some(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
     return readv(leg->fd, part, used);
 }
 
+/* Everything was read. What could not be written makes it no orderly end. */
+static ssize_t
+ended(cpn_leg *leg)
+{
+    leg->eof = true;
+    if (!leg->write_error)
+        return 0;
+    cpn_leg_fail(leg, leg->write_error);
+    return -1;
+}
+
 ssize_t
 cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
 {
@@ -93,7 +104,7 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
         return got;
     }
     if (leg->eof && !leg->held)
-        return 0;
+        return ended(leg);
     got = leg->held ? 1 : read_some(leg, iov, n, most);
     if (most == 0 && got > 0) {
         cpn_leg_stand_still(leg, &leg->out_still);
@@ -103,10 +114,8 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
         cpn_leg_fail(leg, errno);
         return -1;
     }
-    if (got == 0 && cpn_leg_holds_end(leg))
+    if (got == 0 && (cpn_leg_holds_end(leg) || ended(leg) != 0))
         return -1;
-    if (got == 0)
-        leg->eof = true;
     if (got < (ssize_t)CPN_MAX(most, 1u)) {
         leg->maybe = got == 0;
         leg->parked = false;

@@ -234,6 +234,11 @@ pump(cpn_later *l)
 
     if (r->dead || r->finished)
         return;
+    if (r->client_done && cpn_leg_kept(r->leg) == 0) { /* its target broke over what was kept */
+        finish(r, r->why);
+        return;
+    }
+    hold_back(r);
     if (cpn_wslink_push(&r->ws) && !r->closing && cpn_leg_may_take(r->leg) &&
         (room = cpn_tls_room(r->ws.tls)) > 0)
         serve(r, room);
@@ -287,11 +292,13 @@ on_leg_failed(void *owner, int error)
     cpn_rawrelay *r = owner;
 
     (void)error;
-    if (r->finished || r->dead)
-        return;
-    cpn_wslink_close(&r->ws, CPN_WS_CLOSE_INTERNAL, "the machine broke the connection");
-    cpn_tls_shutdown(r->ws.tls);
-    finish(r, CPN_RAW_RESET_TARGET);
+    if (r->client_done)
+        finish(r, CPN_RAW_RESET_TARGET);
+    else
+        say_close(r, CPN_RAW_RESET_TARGET, CPN_WS_CLOSE_INTERNAL,
+                  "the machine broke the connection");
+    if (!r->finished && !r->dead)
+        hold_back(r);
 }
 
 static void

@@ -235,6 +235,34 @@ broken_targets_are_told(void **state)
     stop(&f);
 }
 
+/* Its last words come before the reason, although there was more for it. */
+static void
+what_a_broken_target_said_arrives(void **state)
+{
+    static char chunk[65536];
+    fixture f;
+    leg_pair *p;
+    int idle = 0;
+
+    (void)state;
+    start(&f, 0, true);
+    p = open_stream(&f, "");
+    nettest_until(&f.nt, &p->opened);
+    while (idle < 50) {
+        idle = write(p->app, chunk, sizeof(chunk)) > 0 ? 0 : idle + 1;
+        nettest_turns(&f.nt, 1);
+    }
+    assert_int_equal(write(p->target, "goodbye", 7), 7);
+    close(p->target);
+    p->target = 0;
+    nettest_until(&f.nt, &p->ended[1]);
+    assert_int_equal(p->why[0], CPN_STREAM_SOCKET_FAILED);
+    assert_int_equal(p->why[1], CPN_STREAM_RESET_PEER);
+    assert_int_equal(read(p->app, chunk, sizeof(chunk)), 7);
+    assert_memory_equal(chunk, "goodbye", 7);
+    stop(&f);
+}
+
 static void
 a_cut_carries_its_reason(void **state)
 {
@@ -481,6 +509,7 @@ main(void)
         cmocka_unit_test(little_memory_is_enough),
         cmocka_unit_test(either_half_may_close_first),
         cmocka_unit_test(broken_targets_are_told),
+        cmocka_unit_test(what_a_broken_target_said_arrives),
         cmocka_unit_test(a_cut_carries_its_reason),
         cmocka_unit_test(draining_waits_for_streams),
         cmocka_unit_test(a_stopped_reader_stops_its_writer),

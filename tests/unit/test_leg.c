@@ -262,6 +262,56 @@ an_end_that_comes_while_it_stands_still_waits(void **state)
     }
 }
 
+/* A machine that answers and goes, our last words unread, breaks the connection behind its own. */
+static void
+what_came_before_a_broken_write_is_taken(void **state)
+{
+    static char chunk[65536];
+    struct iovec iov = { chunk, sizeof(chunk) };
+    fixture f;
+
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        begin(&f, CPN_NO_LIMIT, CPN_NO_LIMIT);
+        put(&f, "uvw");
+        while (kept && cpn_leg_kept(f.leg) == 0)
+            cpn_leg_put(f.leg, &(struct iovec){ chunk, sizeof(chunk) }, 1);
+        assert_int_equal(write(f.far, "goodbye", 7), 7);
+        close(f.far);
+        f.far = -1;
+        put(&f, "x");
+        assert_int_equal(f.failed, 0);
+        assert_int_equal(cpn_leg_kept(f.leg), 0);
+        takes(&f, "goodbye");
+        assert_int_equal(cpn_leg_take(f.leg, &iov, 1, iov.iov_len), -1);
+        assert_int_equal(f.failed, 1);
+        assert_false(cpn_leg_may_take(f.leg));
+        put(&f, "y");
+        assert_int_equal(f.failed, 1);
+        finish(&f);
+    }
+}
+
+static void
+a_write_that_breaks_after_the_end_fails_at_once(void **state)
+{
+    char byte;
+    struct iovec iov = { &byte, 1 };
+    fixture f;
+
+    (void)state;
+    begin(&f, CPN_NO_LIMIT, CPN_NO_LIMIT);
+    shutdown(f.far, SHUT_WR);
+    turns(&f);
+    assert_int_equal(cpn_leg_take(f.leg, &iov, 1, 1), 0);
+    assert_int_equal(f.failed, 0);
+    close(f.far);
+    f.far = -1;
+    put(&f, "x");
+    assert_int_equal(f.failed, 1);
+    finish(&f);
+}
+
 int
 main(void)
 {
@@ -272,6 +322,8 @@ main(void)
         cmocka_unit_test(an_end_at_the_limit_is_an_end),
         cmocka_unit_test(less_than_has_gone_stops_it_here),
         cmocka_unit_test(an_end_that_comes_while_it_stands_still_waits),
+        cmocka_unit_test(what_came_before_a_broken_write_is_taken),
+        cmocka_unit_test(a_write_that_breaks_after_the_end_fails_at_once),
     };
 
     return cmocka_run_group_tests_name("leg", tests, NULL, NULL);

@@ -307,6 +307,36 @@ a_full_target_stops_the_client(void **state)
     stop(&f);
 }
 
+/* The client hears the last words and the reason, although it goes on sending. */
+static void
+what_a_broken_target_said_arrives(void **state)
+{
+    static const uint8_t frame[] = { 0x82, 0x81, 0, 0, 0, 0, 'x' };
+    static hand h;
+    fixture f;
+    cpn_tls *t = start(&f, NULL, &h, 0);
+
+    (void)state;
+    attach(&f, 0);
+    assert_int_equal(cpn_tls_write(t, frame, sizeof(frame)), CPN_OK);
+    nettest_turns(&f.nt, 8);
+    assert_int_equal(cpn_tls_write(t, frame, sizeof(frame)), CPN_OK);
+    assert_int_equal(write(f.sock[0], "goodbye", 7), 7);
+    close(f.sock[0]);
+    f.sock[0] = 0;
+    while (h.n < 13)
+        uv_run(&f.nt.uv, UV_RUN_ONCE);
+    assert_memory_equal(h.got, "\x82\x07goodbye\x88", 10);
+    assert_int_equal(h.got[11] << 8 | h.got[12], CPN_WS_CLOSE_INTERNAL);
+    assert_int_equal(cpn_tls_write(t, frame, sizeof(frame)), CPN_OK);
+    nettest_turns(&f.nt, 8);
+    assert_false(f.ended[0]); /* it waits for the client's close */
+    cpn_tls_free(t);
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.why[0], CPN_RAW_RESET_TARGET);
+    stop(&f);
+}
+
 static void
 broken_targets_and_silent_clients_end_it(void **state)
 {
@@ -321,7 +351,7 @@ broken_targets_and_silent_clients_end_it(void **state)
     close(f.sock[0]);
     f.sock[0] = 0;
     assert_int_equal(write(f.sock[1], "x", 1), 1);
-    nettest_until(&f.nt, &f.ended[1]);
+    nettest_until(&f.nt, &f.ended[0]);
     assert_true(f.why[0] == CPN_RAW_CLOSED_TARGET || f.why[0] == CPN_RAW_RESET_TARGET);
     stop(&f);
 
@@ -349,6 +379,7 @@ main(void)
         cmocka_unit_test(a_cut_frame_is_a_broken_connection),
         cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
         cmocka_unit_test(a_full_target_stops_the_client),
+        cmocka_unit_test(what_a_broken_target_said_arrives),
         cmocka_unit_test(broken_targets_and_silent_clients_end_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
