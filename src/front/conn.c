@@ -91,7 +91,9 @@ expired(cpn_deadline *d)
 
     switch (c->stage) {
     case CPN_STAGE_HTTP:
-        if (c->scanned > 0)
+        if (c->waits)
+            cpn_answer_refuse(c, 503, cpn_reason_sentence(CPN_WHY_CONTROL_AWAY));
+        else if (c->scanned > 0)
             cpn_answer_refuse(c, 408, "the request did not arrive in time");
         else
             cpn_conn_advance(c, CPN_STAGE_CLOSED);
@@ -115,6 +117,7 @@ static void
 http_enter(cpn_conn *c)
 {
     c->scanned = 0;
+    c->waits = false;
     c->azure = c->oauth = false;
     c->api = (cpn_api){ 0 };
     cpn_conn_pause(c, false);
@@ -130,7 +133,7 @@ linger_enter(cpn_conn *c)
         c->asked = false;
         cpn_link_tell(c->front, &m);
     }
-    c->held = false;
+    c->held = c->waits = false;
     cpn_conn_pause(c, false);
     cpn_conn_on_room(c);
 }

@@ -6,6 +6,9 @@
  *                            \-> DENIED           control said no, to be told in SSH's words
  *                 -> LINGER                       an answer is on its way out, then the end
  *
+ * A request that comes while control is being restarted stays in HTTP until control is back, at
+ * most CPN_CONN_AWAY_MS; then it is 503.
+ *
  * LINGER and CLOSED can follow any stage but RELAY and DENIED, which only close. Deadlines are
  * absolute. An illegal transition is a bug in us and aborts. Connections of admin_listen start in
  * HTTP and stay on plain TCP. */
@@ -28,6 +31,8 @@
 #define CPN_CONN_REPLY_MS 60000
 #define CPN_CONN_ASK_MS 30000
 #define CPN_CONN_LINGER_MS 5000
+/* How long a request waits for a control that is being restarted. */
+#define CPN_CONN_AWAY_MS 5000
 
 typedef enum cpn_stage {
     CPN_STAGE_CLOSED = 0,
@@ -67,7 +72,8 @@ struct cpn_conn {
     bool granted;    /* control said yes: the only way into RELAY */
     bool asked;      /* control holds something for it: GONE is due */
     bool paused;
-    bool held; /* paused until the link has drained */
+    bool held;  /* paused until the link has drained */
+    bool waits; /* paused with a whole head, until control is back */
     uint16_t port;
     cpn_addr peer;
     cpn_slots *slots;      /* whose slot it holds */

@@ -6,10 +6,26 @@
 #include "front/admin.h"
 #include "front/answer.h"
 #include "front/api.h"
+#include "front/link.h"
 #include "front/tunnel.h"
 #include "front/webtunnel.h"
 
-static void
+/* Control is asked, and is being restarted: the head stays where it is until control is back. */
+static bool
+must_wait(cpn_conn *c, cpn_route_kind kind)
+{
+    if (kind != CPN_ROUTE_API && kind != CPN_ROUTE_TUNNEL && kind != CPN_ROUTE_WEBTUNNEL)
+        return false;
+    if (cpn_link_up(c->front) || c->front->draining)
+        return false;
+    c->waits = true;
+    cpn_conn_pause(c, true);
+    cpn_conn_deadline(c, CPN_CONN_AWAY_MS);
+    return true;
+}
+
+/* False: later. */
+static bool
 dispatch(cpn_conn *c, const cpn_http_head *head)
 {
     cpn_route_facts facts = { .host = c->front->set.host,
@@ -23,25 +39,28 @@ dispatch(cpn_conn *c, const cpn_http_head *head)
     c->oauth = r.oauth;
     c->api = (cpn_api){ .head = cpn_view_is(head->method, "HEAD"),
                         .close = head->close || c->front->draining };
+    if (must_wait(c, r.kind))
+        return false;
     switch (r.kind) {
     case CPN_ROUTE_API:
         cpn_api_start(c, head, &r);
-        return;
+        return true;
     case CPN_ROUTE_TUNNEL:
         cpn_tunnel_ask(c, head, &r);
-        return;
+        return true;
     case CPN_ROUTE_WEBTUNNEL:
         cpn_webtunnel_ask(c, head, &r);
-        return;
+        return true;
     case CPN_ROUTE_HEALTH:
     case CPN_ROUTE_READY:
     case CPN_ROUTE_METRICS:
         cpn_admin_answer(c, head, &r);
-        return;
+        return true;
     case CPN_ROUTE_REFUSE:
         break;
     }
     cpn_answer_refuse(c, r.status ? r.status : 400, r.sentence ? r.sentence : "refused");
+    return true;
 }
 
 /* A head cannot have become complete without a line end among the new bytes. Not looking before
@@ -77,7 +96,8 @@ cpn_http_bytes(cpn_conn *c, uint8_t *p, size_t n)
     }
     c->scanned = 0;
     used = head.used;
-    dispatch(c, &head);
+    if (!dispatch(c, &head))
+        return 0;
     explicit_bzero(p, used);
     return used;
 }

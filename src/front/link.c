@@ -257,6 +257,20 @@ cpn_link_adopt(cpn_front *f, CPN_TAKES int fd)
     tell_what_waited(f);
 }
 
+/* Requests that waited for a control (conn.h). */
+static void
+go_on(cpn_front *f)
+{
+    cpn_conn *c, *next;
+
+    HASH_ITER (hh, f->conns, c, next) {
+        if (!c->waits)
+            continue;
+        c->waits = false;
+        cpn_conn_pause(c, false);
+    }
+}
+
 void
 cpn_link_serve(cpn_front *f)
 {
@@ -266,6 +280,7 @@ cpn_link_serve(cpn_front *f)
         return;
     f->link.setup = true;
     (void)!cpn_channel_send(f->link.channel, &ready, -1); /* it has gone: its successor asks */
+    go_on(f);
 }
 
 void

@@ -1,10 +1,10 @@
 /* front/link.h -- the channel to control: what arrives on it finds its connection here, and what
  * must not be lost (the end of a stream, and what it spoke) waits here while control restarts.
  *
- * Losing control ends nothing that relays. Requests in flight are answered 503, streams being
- * opened are refused, and carriers take no new streams: the next control does not know them, so
- * their client makes a new one and is asked for its bearer again. A message of control that cannot
- * be received (no descriptor left for its socket) ends the front. */
+ * Losing control ends nothing that relays. Requests that it had are answered 503 and others wait
+ * (conn.h), streams being opened are refused, and carriers take no new streams: the next control
+ * does not know them, so their client makes a new one and is asked for its bearer again. A message
+ * of control that cannot be received (no descriptor left for its socket) ends the front. */
 #ifndef CPN_FRONT_LINK_H
 #define CPN_FRONT_LINK_H
 

@@ -1,4 +1,5 @@
 """The death table: what dies, and what goes on."""
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -8,8 +9,10 @@ import statistics
 import time
 
 import pytest
+import requests
 
-from lab.gateway import PATIENCE, Gateway, eventually
+from lab.gateway import ADMIN, ADMIN_PASSWORD, PATIENCE, Gateway, eventually
+from test_azure_door import AzureClient
 from test_seed_steps import read_all
 from test_sessions import audit, front_pid, live
 
@@ -107,6 +110,55 @@ def test_a_new_connection_beside_an_old_one_after_controls_death(own_gateway, ta
                 return True
         assert eventually(beside, what="a new connection through the same tunnel")
         echo(c, s)
+
+
+@contextlib.contextmanager
+def without_control(gateway):
+    """Control is dead, and keeper held so that no new one comes meanwhile."""
+    keeper = gateway.process.pid
+    control, = gateway.pids("control")
+    fronts, told = len(gateway.pids("front")), gateway.log_text().count("control.away")
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        os.kill(control, signal.SIGKILL)
+        eventually(lambda: gateway.log_text().count("control.away") == told + fronts, what="its fronts know")
+        yield
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+
+
+def az_client(gateway):
+    r = requests.post(f"{gateway.url}/adfs/oauth2/token", verify=str(gateway.ca), timeout=20, data={
+        "grant_type": "password", "username": ADMIN, "password": ADMIN_PASSWORD, "client_id": "x", "scope": "openid"})
+    return AzureClient(gateway, r.json()["access_token"])
+
+
+def test_requests_wait_for_the_next_control(own_gateway, target):
+    """The Azure CLI prints nothing of a token request that fails, and its user's ssh waits for ever."""
+    az = az_client(own_gateway)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with without_control(own_gateway):
+            token, = waiting = [pool.submit(az.tokens)]
+            waiting.append(pool.submit(requests.get, f"{own_gateway.url}/v1/version", verify=str(own_gateway.ca), timeout=20))
+            waiting.append(pool.submit(own_gateway.admin.run, "session", "list"))
+            assert not concurrent.futures.wait(waiting, 0.5 * PATIENCE, concurrent.futures.FIRST_COMPLETED).done
+        ws = az.ws(token.result())
+        c, _ = target.accept()
+        ws.send_binary(b"SSH-2.0-az\r\n")
+        assert c.recv(100) == b"SSH-2.0-az\r\n"
+        assert waiting[1].result().status_code == 200 and waiting[2].result().code == 0
+    ws.close()
+    c.close()
+
+
+def test_requests_do_not_wait_for_ever(own_gateway):
+    az = az_client(own_gateway)
+    with without_control(own_gateway):
+        began = time.monotonic()
+        r = az.post()
+        assert r.status_code == 503 and "control" in r.json()["message"] and r.headers["Retry-After"]
+        assert 4 < time.monotonic() - began < 10 * PATIENCE
+    assert eventually(lambda: az.post().status_code == 200, what="it is back")
 
 
 def test_keeper_killed(own_gateway, target):
