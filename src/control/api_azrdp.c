@@ -15,7 +15,7 @@
  * name, which has no byte that could end one. No gateway is used: there is no RD Gateway here, the
  * file is for the near end of a tunnel. */
 static void
-rdp_write(char *out, size_t size, const char *host, uint16_t local)
+rdp_write(char *out, size_t size, const char *host, uint16_t port, uint16_t local)
 {
     snprintf(out, size,
              "full address:s:127.0.0.1:%u\r\n"
@@ -40,8 +40,8 @@ rdp_write(char *out, size_t size, const char *host, uint16_t local)
              "autoreconnection enabled:i:1\r\n"
              "caponier machine:s:%s\r\n"
              "caponier note:s:no RD Gateway; open the tunnel first: az network bastion tunnel "
-             "--resource-port 3389 --port %u\r\n",
-             local, local, local, host, local);
+             "--resource-port %u --port %u\r\n",
+             local, local, local, host, port, local);
 }
 
 /* A number of the query; absent is `otherwise`, 0 is refused. */
@@ -113,7 +113,7 @@ rdpfile_show(cpn_call *call)
         return;
     }
     rdp_write(text, sizeof(text), a.verdict.machine ? a.verdict.machine->name : a.want.target_ip,
-              local);
+              a.want.port, local);
     cpn_reply_text(call, "application/x-rdp; charset=utf-8", text);
 }
 

@@ -595,8 +595,8 @@ def test_delete_takes_no_bearer_and_minds_none(az):
 
 # ---- rdpfile, connection, omni ----
 
-def rdpfile(az, resource=VM + "scripted", more="", token=None):
-    url = f"{az.base}/api/rdpfile?resourceId={resource}&format=rdp&rdpport=3389&enablerdsaad=False{more}"
+def rdpfile(az, resource=VM + "scripted", more="", token=None, port=3389):
+    url = f"{az.base}/api/rdpfile?resourceId={resource}&format=rdp&rdpport={port}&enablerdsaad=False{more}"
     return requests.get(url, headers={"Authorization": f"Bearer {token or az.token}", "Accept": "*/*", "Content-Type": "application/json"},
                         verify=az.ca, timeout=20)
 
@@ -609,7 +609,8 @@ def test_rdpfile_is_a_file_for_the_near_end_of_a_tunnel(az):
     got = {line.split(":", 2)[0]: line.split(":", 2)[2] for line in lines}
     assert len(got) == len(lines)
     assert got["full address"] == "127.0.0.1:53389" and got["gatewayusagemethod"] == "0" and got["gatewayhostname"] == ""
-    assert got["caponier machine"] == "scripted" and "tunnel" in got["caponier note"]
+    assert got["caponier machine"] == "scripted" and got["caponier note"].endswith("tunnel --resource-port 3389 --port 53389")
+    assert "--resource-port 3390 --port 40000" in rdpfile(az, more="&localport=40000", port=3390).text
     assert "127.0.0.1:40000" in rdpfile(az, more="&localport=40000").text
     assert VM not in r.text
 
