@@ -1,27 +1,33 @@
-/* Remembers who tried wrong secrets, in two tables of fixed size. */
+/* Remembers who tried wrong secrets: sources in a table of fixed size, names in a sketch. */
 #include "control/penalties.h"
 
+#include "control/sketch.h"
 #include "control/table.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/digest.h"
 
-#define KEY_BYTES 16 /* of a SHA-256: names have no bound of their own */
 #define TOKEN_MS 1000
+#define NAME_MAX_BYTES 256
+
+/* The address itself (IPv4), or the prefix that counts as one source. */
+typedef struct source_key {
+    uint8_t b[16];
+} source_key;
 
 /* Kept in the order of use: uthash's own list, oldest first. */
 typedef struct penalty {
-    uint8_t key[KEY_BYTES];
+    source_key of;
     uint64_t until_ms;
     UT_hash_handle hh;
 } penalty;
 
 struct cpn_penalties {
-    penalty *of[CPN_PENALTY_OF_N];
-    size_t max; /* of each */
+    penalty *sources;
+    size_t sources_max;
+    cpn_sketch *names;
     uint64_t secret_ms;
     uint64_t threshold_ms;
     uint64_t cap_ms;
@@ -40,7 +46,8 @@ cpn_penalties_new(const cpn_config *set)
 {
     cpn_penalties *p = cpn_xcalloc(1, sizeof(*p));
 
-    p->max = set->penalty_sources;
+    p->sources_max = set->penalty_sources;
+    p->names = cpn_sketch_new();
     cpn_penalties_reload(p, set);
     return p;
 }
@@ -52,81 +59,90 @@ cpn_penalties_free(cpn_penalties *p)
 
     if (!p)
         return;
-    for (int of = 0; of < CPN_PENALTY_OF_N; of++) {
-        HASH_ITER (hh, p->of[of], e, next) {
-            HASH_DELETE(hh, p->of[of], e);
-            free(e);
-        }
+    HASH_ITER (hh, p->sources, e, next) {
+        HASH_DELETE(hh, p->sources, e);
+        free(e);
     }
+    cpn_sketch_free(p->names);
     free(p);
 }
 
 size_t
-cpn_penalties_count(const cpn_penalties *p, cpn_penalty_of of)
+cpn_penalties_sources(const cpn_penalties *p)
 {
-    return HASH_COUNT(p->of[of]);
+    return HASH_COUNT(p->sources);
+}
+
+/* From when a penalty ends to how long is to be waited. */
+static unsigned
+seconds_left(const cpn_penalties *p, uint64_t until_ms, uint64_t now_ms)
+{
+    if (until_ms <= now_ms || until_ms - now_ms < p->threshold_ms)
+        return 0;
+    return (unsigned)((until_ms - now_ms - p->threshold_ms) / 1000 + 1);
+}
+
+/* ---- sources ---- */
+
+static source_key
+source_key_of(const cpn_addr *a)
+{
+    source_key s = { { 0 } };
+
+    memcpy(s.b, a->b, cpn_addr_is_v4(a) ? 16 : 7);
+    return s;
 }
 
 static penalty *
-entry_find(const cpn_penalties *p, cpn_penalty_of of, cpn_view key)
+entry_find(const cpn_penalties *p, const cpn_addr *a)
 {
-    uint8_t hash[CPN_SHA256_BYTES];
+    source_key key = source_key_of(a);
     penalty *e = NULL;
 
-    cpn_sha256(key, hash);
-    HASH_FIND(hh, p->of[of], hash, KEY_BYTES, e);
+    HASH_FIND(hh, p->sources, &key, sizeof(key), e);
     return e;
 }
 
 void
-cpn_penalty_add(cpn_penalties *p, cpn_penalty_of of, cpn_view key, uint64_t ms, uint64_t now_ms)
+cpn_penalty_source_at(cpn_penalties *p, const cpn_addr *a, cpn_penalty_kind kind, uint64_t now_ms)
 {
-    uint8_t hash[CPN_SHA256_BYTES];
-    penalty *e = entry_find(p, of, key);
+    uint64_t ms = kind == CPN_PENALTY_TOKEN ? TOKEN_MS : p->secret_ms;
+    penalty *e = entry_find(p, a);
 
     if (e) {
-        HASH_DELETE(hh, p->of[of], e); /* added again below: the newest last */
-    } else if (HASH_COUNT(p->of[of]) >= p->max) {
-        e = p->of[of];
-        HASH_DELETE(hh, p->of[of], e);
+        HASH_DELETE(hh, p->sources, e); /* added again below: the newest last */
+    } else if (HASH_COUNT(p->sources) >= p->sources_max) {
+        e = p->sources;
+        HASH_DELETE(hh, p->sources, e);
         memset(e, 0, sizeof(*e));
     } else {
         e = cpn_xcalloc(1, sizeof(*e));
     }
-    cpn_sha256(key, hash);
-    memcpy(e->key, hash, KEY_BYTES);
+    e->of = source_key_of(a);
     e->until_ms = CPN_MIN(CPN_MAX(e->until_ms, now_ms) + ms, now_ms + p->cap_ms);
-    HASH_ADD(hh, p->of[of], key, KEY_BYTES, e);
+    HASH_ADD(hh, p->sources, of, sizeof(e->of), e);
 }
 
-unsigned
-cpn_penalty_left(cpn_penalties *p, cpn_penalty_of of, cpn_view key, uint64_t now_ms)
+static unsigned
+source_left(cpn_penalties *p, const cpn_addr *a, uint64_t now_ms)
 {
-    penalty *e = entry_find(p, of, key);
+    penalty *e = entry_find(p, a);
 
-    if (!e)
-        return 0;
-    if (e->until_ms <= now_ms) {
-        HASH_DELETE(hh, p->of[of], e);
+    if (e && e->until_ms <= now_ms) {
+        HASH_DELETE(hh, p->sources, e);
         free(e);
         return 0;
     }
-    if (e->until_ms - now_ms < p->threshold_ms)
-        return 0;
-    return (unsigned)((e->until_ms - now_ms - p->threshold_ms) / 1000 + 1);
+    return e ? seconds_left(p, e->until_ms, now_ms) : 0;
 }
 
-/* The bytes of the prefix that counts as one source. */
-static cpn_view
-source_key(const cpn_addr *a)
-{
-    return (cpn_view){ a->b, cpn_addr_is_v4(a) ? 16 : 7 };
-}
+/* ---- names ---- */
 
+/* As policy compares them: without case. */
 static cpn_view
-name_key(const char *name, char out[257])
+name_key(const char *name, char out[NAME_MAX_BYTES + 1])
 {
-    int n = snprintf(out, 257, "%.256s", name);
+    int n = snprintf(out, NAME_MAX_BYTES + 1, "%.*s", NAME_MAX_BYTES, name);
 
     for (int i = 0; i < n; i++)
         if (out[i] >= 'A' && out[i] <= 'Z')
@@ -135,30 +151,49 @@ name_key(const char *name, char out[257])
 }
 
 void
+cpn_penalty_name_at(cpn_penalties *p, const char *name, uint64_t now_ms)
+{
+    char key[NAME_MAX_BYTES + 1];
+
+    cpn_sketch_add(p->names, name_key(name, key), p->secret_ms / CPN_PENALTY_NAME_PART, p->cap_ms,
+                   now_ms);
+}
+
+static unsigned
+name_left(const cpn_penalties *p, const char *name, uint64_t now_ms)
+{
+    char key[NAME_MAX_BYTES + 1];
+
+    return seconds_left(p, cpn_sketch_until(p->names, name_key(name, key)), now_ms);
+}
+
+/* ---- both ---- */
+
+unsigned
+cpn_penalty_wait_at(cpn_penalties *p, const cpn_addr *source, const char *name, uint64_t now_ms)
+{
+    unsigned by_source = source_left(p, source, now_ms);
+    unsigned by_name = name ? name_left(p, name, now_ms) : 0;
+
+    return CPN_MAX(by_source, by_name);
+}
+
+void
 cpn_penalty_source(cpn_penalties *p, const cpn_addr *source, cpn_penalty_kind kind)
 {
-    cpn_penalty_add(p, CPN_PENALTY_OF_SOURCE, source_key(source),
-                    kind == CPN_PENALTY_TOKEN ? TOKEN_MS : p->secret_ms, cpn_mono_ms());
+    cpn_penalty_source_at(p, source, kind, cpn_mono_ms());
 }
 
 void
 cpn_penalty_name(cpn_penalties *p, const char *name)
 {
-    char key[257];
-
-    cpn_penalty_add(p, CPN_PENALTY_OF_NAME, name_key(name, key), p->secret_ms / 5, cpn_mono_ms());
+    cpn_penalty_name_at(p, name, cpn_mono_ms());
 }
 
 unsigned
 cpn_penalty_wait(cpn_penalties *p, const cpn_addr *source, const char *name)
 {
-    uint64_t now = cpn_mono_ms();
-    char key[257];
-    unsigned by_source = cpn_penalty_left(p, CPN_PENALTY_OF_SOURCE, source_key(source), now);
-    unsigned by_name =
-        name ? cpn_penalty_left(p, CPN_PENALTY_OF_NAME, name_key(name, key), now) : 0;
-
-    return CPN_MAX(by_source, by_name);
+    return cpn_penalty_wait_at(p, source, name, cpn_mono_ms());
 }
 
 unsigned

@@ -2,7 +2,6 @@
 #include "control_fixture.h"
 
 #include "control/azdoor.h"
-#include "control/penalties.h"
 
 #define HOST_CONNECT(ip) LAB "/providers/Microsoft.Network/bh-hostConnect/" ip
 
@@ -377,79 +376,6 @@ the_door_can_be_closed(void **state)
     assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TICKET_INVALID);
 }
 
-/* ---- penalties ---- */
-
-#define OF CPN_PENALTY_OF_SOURCE
-
-static void
-penalties_run_off_and_have_bounds(void **state)
-{
-    cpn_config set;
-    cpn_penalties *p;
-    cpn_view a = CPN_VIEW_LIT("a");
-
-    (void)state;
-    cpn_config_defaults(&set);
-    set.penalty_sources = 4;
-    p = cpn_penalties_new(&set);
-    cpn_penalty_add(p, OF, a, 5000, 1000);
-    cpn_penalty_add(p, OF, a, 5000, 1000);
-    assert_int_equal(cpn_penalty_left(p, OF, a, 1000), 0);
-    cpn_penalty_add(p, OF, a, 5000, 1000); /* 15 s: the threshold */
-    assert_int_equal(cpn_penalty_left(p, OF, a, 1000), 1);
-    assert_int_equal(cpn_penalty_left(p, OF, a, 2000), 0);
-    for (unsigned i = 0; i < 1000; i++)
-        cpn_penalty_add(p, OF, a, 5000, 1000);
-    assert_int_equal(cpn_penalty_left(p, OF, a, 1000), 600 - 15 + 1); /* the cap */
-    for (char c = 'b'; c < 'z'; c++)
-        cpn_penalty_add(p, OF, (cpn_view){ (const uint8_t *)&c, 1 }, 5000, 1000);
-    assert_int_equal(cpn_penalties_count(p, OF), 4);
-    assert_int_equal(cpn_penalty_left(p, OF, a, 1000), 0);
-    cpn_penalties_free(p);
-}
-
-/* Bad tokens from everywhere do not let anybody try a locked name again. */
-static void
-sources_push_out_no_name(void **state)
-{
-    cpn_addr quiet = { { [10] = 0xff, 0xff, 192, 0, 2, 1 } };
-    cpn_config set;
-    cpn_penalties *p;
-
-    (void)state;
-    cpn_config_defaults(&set);
-    set.penalty_sources = 16;
-    p = cpn_penalties_new(&set);
-    for (unsigned i = 0; i < 60; i++)
-        cpn_penalty_name(p, "Ada@example.test");
-    for (unsigned i = 0; i < 100; i++)
-        cpn_penalty_source(p, &(cpn_addr){ { [10] = 0xff, 0xff, 10, 0, 0, (uint8_t)i } },
-                           CPN_PENALTY_TOKEN);
-    assert_int_equal(cpn_penalties_count(p, CPN_PENALTY_OF_SOURCE), 16);
-    assert_true(cpn_penalty_wait(p, &quiet, "ada@example.test") > 0);
-    assert_int_equal(cpn_penalty_wait(p, &quiet, NULL), 0);
-    cpn_penalties_free(p);
-}
-
-static void
-a_v6_source_is_a_56(void **state)
-{
-    cpn_addr one = { { 0x20, 1, 0xd, 0xb8, 1, 2, 3, 4 } },
-             near = { { 0x20, 1, 0xd, 0xb8, 1, 2, 3, 5 } },
-             far = { { 0x20, 1, 0xd, 0xb8, 1, 2, 4, 4 } };
-    cpn_config set;
-    cpn_penalties *p;
-
-    (void)state;
-    cpn_config_defaults(&set);
-    p = cpn_penalties_new(&set);
-    for (unsigned i = 0; i < 4; i++)
-        cpn_penalty_source(p, &one, CPN_PENALTY_SECRET);
-    assert_true(cpn_penalty_wait(p, &near, NULL) > 0);
-    assert_int_equal(cpn_penalty_wait(p, &far, NULL), 0);
-    cpn_penalties_free(p);
-}
-
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -471,9 +397,6 @@ main(void)
         ON_STAGE(addresses_connect_through_their_network),
         ON_STAGE(unused_and_idle_sessions_are_reaped),
         ON_STAGE(the_door_can_be_closed),
-        cmocka_unit_test(penalties_run_off_and_have_bounds),
-        cmocka_unit_test(sources_push_out_no_name),
-        cmocka_unit_test(a_v6_source_is_a_56),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,25 @@ another_field_does_not_hide_whose_secret_is_tried(void **state)
                      429);
 }
 
+static void
+a_name_that_nobody_has_waits_like_another(void **state)
+{
+    static const char *const names[] = { "ada@example.test", "nobody@example.test" };
+    json_t *answer[CPN_COUNT(names)];
+    char form[128];
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(names); i++) {
+        snprintf(form, sizeof(form), "grant_type=password&client_id=x&username=%s&password=x",
+                 names[i]);
+        penalise(names[i]);
+        assert_int_equal(ask_as(NULL, "POST", TOKEN, NULL, form, &answer[i]), 429);
+    }
+    assert_true(json_equal(answer[0], answer[1]));
+    for (size_t i = 0; i < CPN_COUNT(names); i++)
+        json_decref(answer[i]);
+}
+
 /* ---- records ---- */
 
 static void
@@ -94,6 +113,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         ON_STAGE(a_program_is_nobody_to_keep_out),
         ON_STAGE(another_field_does_not_hide_whose_secret_is_tried),
+        ON_STAGE(a_name_that_nobody_has_waits_like_another),
         ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
     };
 
