@@ -16,6 +16,7 @@
 #define BEAT_MS 1000
 /* Until SETUP says otherwise. */
 #define MEMORY_DEFAULT (256u << 20)
+#define FULL_SAID_MS 5000
 
 /* ---- settings ---- */
 
@@ -50,6 +51,24 @@ cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m)
         cpn_accept_run(f->accept, true);
     cpn_link_serve(f);
     cpn_log(CPN_LOG_INFO, "front.serving", CPN_KV("host", f->set.host));
+}
+
+/* ---- relay_memory ---- */
+
+bool
+cpn_front_full(cpn_front *f)
+{
+    uint64_t now = cpn_mono_ms();
+
+    if (!cpn_pool_full(cpn_loop_pool(f->loop)))
+        return false;
+    f->count.streams_refused++;
+    if (!f->full_said_ms || now - f->full_said_ms >= FULL_SAID_MS) {
+        f->full_said_ms = now;
+        cpn_log(CPN_LOG_WARN, "relay_memory.full", CPN_KI("bytes", f->memory.used),
+                CPN_KI("refused", f->count.streams_refused));
+    }
+    return true;
 }
 
 /* ---- the heartbeat ---- */

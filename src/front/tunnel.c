@@ -33,13 +33,13 @@ on_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
         why = CPN_WHY_SHUTDOWN;
     else if (!cpn_link_up(f) || c->epoch != f->link.epoch)
         why = CPN_WHY_CONTROL_AWAY;
-    else if (cpn_pool_full(cpn_loop_pool(f->loop)))
+    else if (cpn_front_full(f))
         why = CPN_WHY_BUSY;
     m.OPEN.stream = ++f->last_stream ? f->last_stream : ++f->last_stream;
     if (why == CPN_WHY_NONE && cpn_link_ask(f, &m) != CPN_OK)
         why = CPN_WHY_CONTROL_AWAY;
     if (why != CPN_WHY_NONE) {
-        f->count.streams_refused++;
+        f->count.streams_refused += why != CPN_WHY_BUSY; /* that one is counted */
         refuse_for(s, why);
         return;
     }

@@ -100,7 +100,6 @@ a_bad_ticket_is_refused_in_http(void **state)
     front_stop(t);
 }
 
-/* relay_memory is used up: control is not even asked. With some left, it is. */
 /* Control answers when keeper has dialled, which may take all of dial_timeout. */
 static void
 an_upgrade_waits_for_the_dial(void **state)
@@ -118,6 +117,8 @@ an_upgrade_waits_for_the_dial(void **state)
     front_stop(t);
 }
 
+/* relay_memory is used up: control is not even asked. With a byte left
+ * beside the block that the request is read into, it is. */
 static void
 without_memory_the_answer_is_503(void **state)
 {
@@ -125,7 +126,8 @@ without_memory_the_answer_is_503(void **state)
     static raw x;
 
     (void)state;
-    t->f.memory.used += t->f.memory.max;
+    assert_int_equal(t->f.memory.used, 0);
+    t->f.memory.used = t->f.memory.max - CPN_BLOCK_SMALL;
     client_start(t, &x.c);
     client_send(t, &x.c, WEBTUNNEL);
     client_sees(t, &x.c, "HTTP/1.1 503 ");
@@ -133,10 +135,12 @@ without_memory_the_answer_is_503(void **state)
     client_is_closed(t, &x.c);
     client_stop(t, &x.c);
     assert_int_equal(t->read_n, t->got_n);
-    t->f.memory.used -= t->f.memory.max;
+    assert_int_equal(t->f.count.streams_refused, 1);
+    t->f.memory.used -= CPN_BLOCK_SMALL + 1;
     refuse_upgrade(t, raw_start(t, &x), false);
     client_sees(t, &x.c, "HTTP/1.1 403 ");
     client_stop(t, &x.c);
+    t->f.memory.used -= t->f.memory.max - CPN_BLOCK_SMALL - 1;
     front_stop(t);
 }
 
