@@ -1,5 +1,6 @@
 """Limits, driven to n and to one more, on one gateway whose settings are small; SIGHUP moves them."""
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import websocket
 from conftest import GROUP_ID, started
 from lab.gateway import ADMIN, ADMIN_PASSWORD, BUILD, Gateway, eventually
 from test_azure_door import AzureClient, opened
-from test_hostile_http import GOOD, raw, tls
+from test_hostile_http import GOOD, dial, raw, tls
 from test_sessions import live, one_too_many
 
 OURS = {"Caponier-Client": "1"}  # told by a status, not in SSH's words
@@ -71,10 +72,10 @@ def head(gate, *fields):
     return (f"GET /v1/version HTTP/1.1\r\nHost: localhost:{gate.port}\r\nConnection: close\r\n" + "".join(f + "\r\n" for f in fields) + "\r\n").encode()
 
 
-def can_i(gate, token, size):
+def can_i(gate, token, size, path="/v1/can-i"):
     """Status of a question whose body has `size` bytes."""
     body = json.dumps({"bastion": "door", "targetIpAddress": "10.77.1.5", "port": 22}).ljust(size)
-    return raw(gate, (f"POST /v1/can-i HTTP/1.1\r\nHost: localhost:{gate.port}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
+    return raw(gate, (f"POST {path} HTTP/1.1\r\nHost: localhost:{gate.port}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
                       f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())[0]
 
 
@@ -91,6 +92,13 @@ def test_body_max_goes_up_and_down(gate, token):
         assert can_i(gate, token, 1024) not in (0, 413)
         assert can_i(gate, token, 1025) == 413
     assert can_i(gate, token, 65536) not in (0, 413)
+
+
+def test_the_body_of_an_inventory(gate, token):
+    with changed(gate, apply_body_max="128KiB"):
+        assert can_i(gate, token, 131072, "/v1/apply") == 400  # read, and no inventory
+        assert can_i(gate, token, 131073, "/v1/apply") == 413
+        assert can_i(gate, token, 65537) == 413  # of no other
 
 
 def test_a_head_over_16_kib(gate):
@@ -193,6 +201,59 @@ def test_connections_of_one_source_before_they_prove_themselves(gate):
     assert eventually(honest, what="a place is free")
     for s in held:
         s.close()
+
+
+def test_connections_of_all_before_they_prove_themselves(gate):
+    """Who comes when all places are taken gets that of whoever has most of them, if that is more than he would have."""
+    def silent(source):
+        return dial(gate.port, source=(f"127.0.4.{source}", 0))
+
+    def ended(s, within):
+        s.settimeout(within)
+        with contextlib.suppress(TimeoutError):
+            try:
+                return s.recv(1) == b""
+            except ConnectionError:
+                return True
+        return False
+
+    def six():
+        """Four of one source and two of another: all are here, and wait."""
+        held = [silent(source) for source in (1, 1, 1, 1, 2, 2)]
+        if not any([ended(s, 0.05) for s in held]):
+            return held
+        for s in held:
+            s.close()
+    with changed(gate, preauth_max=6, preauth_source_max=4), contextlib.ExitStack() as stack:
+        held = [stack.enter_context(s) for s in eventually(six, what="six wait")]
+        assert ended(stack.enter_context(silent(1)), 2)  # the gateway's patience with the others is five seconds
+        third_of_two = stack.enter_context(silent(2))
+        assert ended(held[0], 2) and not any([ended(s, 0.05) for s in [*held[1:], third_of_two]])
+        assert ended(stack.enter_context(silent(2)), 2)  # three each
+        assert not any([ended(s, 0.05) for s in [*held[1:], third_of_two]])
+
+
+def sign_in_begun(gate, source):
+    """Status and head of the answer to whoever wants a device code."""
+    context = ssl.create_default_context(cafile=str(gate.ca))
+    c = http.client.HTTPSConnection("localhost", gate.port, timeout=30, source_address=(f"127.0.5.{source}", 0), context=context)
+    with contextlib.closing(c):
+        c.request("POST", "/adfs/oauth2/devicecode", "client_id=x&scope=openid", {"Content-Type": "application/x-www-form-urlencoded"})
+        r = c.getresponse()
+        return r.status, r.headers, r.read()
+
+
+def test_sign_ins_that_wait(gate):
+    """As many of one source, and as many of all, as the settings say; passwords go on."""
+    with changed(gate, signin_max=3, signin_source_max=2):
+        assert [sign_in_begun(gate, 1)[0] for _ in range(2)] == [200, 200]
+        status, headers, _ = sign_in_begun(gate, 1)
+        assert (status, headers["Retry-After"]) == (429, "60")
+        assert sign_in_begun(gate, 2)[0] == 200
+        status, _, body = sign_in_begun(gate, 3)
+        assert status == 503 and b"too many sign-ins wait already" in body
+        assert signed_in(gate)["access_token"]
+    assert sign_in_begun(gate, 3)[0] == 200
 
 
 def test_denied_sessions(gate):
