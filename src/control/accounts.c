@@ -23,6 +23,20 @@ cpn_accounts_users(const cpn_snapshot *s)
     return n;
 }
 
+static bool
+tell_cost(void *owner, const char *id, const json_t *body)
+{
+    (void)id;
+    cpn_credential_kept(owner, cpn_json_string(body, "argon2id"));
+    return true;
+}
+
+void
+cpn_accounts_costs(const cpn_snapshot *s, cpn_identity *identity)
+{
+    cpn_snapshot_each(s, CPN_KIND_CREDENTIAL, NULL, tell_cost, identity);
+}
+
 const char *
 cpn_account_id(const char *name, char out[CPN_UUID_TEXT])
 {

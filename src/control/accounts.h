@@ -9,6 +9,8 @@
 
 /* Users that may sign in; 0: nobody is enrolled. */
 unsigned cpn_accounts_users(const cpn_snapshot *s);
+/* Tells identity what the kept passwords and secrets cost. */
+void cpn_accounts_costs(const cpn_snapshot *s, cpn_identity *identity);
 /* The object id of a name: what an inventory derives, too. */
 const char *cpn_account_id(const char *name, char out[CPN_UUID_TEXT]);
 /* The id of a new assignment on a scope ("/": everything). */

@@ -283,7 +283,9 @@ store_open(life *l, cpn_snapshot **snapshot, cpn_err *err)
         return cpn_ctx(err, rc, "store %s", l->set.store);
     if ((rc = cpn_identity_open(&l->identity, &l->loop, l->store, &o, err)) != CPN_OK)
         return cpn_ctx(err, rc, "identity");
-    return cpn_publish_load(snapshot, l->store, &l->set, err);
+    if ((rc = cpn_publish_load(snapshot, l->store, &l->set, err)) == CPN_OK)
+        cpn_accounts_costs(*snapshot, l->identity);
+    return rc;
 }
 
 static cpn_rc

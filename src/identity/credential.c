@@ -1,4 +1,8 @@
-/* Passwords and client secrets: argon2id on worker threads, two at a time. */
+/* Passwords and client secrets: argon2id on worker threads, two at a time.
+ *
+ * Every check goes over as much memory as the dearest of the kept hashes needs: what its own hash
+ * leaves of that, and for an unknown user all of it, goes over memory that nobody looks at. Else a
+ * new password_memory would tell by the time an answer takes who has a password here. */
 #include <argon2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +10,7 @@
 #include "identity/identity_core.h"
 
 #define MEMORY_KIB_MAX (256u << 10) /* what a kept hash may ask for */
+#define MEMORY_KIB_MIN 8            /* argon2's own, for one lane */
 #define PASSES 3
 #define LANES 1
 #define SALT_BYTES 16
@@ -14,17 +19,13 @@
 #define RUNNING_MAX 2
 #define WAITING_MAX 64
 
-/* What unknown users are checked against: the same work as of a new password, and nobody's. */
-#define NOBODY                                                                                     \
-    "$argon2id$v=19$m=%u,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"                                          \
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
 typedef struct job {
     uv_work_t work;
     cpn_credentials *c;
     struct job *next;
     bool check;
     bool known;
+    uint32_t most_kib; /* what a check goes over */
     char phc[PHC_MAX];
     cpn_secret secret;
     cpn_rc rc;
@@ -36,7 +37,7 @@ typedef struct job {
 struct cpn_credentials {
     uv_loop_t *loop;
     uint32_t memory_kib;
-    char nobody[PHC_MAX];
+    uint32_t most_kib;
     unsigned running;
     unsigned waiting;
     job *first;
@@ -50,8 +51,7 @@ cpn_credentials_new(uv_loop_t *loop, uint32_t memory_kib)
     cpn_credentials *c = cpn_xcalloc(1, sizeof(*c));
 
     c->loop = loop;
-    c->memory_kib = memory_kib;
-    snprintf(c->nobody, sizeof(c->nobody), NOBODY, memory_kib);
+    c->memory_kib = c->most_kib = memory_kib;
     c->last = &c->first;
     return c;
 }
@@ -79,25 +79,41 @@ cpn_credentials_free(cpn_credentials *c)
         free(c);
 }
 
-/* Its costs are what we would ask for ourselves, or at least not absurd. */
-static bool
-phc_ok(const char *phc)
+/* KiB that PASSES passes over cost as much as it; 0: its costs are absurd, or it is no hash. */
+static uint32_t
+phc_kib(const char *phc)
 {
     unsigned m, t, p;
 
-    if (strncmp(phc, "$argon2id$v=19$", 15) != 0)
-        return false;
-    return sscanf(phc + 15, "m=%7u,t=%3u,p=%3u$", &m, &t, &p) == 3 && m <= MEMORY_KIB_MAX &&
-           t <= 10 && p <= 4;
+    if (strncmp(phc, "$argon2id$v=19$", 15) != 0 ||
+        sscanf(phc + 15, "m=%7u,t=%3u,p=%3u$", &m, &t, &p) != 3 || m > MEMORY_KIB_MAX || t > 10 ||
+        p > 4)
+        return 0;
+    return CPN_MIN(m * t / PASSES, MEMORY_KIB_MAX);
+}
+
+/* For the time that it takes. */
+static void
+spend(const cpn_secret *secret, uint32_t kib)
+{
+    static const uint8_t salt[SALT_BYTES];
+    uint8_t hash[HASH_BYTES];
+
+    if (kib < MEMORY_KIB_MIN)
+        return;
+    (void)!argon2id_hash_raw(PASSES, kib, LANES, secret->b, secret->n, salt, sizeof(salt), hash,
+                             sizeof(hash));
+    explicit_bzero(hash, sizeof(hash));
 }
 
 static void
 run_check(job *j)
 {
-    bool usable = j->known && phc_ok(j->phc);
-    int got = argon2id_verify(usable ? j->phc : j->c->nobody, j->secret.b, j->secret.n);
+    uint32_t kib = j->known ? phc_kib(j->phc) : 0;
 
-    j->rc = usable && got == ARGON2_OK ? CPN_OK : CPN_DENIED;
+    j->rc =
+        kib && argon2id_verify(j->phc, j->secret.b, j->secret.n) == ARGON2_OK ? CPN_OK : CPN_DENIED;
+    spend(&j->secret, j->most_kib - CPN_MIN(kib, j->most_kib));
 }
 
 static void
@@ -182,6 +198,7 @@ submit(cpn_identity *i, const char *phc, bool check, const cpn_secret *secret, j
 
     j->c = c;
     j->check = check;
+    j->most_kib = c->most_kib;
     j->known = phc && cpn_view_copy(cpn_view_str(phc), j->phc, sizeof(j->phc));
     if (c->waiting >= WAITING_MAX ||
         cpn_secret_set(&j->secret, cpn_secret_view(secret)) != CPN_OK) {
@@ -204,6 +221,14 @@ job_new(cpn_credential_may *may, cpn_credential_done *done, void *owner)
     j->done = done;
     j->owner = owner;
     return j;
+}
+
+void
+cpn_credential_kept(cpn_identity *i, const char *phc)
+{
+    cpn_credentials *c = i->credentials;
+
+    c->most_kib = CPN_MAX(c->most_kib, phc_kib(phc));
 }
 
 cpn_rc

@@ -76,6 +76,8 @@ cpn_rc cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_creden
 /* Asked on the loop when a check's turn has come: may it still be tried? Of many attempts that were
  * let in together the first wrong ones so keep out the rest. */
 typedef bool cpn_credential_may(void *owner);
+/* At the start, of each hash that the store keeps: all checks do as much work as the dearest. */
+void cpn_credential_kept(cpn_identity *i, const char *phc);
 /* phc NULL: an unknown user; the same work is done and CPN_DENIED comes back. may NULL: always;
  * when it says no, done comes with CPN_AGAIN, and nobody learns whether the secret was right. */
 cpn_rc cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *secret,

@@ -34,7 +34,7 @@ struct cpn_identity {
     cpn_enrolment enrolment;
 };
 
-/* memory_kib: argon2's, for each password that is set or checked for somebody unknown. */
+/* memory_kib: argon2's, for each password that is set from now on. */
 cpn_credentials *cpn_credentials_new(uv_loop_t *loop, uint32_t memory_kib);
 /* What waits is dropped without an answer; what runs ends by itself. */
 void cpn_credentials_free(cpn_credentials *c);

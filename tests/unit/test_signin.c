@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -88,6 +89,57 @@ wrong_passwords_are_refused(void **state)
     assert_int_equal(check("$argon2id$v=19$m=9999999,t=3,p=1$AAAAAAAAAAA$AAAA", "x"), CPN_DENIED);
     assert_int_equal(check("$argon2i$v=19$m=65536,t=3,p=1$AAAAAAAAAAA$AAAA", "x"), CPN_DENIED);
     assert_int_equal(check(phc, "correct horse"), CPN_OK);
+}
+
+/* Of the whole process, so that a busy machine makes no difference. */
+static int64_t
+work_of(cpn_identity *i, const char *phc)
+{
+    checked c = { 0 };
+    cpn_secret s = { .n = 5, .b = "wrong" };
+    struct timespec from, to;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    assert_int_equal(cpn_credential_check(i, phc, &s, NULL, on_credential, &c), CPN_OK);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_int_equal(c.rc, CPN_DENIED);
+    return (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
+}
+
+static void
+same_work(cpn_identity *i, const char *a, const char *b)
+{
+    int64_t of_a = work_of(i, a), of_b = work_of(i, b);
+
+    if (of_a > 2 * of_b || of_b > 2 * of_a)
+        fail_msg("%ld us of work against %ld", (long)of_a, (long)of_b);
+}
+
+/* password_memory was another when the password was set: 8 KiB, or the 19 MiB of all others here.
+ * Without more each of these took a thousandth of the other. */
+static void
+checks_of_old_passwords_tell_nobody(void **state)
+{
+    static const char cheap[] = "$argon2id$v=19$m=8,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+                                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    cpn_identity_options o = { .public_url = "https://h",
+                               .access_token_ttl_s = 1,
+                               .refresh_token_ttl_s = 1,
+                               .state_dir = dir,
+                               .password_memory_kib = 8 };
+    cpn_identity *less = NULL;
+    char dear[256];
+
+    (void)state;
+    snprintf(dear, sizeof(dear), "%s", phc_of("correct horse"));
+    same_work(identity, NULL, cheap);
+    same_work(identity, dear, cheap);
+    assert_int_equal(cpn_identity_open(&less, &loop, store, &o, NULL), CPN_OK);
+    cpn_credential_kept(less, dear);
+    same_work(less, NULL, dear);
+    same_work(less, cheap, dear);
+    cpn_identity_free(less);
 }
 
 static void
@@ -817,6 +869,7 @@ main(void)
         cmocka_unit_test(a_revocation_outlives_the_tokens_it_ends),
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
+        cmocka_unit_test(checks_of_old_passwords_tell_nobody),
         cmocka_unit_test(waiting_checks_have_an_end),
         cmocka_unit_test(a_check_is_asked_about_again_when_its_turn_comes),
         cmocka_unit_test(a_new_password_ends_what_the_old_one_approved),
