@@ -163,22 +163,45 @@ cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32])
     return (cpn_view){ out, 32 };
 }
 
+/* How little is lost when it goes before control has said yes to it, least first. What control is
+ * at work on stays. */
+typedef enum worth { SILENT, UNFINISHED, WORTH_N } worth;
+
+static worth
+worth_of(const cpn_conn *c)
+{
+    switch (c->stage) {
+    case CPN_STAGE_TLS:
+        return SILENT;
+    case CPN_STAGE_HTTP:
+        return c->scanned == 0 ? SILENT : UNFINISHED;
+    case CPN_STAGE_LINGER:
+        return UNFINISHED;
+    case CPN_STAGE_API:
+        return c->api.body_left > 0 || c->api.replied ? UNFINISHED : WORTH_N;
+    default:
+        return WORTH_N;
+    }
+}
+
 bool
 cpn_conn_make_room(cpn_front *f, const cpn_addr *peer)
 {
     const cpn_slot_source *from = cpn_slot_greediest(&f->slots, peer);
-    cpn_conn *c;
+    cpn_conn *c, *goes = NULL;
 
+    if (!from)
+        return false;
     DL_FOREACH(f->waiting, c)
     {
-        if (from && c->slot == from &&
-            (c->stage == CPN_STAGE_TLS || (c->stage == CPN_STAGE_HTTP && c->scanned == 0))) {
-            f->count.preauth_refused++;
-            cpn_conn_advance(c, CPN_STAGE_CLOSED);
-            return true;
-        }
+        if (c->slot == from && worth_of(c) < (goes ? worth_of(goes) : WORTH_N))
+            goes = c;
     }
-    return false;
+    if (!goes)
+        return false;
+    f->count.preauth_refused++;
+    cpn_conn_advance(goes, CPN_STAGE_CLOSED);
+    return true;
 }
 
 static void

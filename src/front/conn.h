@@ -105,8 +105,9 @@ void cpn_conn_advance(cpn_conn *c, cpn_stage next);
 /* Of its TLS connection, into out, for control to hold a proof against: empty without a proof. */
 cpn_view cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32]);
 
-/* When every pre-auth slot is taken: closes the oldest connection that has said nothing yet of the
- * source that holds the most, if that is fairer to peer. False: nobody goes. */
+/* When every pre-auth slot is taken: closes a connection of the source that holds the most, if that
+ * is fairer to peer: the oldest that has said nothing yet, else the oldest whose head or body is
+ * not all there or that does not take its answer. False: nobody goes. */
 bool cpn_conn_make_room(cpn_front *f, const cpn_addr *peer);
 /* Start a connection; everything else follows from its events. fd is taken. slot may be NULL. */
 void cpn_conn_start(cpn_front *f, CPN_TAKES int fd, const cpn_addr *peer, uint16_t port,

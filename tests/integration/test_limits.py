@@ -16,7 +16,7 @@ import websocket
 from conftest import GROUP_ID, started
 from lab.gateway import ADMIN, ADMIN_PASSWORD, BUILD, Gateway, eventually
 from test_azure_door import AzureClient, opened
-from test_hostile_http import GOOD, dial, raw, tls
+from test_hostile_http import GOOD, context, dial, raw, tls
 from test_sessions import live, one_too_many
 
 OURS = {"Caponier-Client": "1"}  # told by a status, not in SSH's words
@@ -203,33 +203,52 @@ def test_connections_of_one_source_before_they_prove_themselves(gate):
         s.close()
 
 
-def test_connections_of_all_before_they_prove_themselves(gate):
-    """Who comes when all places are taken gets that of whoever has most of them, if that is more than he would have."""
-    def silent(source):
-        return dial(gate.port, source=(f"127.0.4.{source}", 0))
+@pytest.mark.parametrize("says", [None, b"", b"G", b"POST /v1/enrol HTTP/1.1\r\nHost: localhost:%d\r\n"
+                                  b"Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"],
+                         ids=["nothing", "tls", "head", "body"])
+def test_connections_of_all_before_they_prove_themselves(gate, says):
+    """Who comes when all places are taken gets that of whoever has most of them, if that is more than he would have. However
+    far those have come: in the handshake, in a head, in a body."""
+    def waiting(source):
+        s = dial(gate.port, source=(f"127.0.4.{source}", 0))
+        if says is not None:
+            s = context(gate).wrap_socket(s, server_hostname="localhost")
+            s.sendall(says % gate.port if b"%" in says else says)
+        return s
 
     def ended(s, within):
         s.settimeout(within)
         with contextlib.suppress(TimeoutError):
             try:
                 return s.recv(1) == b""
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 return True
         return False
 
     def six():
         """Four of one source and two of another: all are here, and wait."""
-        held = [silent(source) for source in (1, 1, 1, 1, 2, 2)]
-        if not any([ended(s, 0.05) for s in held]):
-            return held
+        held = []
+        with contextlib.suppress(OSError):  # places that were not free yet
+            for source in (1, 1, 1, 1, 2, 2):
+                held.append(waiting(source))
+            if not any([ended(s, 0.05) for s in held]):
+                return held
         for s in held:
             s.close()
+
+    def refused(source):
+        try:
+            s = waiting(source)
+        except OSError:
+            return True
+        with s:
+            return ended(s, 2)  # the gateway's patience with the others is five seconds
     with changed(gate, preauth_max=6, preauth_source_max=4), contextlib.ExitStack() as stack:
         held = [stack.enter_context(s) for s in eventually(six, what="six wait")]
-        assert ended(stack.enter_context(silent(1)), 2)  # the gateway's patience with the others is five seconds
-        third_of_two = stack.enter_context(silent(2))
+        assert refused(1)
+        third_of_two = stack.enter_context(waiting(2))
         assert ended(held[0], 2) and not any([ended(s, 0.05) for s in [*held[1:], third_of_two]])
-        assert ended(stack.enter_context(silent(2)), 2)  # three each
+        assert refused(2)  # three each
         assert not any([ended(s, 0.05) for s in [*held[1:], third_of_two]])
 
 
