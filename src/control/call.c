@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/log.h"
 #include "codec/httphead.h"
@@ -56,11 +57,20 @@ cpn_call_note(cpn_call *call, const char *name, const char *value)
     json_object_set_new(call->noted, name, json_string(value));
 }
 
+static void
+collected(cpn_call *call)
+{
+    if (call->collecting)
+        DL_DELETE(call->c->collecting, call);
+    call->collecting = false;
+}
+
 void
 cpn_call_free(cpn_call *call)
 {
     cpn_conn *conn = call->conn;
 
+    collected(call);
     if (conn) {
         conn->call = NULL;
         cpn_conn_tidy(conn);
@@ -303,8 +313,22 @@ query_read(cpn_call *call, const cpn_msg_REQUEST *m)
 static void
 call_whole(cpn_call *call)
 {
+    collected(call);
     call->dispatched = true;
     cpn_api_dispatch(call);
+}
+
+/* Else strangers who announce bodies and send none could take every place. */
+static bool
+room_made(cpn_control *c)
+{
+    cpn_call *oldest = c->collecting;
+
+    if (c->calls >= CPN_CALLS_MAX && oldest) {
+        collected(oldest);
+        cpn_reply_reason(oldest, CPN_WHY_BUSY);
+    }
+    return c->calls < CPN_CALLS_MAX;
 }
 
 void
@@ -317,7 +341,7 @@ cpn_call_begin(cpn_front *f, const cpn_msg_REQUEST *m)
         cpn_front_kill(f, "a second request on a busy connection");
         return;
     }
-    if (!conn || f->c->calls >= CPN_CALLS_MAX) {
+    if (!conn || !room_made(f->c)) {
         if (conn)
             cpn_conn_tidy(conn);
         cpn_reply_busy(f, m->conn);
@@ -328,8 +352,12 @@ cpn_call_begin(cpn_front *f, const cpn_msg_REQUEST *m)
         !cpn_api_may_early(call))
         return; /* answered */
     call->body.max = cpn_route_body_max(f->c, call->route);
-    if (m->last)
+    if (m->last) {
         call_whole(call);
+    } else if (!call->signed_in) {
+        DL_APPEND(f->c->collecting, call);
+        call->collecting = true;
+    }
 }
 
 void

@@ -52,6 +52,9 @@ struct cpn_call {
     /* The session's own records will tell it again: this one may wait to be written with them. */
     bool told_again;
 
+    /* Among those whose body is not whole and whose caller is not known, oldest first. */
+    struct cpn_call *prev, *next;
+    bool collecting;
     bool dispatched; /* the body is whole: the handler owns the call */
     bool answered;
     cpn_buf headers; /* further lines of the answer; see cpn_call_header */

@@ -76,6 +76,7 @@ typedef struct cpn_control {
     cpn_holders *token_holders; /* those for which tokens were asked */
     cpn_oidc *oidc;             /* NULL: no provider is configured */
     uint32_t calls;
+    struct cpn_call *collecting; /* those that make room when calls are CPN_CALLS_MAX */
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */
     char *key_pem;  /* secret */

@@ -69,6 +69,46 @@ a_name_that_nobody_has_waits_like_another(void **state)
         json_decref(answer[i]);
 }
 
+/* ---- places ---- */
+
+/* A request whose body does not come. */
+static uint32_t
+begin(const char *method, const char *path, uint64_t length)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST,
+                  .REQUEST = {
+                      .conn = ++st.conn,
+                      .method = cpn_view_str(method),
+                      .path = cpn_view_str(path),
+                      .content_type = CPN_VIEW_LIT("application/x-www-form-urlencoded"),
+                      .length = length,
+                      .last = length == 0,
+                  } };
+
+    say(&st.front, &m, -1);
+    return st.conn;
+}
+
+static void
+who_sends_no_body_makes_room(void **state)
+{
+    uint32_t oldest = begin("POST", TOKEN, 10), late;
+    cpn_msg m;
+
+    (void)state;
+    for (unsigned i = 1; i < CPN_CALLS_MAX; i++)
+        (void)begin("POST", TOKEN, 10);
+    late = begin("GET", "/device", 0);
+    m = expect(&st.front, CPN_MSG_REPLY); /* nobody was answered before */
+    assert_int_equal(m.REPLY.conn, oldest);
+    assert_int_equal(m.REPLY.status, 503);
+    m = expect(&st.front, CPN_MSG_REPLY);
+    assert_int_equal(m.REPLY.conn, late);
+    assert_int_equal(m.REPLY.status, 200);
+    assert_int_equal(st.c->calls, CPN_CALLS_MAX - 1);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/whoami", NULL, NULL, NULL), 200);
+}
+
 /* ---- records ---- */
 
 static void
@@ -114,6 +154,7 @@ main(void)
         ON_STAGE(a_program_is_nobody_to_keep_out),
         ON_STAGE(another_field_does_not_hide_whose_secret_is_tried),
         ON_STAGE(a_name_that_nobody_has_waits_like_another),
+        ON_STAGE(who_sends_no_body_makes_room),
         ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
     };
 
