@@ -42,18 +42,13 @@ tenant_keys_show(cpn_call *call)
 
 /* NULL: fine. Else RFC 6749's word, and *sentence. */
 static const char *
-client_wrong(const cpn_call *call, const cpn_form *form, cpn_flow_ask *ask, const char **sentence)
+client_wrong(const cpn_form *form, cpn_flow_ask *ask, const char **sentence)
 {
     cpn_view id = cpn_form_get(form, "client_id");
-    const cpn_principal *who = cpn_snapshot_principal_by_name(call->c->snapshot, id);
 
     if (id.n == 0 || !cpn_signin_copy(id, ask->client_id, sizeof(ask->client_id))) {
         *sentence = "client_id is missing or too long";
         return "invalid_request";
-    }
-    if (who && who->kind == CPN_PRINCIPAL_SERVICE) {
-        *sentence = "a service principal signs in with its secret, not with a person";
-        return "unauthorized_client";
     }
     return NULL;
 }
@@ -108,7 +103,7 @@ device_begin(cpn_call *call)
     cpn_flow *flow = NULL;
     cpn_rc rc;
 
-    if ((error = client_wrong(call, &call->form, &ask, &sentence)) != NULL ||
+    if ((error = client_wrong(&call->form, &ask, &sentence)) != NULL ||
         (error = scope_wrong(&call->form, &ask, &sentence)) != NULL) {
         oauth_error(call, 400, error, sentence);
         return;
@@ -183,7 +178,7 @@ address_wrong(const cpn_call *call, cpn_flow_ask *ask, const char **sentence)
     cpn_view uri = cpn_form_get(&call->query, "redirect_uri");
     char origin[CPN_URL_ORIGIN_SIZE];
 
-    if (client_wrong(call, &call->query, ask, sentence) != NULL)
+    if (client_wrong(&call->query, ask, sentence) != NULL)
         return *sentence;
     if (cpn_loopback_check(uri, origin, NULL) != CPN_OK ||
         !cpn_view_copy(uri, ask->redirect_uri, sizeof(ask->redirect_uri)))

@@ -132,6 +132,16 @@ cpn_signin_flow(const cpn_call *call, cpn_view id)
     return cpn_flow_find(call->c->signin->flows, id, browser, CPN_FLOW_CLAIMED, cpn_mono_ms());
 }
 
+/* Not said where it begins: strangers would learn there which ids are services. */
+static bool
+is_service(const cpn_call *call, const char *client_id)
+{
+    const cpn_principal *who =
+        cpn_snapshot_principal_by_name(call->c->snapshot, cpn_view_str(client_id));
+
+    return who && who->kind == CPN_PRINCIPAL_SERVICE;
+}
+
 void
 cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_id)
 {
@@ -140,6 +150,12 @@ cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_i
     if (!who || !who->enabled || who->kind != CPN_PRINCIPAL_USER) {
         cpn_call_note(call, "reason", "disabled");
         cpn_signin_refused(call, flow, 403, "you have no account here, or it is disabled");
+        return;
+    }
+    if (is_service(call, flow->ask.client_id)) {
+        cpn_call_note(call, "reason", "service_client");
+        cpn_signin_refused(call, flow, 403,
+                           "a service principal signs in with its secret, not with a person");
         return;
     }
     cpn_flow_proved(flow, who->object_id, who->name,

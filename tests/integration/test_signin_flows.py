@@ -100,10 +100,15 @@ def test_device_requests_are_refused_in_the_rfcs_words(gateway, form, error):
     assert r.status_code == 400 and r.json()["error"] == error and r.json()["error_description"]
 
 
-def test_a_service_principal_is_no_program_of_a_person(gateway, admin):
-    sp = admin.json("sp", "add", "lonely-robot")
-    r = begin(gateway, client_id=sp["appId"])
-    assert r.status_code == 400 and r.json()["error"] == "unauthorized_client"
+def test_a_service_principal_is_no_program_of_a_person(gateway, admin, web):
+    """A stranger is told the same of it as of an id that nobody has; whoever has signed in is refused."""
+    robot = admin.json("sp", "add", "lonely-robot")["appId"]
+    answers = [begin(gateway, client_id=id) for id in (robot, "0a1b2c3d-0000-4000-8000-0000000000ff")]
+    assert [(r.status_code, sorted(r.json())) for r in answers] == [(200, sorted(answers[1].json()))] * 2
+    web.show("/device")
+    page = person(web, hidden(web.fill("/device", user_code=answers[0].json()["user_code"])))
+    assert page.status_code == 403 and "a service principal signs in with its secret" in page.text
+    assert poll(gateway, answers[0].json(), client=robot).json()["error"] == "authorization_pending"
 
 
 def test_other_pages_cannot_post(gateway, web):
