@@ -111,7 +111,7 @@ enrol(cpn_call *call)
         return;
     }
     if (!cpn_enrolment_check(c->identity, cpn_view_str(code))) {
-        cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
+        cpn_penalty_wrong(c, &call->peer, NULL);
         cpn_reply_error(call, 403, "wrong_code", "this is not the enrolment code", NULL);
         return;
     }

@@ -46,8 +46,7 @@ device_enter(cpn_call *call)
     }
     rc = cpn_flow_claim(c->signin->flows, code, browser, cpn_mono_ms(), &flow);
     if (rc == CPN_NOT_FOUND) {
-        cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
-        c->count.penalties++;
+        cpn_penalty_wrong(c, &call->peer, NULL);
         cpn_call_note(call, "reason", "wrong_code");
         cpn_signin_code_page(call, 400, "",
                              "There is no such code, or it is over, or another browser has it.");
@@ -70,11 +69,6 @@ typedef struct password_check {
 static void
 wrong_password(cpn_call *call, const cpn_flow *flow, const password_check *p)
 {
-    cpn_control *c = call->c;
-
-    cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
-    cpn_penalty_name(c->penalties, p->name);
-    c->count.penalties++;
     cpn_call_note(call, "reason", p->object_id[0] ? "wrong_secret" : "unknown");
     cpn_signin_refused(call, flow, 403, "the user name or password is wrong");
 }
@@ -96,6 +90,8 @@ password_checked(void *owner, cpn_rc rc, const char *phc)
 
     (void)phc;
     free(owner);
+    if (rc == CPN_DENIED) /* whatever has become of the flow */
+        cpn_penalty_wrong(call->c, &call->peer, p.name);
     if (!flow)
         cpn_signin_lost(call);
     else if (rc == CPN_OK)

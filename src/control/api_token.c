@@ -72,16 +72,11 @@ static void
 token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome *o)
 {
     cpn_call *call = owner;
-    cpn_control *c = call->c;
     const char *name;
     json_t *value;
 
-    if (o->wrong_secret) {
-        cpn_penalty_source(c->penalties, &call->peer, CPN_PENALTY_SECRET);
-        if (o->name[0])
-            cpn_penalty_name(c->penalties, o->name);
-        c->count.penalties++;
-    }
+    if (o->wrong_secret)
+        cpn_penalty_wrong(call->c, &call->peer, o->name);
     /* A device that polls every 5 s is no event. */
     call->audited = o->waiting;
     cpn_call_note(call, "grant", o->grant);

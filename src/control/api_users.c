@@ -251,8 +251,7 @@ password_checked(void *owner, cpn_rc rc, const char *phc)
         return;
     }
     if (rc == CPN_DENIED) {
-        cpn_penalty_source(a->call->c->penalties, &a->call->peer, CPN_PENALTY_SECRET);
-        cpn_penalty_name(a->call->c->penalties, a->name);
+        cpn_penalty_wrong(a->call->c, &a->call->peer, a->name);
         cpn_reply_error(a->call, 403, "wrong_password", "the old password is not right", NULL);
     } else if (rc == CPN_AGAIN) {
         cpn_reply_wait(a->call, cpn_penalty_wait(a->call->c->penalties, &a->call->peer, a->name));

@@ -190,6 +190,15 @@ cpn_penalty_name(cpn_penalties *p, const char *name)
     cpn_penalty_name_at(p, name, cpn_mono_ms());
 }
 
+void
+cpn_penalty_wrong(cpn_control *c, const cpn_addr *source, const char *name)
+{
+    cpn_penalty_source(c->penalties, source, CPN_PENALTY_SECRET);
+    if (name && name[0])
+        cpn_penalty_name(c->penalties, name);
+    c->count.penalties++;
+}
+
 unsigned
 cpn_penalty_wait(cpn_penalties *p, const cpn_addr *source, const char *name)
 {

@@ -32,6 +32,9 @@ void cpn_penalties_reload(cpn_penalties *p, const cpn_config *set);
 
 void cpn_penalty_source(cpn_penalties *p, const cpn_addr *source, cpn_penalty_kind kind);
 void cpn_penalty_name(cpn_penalties *p, const char *name);
+/* Somebody's secret was wrong: costs the source, and the name that was tried (NULL or "": none);
+ * and is counted. */
+void cpn_penalty_wrong(cpn_control *c, const cpn_addr *source, const char *name);
 /* Seconds until the source (and the name, unless NULL) may try again; 0: now. */
 unsigned cpn_penalty_wait(cpn_penalties *p, const cpn_addr *source, const char *name);
 

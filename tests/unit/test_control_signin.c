@@ -1,17 +1,39 @@
 /* Sign-in over control's routes: whom penalties keep out, and what leaves a record. */
 #include "control_fixture.h"
 
+#include "codec/digest.h"
+#include "control/call.h"
 #include "control/penalties.h"
 #include "control/signin.h"
 
 #define AZ "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 #define TOKEN "/adfs/oauth2/token"
-#define COOKIE "cookie: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
+#define COOKIE "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 static int
 token(const char *form)
 {
     return ask_as(NULL, "POST", TOKEN, NULL, form, NULL);
+}
+
+/* From the browser of that cookie. */
+static void
+fill(const char *path, const char *form)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST,
+                  .REQUEST = {
+                      .conn = ++st.conn,
+                      .method = CPN_VIEW_LIT("POST"),
+                      .path = cpn_view_str(path),
+                      .content_type = CPN_VIEW_LIT("application/x-www-form-urlencoded"),
+                      .headers = CPN_VIEW_LIT("cookie: " COOKIE "\r\n"),
+                      .length = strlen(form),
+                  } };
+
+    say(&st.front, &m, -1);
+    m = (cpn_msg){ .type = CPN_MSG_BODY,
+                   .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(form) } };
+    say(&st.front, &m, -1);
 }
 
 /* ---- penalties ---- */
@@ -69,6 +91,50 @@ a_name_that_nobody_has_waits_like_another(void **state)
         json_decref(answer[i]);
 }
 
+static void
+a_wrong_old_password_costs_and_is_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users/password", NULL,
+                            "{'old':'wrong','password':'correct horse'}", NULL),
+                     403);
+    assert_int_equal(st.c->count.penalties, 1);
+}
+
+static bool
+being_checked(void)
+{
+    const cpn_conn *conn = cpn_conn_find(cpn_front_find(st.c, FRONT), st.conn);
+
+    return conn && conn->call && conn->call->dispatched;
+}
+
+/* A flow of the caller's own, which ends while somebody else's password is tried in it. */
+static void
+a_flow_that_ends_meanwhile_saves_no_penalty(void **state)
+{
+    cpn_flow_ask asked = { .device = true, .client_id = AZ };
+    char code[CPN_FLOW_SECRET], form[256];
+    uint8_t browser[32];
+    cpn_flow *flow = NULL;
+
+    (void)state;
+    cpn_sha256(CPN_VIEW_LIT(COOKIE), browser);
+    assert_int_equal(cpn_flow_device(cpn_signin_flows(st.c), &asked, cpn_mono_ms(), code, &flow),
+                     CPN_OK);
+    assert_int_equal(
+        cpn_flow_claim(cpn_signin_flows(st.c), flow->user_code, browser, cpn_mono_ms(), &flow),
+        CPN_OK);
+    snprintf(form, sizeof(form), "flow=%s&username=bob%%40example.test&password=wrong", flow->id);
+    fill("/signin/password", form);
+    do
+        uv_run(&st.loop, UV_RUN_NOWAIT);
+    while (!being_checked());
+    cpn_flow_proved(flow, flow->id, "mallory@example.test", "");
+    assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 400);
+    assert_int_equal(st.c->count.penalties, 1);
+}
+
 /* ---- places ---- */
 
 /* A request whose body does not come. */
@@ -122,20 +188,7 @@ a_code_that_is_typed_again_leaves_one_record(void **state)
         ask_as(NULL, "POST", "/adfs/oauth2/devicecode", NULL, "client_id=" AZ, &answer), 200);
     snprintf(form, sizeof(form), "user_code=%s", cpn_json_string(answer, "user_code"));
     for (unsigned i = 0; i < 5; i++) {
-        cpn_msg m = { .type = CPN_MSG_REQUEST,
-                      .REQUEST = {
-                          .conn = ++st.conn,
-                          .method = CPN_VIEW_LIT("POST"),
-                          .path = CPN_VIEW_LIT("/device"),
-                          .content_type = CPN_VIEW_LIT("application/x-www-form-urlencoded"),
-                          .headers = CPN_VIEW_LIT(COOKIE),
-                          .length = strlen(form),
-                      } };
-
-        say(&st.front, &m, -1);
-        m = (cpn_msg){ .type = CPN_MSG_BODY,
-                       .BODY = { .conn = st.conn, .last = 1, .body = cpn_view_str(form) } };
-        say(&st.front, &m, -1);
+        fill("/device", form);
         assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 200);
     }
     (void)came(&st.front, CPN_MSG_NONE);
@@ -154,6 +207,8 @@ main(void)
         ON_STAGE(a_program_is_nobody_to_keep_out),
         ON_STAGE(another_field_does_not_hide_whose_secret_is_tried),
         ON_STAGE(a_name_that_nobody_has_waits_like_another),
+        ON_STAGE(a_wrong_old_password_costs_and_is_counted),
+        ON_STAGE(a_flow_that_ends_meanwhile_saves_no_penalty),
         ON_STAGE(who_sends_no_body_makes_room),
         ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
     };
