@@ -180,7 +180,7 @@ apply_build(void *owner, cpn_change *change, cpn_err *err)
         return cpn_fail(err, CPN_INVALID, "the inventory does not hold together");
     if (a->rights && !cpn_may(change->base, cpn_call_who(call), RIGHTS_ACTION, CPN_VIEW_LIT("/")))
         return cpn_fail(err, CPN_DENIED, "changing users, roles or assignments needs Owner on /");
-    /* Nothing to change: no epoch, no record of a change. */
+    /* Nothing to change: no epoch; the call's record says only that it came. */
     if (!json_array_size(a->created) && !json_array_size(a->changed) &&
         !json_array_size(a->deleted))
         change->dry = true;
@@ -198,6 +198,7 @@ apply_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
     json_t *said = json_array_size(a->problems) ? a->problems : (json_t *)problems;
 
     if (rc == CPN_OK) {
+        call->only_read = a->change.dry;
         cpn_reply_json(call, 200,
                        json_pack("{s:O,s:O,s:O,s:i,s:I}", "created", a->created, "changed",
                                  a->changed, "deleted", a->deleted, "unchanged", (int)a->unchanged,

@@ -164,6 +164,7 @@ sessions_get(cpn_call *call)
     cpn_call_header(call, "Location", url);
     cpn_call_header(call, "Retry-After", "1"); /* else clients wait half a minute */
     cpn_call_note(call, "target", call->params.scope);
+    call->only_read = true;
     cpn_reply_json(call, 202, cpn_arm_page_body(&page, "nextLink"));
 }
 
@@ -178,6 +179,7 @@ cut_one(cpn_call *call, const char *text)
     if (!s || !is_here(call, s))
         return json_pack("{s:s,s:s,s:s}", "sessionId", text, "message",
                          "There is no such session on this bastion.", "state", "NotFound");
+    call->only_read = false;
     snprintf(message, sizeof(message), "Disconnected in %lu ms.",
              (unsigned long)cpn_cut(call->c, s, CPN_WHY_CUT_ADMIN, cpn_call_who(call)->name,
                                     call->began_ms));
@@ -215,6 +217,7 @@ sessions_disconnect(cpn_call *call)
         return;
     }
     value = json_array();
+    call->only_read = true; /* until one is cut */
     json_array_foreach(ids, i, id)
     {
         if (json_is_string(id))

@@ -80,6 +80,7 @@ audit_verified(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
         cpn_reply_rc(call, rc, NULL, err ? err : &bad);
         return;
     }
+    call->only_read = true;
     cpn_call_note(call, "message",
                   json_is_true(json_object_get(verdict, "ok")) ? "whole" : "broken");
     cpn_reply_json(call, 200, verdict);

@@ -168,6 +168,7 @@ connection_answer(cpn_call *call)
     else {
         if (bastion[0] && want.target_id[0])
             cpn_az_name(call->c, call->claims.object_id, want.target_id, bastion);
+        call->only_read = true;
         cpn_reply_text(call, "text/plain; charset=utf-8", call->c->host);
     }
 }

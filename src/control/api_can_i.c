@@ -54,6 +54,7 @@ can_i_ask(cpn_call *call)
     cpn_facts facts;
     cpn_want want;
 
+    call->only_read = true;
     if (want_read(call, &want, &connect, &err) != CPN_OK) {
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;

@@ -240,6 +240,7 @@ by_ids(cpn_call *call)
             json_array_append(value, one);
         json_decref(one);
     }
+    call->only_read = true;
     cpn_reply_json(call, 200, json_pack("{s:o}", "value", value));
 }
 

@@ -46,7 +46,7 @@ approve_build(void *owner, cpn_change *change, cpn_err *err)
     if (!body || !id)
         return cpn_fail(err, CPN_NOT_FOUND, "there is no such machine");
     if (has(json_object_get(body, "sshHostKeys"), a->key)) {
-        change->dry = true; /* as it shall be: no epoch, no record */
+        change->dry = true; /* as it shall be: no epoch; the record says only that it was asked */
         return CPN_OK;
     }
     if (!json_object_get(body, "sshHostKeys"))
@@ -71,6 +71,7 @@ approve_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
         cpn_snapshot_document(call->c->snapshot, CPN_KIND_MACHINE, cpn_view_str(a->id));
 
     if (rc == CPN_OK && body) {
+        call->only_read = a->change.dry;
         cpn_reply_json(call, 200,
                        json_pack("{s:s,s:O}", "id", a->id, "sshHostKeys",
                                  json_object_get(body, "sshHostKeys")));

@@ -181,6 +181,7 @@ resolve(cpn_call *call)
         cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
+    call->only_read = true;
     want.port = (uint16_t)port;
     if (find_target(call, target, &want) && find_bastion(call, &asked, &want))
         answer(call, &want, json_object_get(call->json, "port"), connect);

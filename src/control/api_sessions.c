@@ -134,6 +134,7 @@ cut_one(cpn_call *call, cpn_session *s, json_t *value)
     char id[CPN_UUID_TEXT];
     uint64_t ms;
 
+    call->only_read = false;
     cpn_uuid_text(&s->id, id);
     ms = cpn_cut(call->c, s, CPN_WHY_CUT_ADMIN, who->name, call->began_ms);
     json_array_append_new(value, json_pack("{s:s,s:s,s:I}", "sessionId", id, "state",
@@ -183,6 +184,7 @@ sessions_disconnect(cpn_call *call)
                      err.msg[0] ? err.msg : "expected one of sessionIds, user and target", NULL);
         return;
     }
+    call->only_read = true; /* until one is cut */
     json_array_foreach(ids, i, id)
     {
         if (json_is_string(id))

@@ -49,6 +49,8 @@ struct cpn_call {
 
     json_t *noted; /* members for the audit record, or NULL; see cpn_call_note */
     bool audited;  /* the record went with the change itself */
+    /* Nothing has changed: of calls that come again, one record counts the rest (trail.h). */
+    bool only_read;
     /* The session's own records will tell it again: this one may wait to be written with them. */
     bool told_again;
 

@@ -15,6 +15,7 @@
 struct cpn_trail {
     cpn_merge *refusals;    /* of connect requests, by user */
     cpn_merge *turned_away; /* calls of people who are not signed in, by source */
+    cpn_merge *unchanging;  /* calls of those who are, and change nothing, by user */
 };
 
 cpn_trail *
@@ -24,6 +25,7 @@ cpn_trail_new(void)
 
     t->refusals = cpn_merge_new();
     t->turned_away = cpn_merge_new();
+    t->unchanging = cpn_merge_new();
     return t;
 }
 
@@ -34,6 +36,7 @@ cpn_trail_free(cpn_trail *t)
         return;
     cpn_merge_free(t->refusals);
     cpn_merge_free(t->turned_away);
+    cpn_merge_free(t->unchanging);
     free(t);
 }
 
@@ -174,13 +177,27 @@ turned_away_again(const cpn_call *call, int status, const json_t *record)
     return !cpn_merge_add(call->c->trail->turned_away, cpn_view_str(key), record, cpn_mono_ms());
 }
 
+/* An account without any role could else do the same. What it says of itself in the call is not in
+ * the key: it would tell each apart. */
+static bool
+unchanging_again(const cpn_call *call, int status, const json_t *record)
+{
+    char key[256];
+
+    if (!call->signed_in || (status < 400 && !call->only_read))
+        return false;
+    snprintf(key, sizeof(key), "%s %d %s %s", call->route->audit, status, call->claims.object_id,
+             cpn_json_string(record, "reason"));
+    return !cpn_merge_add(call->c->trail->unchanging, cpn_view_str(key), record, cpn_mono_ms());
+}
+
 void
 cpn_trail_call(cpn_call *call, int status)
 {
     json_t *record = call_record(call, status);
     cpn_batch *b;
 
-    if (turned_away_again(call, status, record)) {
+    if (turned_away_again(call, status, record) || unchanging_again(call, status, record)) {
         json_decref(record);
         return;
     }
@@ -294,5 +311,7 @@ cpn_trail_flush(cpn_control *c, uint64_t now_ms, bool all)
     while ((record = cpn_merge_next(c->trail->refusals, now_ms, all)) != NULL)
         record_alone(c, record);
     while ((record = cpn_merge_next(c->trail->turned_away, now_ms, all)) != NULL)
+        record_alone(c, record);
+    while ((record = cpn_merge_next(c->trail->unchanging, now_ms, all)) != NULL)
         record_alone(c, record);
 }

@@ -2,8 +2,9 @@
  * with. A record goes with the change it speaks of, in the same batch; what changes nothing (a
  * refusal, a failed call) is committed on its own.
  *
- * Refusals of the same user, target and reason within 5 s are one record with a count, and so are
- * failed calls of the same source, event and reason by somebody who is not signed in. */
+ * Within 5 s are one record with a count: refusals of the same user, target and reason; failed
+ * calls of the same source, event and reason by somebody who is not signed in; calls of the same
+ * user, event and reason that failed or only read. */
 #ifndef CPN_CONTROL_TRAIL_H
 #define CPN_CONTROL_TRAIL_H
 

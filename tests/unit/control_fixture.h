@@ -2,7 +2,7 @@
 #ifndef CPN_TESTS_CONTROL_FIXTURE_H
 #define CPN_TESTS_CONTROL_FIXTURE_H
 
-#include "control_stage.h"
+#include "control_audit.h"
 
 /* The key of the tokens that token_of makes; not set: none. */
 static CPN_UNUSED cpn_thumb token_key;
@@ -146,43 +146,6 @@ open_session(uint32_t conn, uint32_t stream)
 {
     open_on(conn, stream, WEB1);
     return opened_by_keeper();
-}
-
-/* All audit records with this operation. New reference. */
-typedef struct cpn_audit_box {
-    json_t *all;
-    bool done;
-} cpn_audit_box;
-
-static void
-audit_come(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
-{
-    cpn_audit_box *b = owner;
-
-    (void)err;
-    assert_int_equal(rc, CPN_OK);
-    b->all = json_loadb((const char *)body.p, body.n, 0, NULL);
-    b->done = true;
-}
-
-static CPN_UNUSED json_t *
-audit_of(const char *operation)
-{
-    static cpn_audit_box b;
-    json_t *some = json_array(), *one;
-    size_t i;
-
-    b = (cpn_audit_box){ 0 };
-    assert_int_equal(cpn_store_audit_read(st.store, 0, 1000, NULL, audit_come, &b), CPN_OK);
-    while (!b.done)
-        uv_run(&st.loop, UV_RUN_ONCE);
-    json_array_foreach(b.all, i, one)
-    {
-        if (strcmp(cpn_json_string(one, "operationName"), operation) == 0)
-            json_array_append(some, one);
-    }
-    json_decref(b.all);
-    return some;
 }
 
 #endif

@@ -56,7 +56,6 @@ static const struct {
 static void
 bad_bodies_are_refused(void **state)
 {
-    json_t *audit;
     char code[64];
 
     (void)state;
@@ -67,9 +66,7 @@ bad_bodies_are_refused(void **state)
             fail_msg("%s: %d %s", bad_puts[i].body, status, code);
     }
     assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH);
-    audit = audit_of("bastion.write");
-    assert_int_equal(json_array_size(audit), CPN_COUNT(bad_puts));
-    json_decref(audit);
+    records_are("bastion.write", 8, CPN_COUNT(bad_puts)); /* of six reasons, two with a count */
     assert_int_equal(arm_code("$ada", "PATCH", BASTION "front", NULL, "{'sku':{}}", code), 400);
     assert_int_equal(arm_code("$ada", "PATCH", BASTION "front", NULL, "{}", code), 400);
     assert_int_equal(arm_code("$ada", "PATCH", BASTION "ghost", NULL, "{'tags':{}}", code), 404);
