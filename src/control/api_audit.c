@@ -25,6 +25,7 @@ audit_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
     uint64_t from = 0;
     cpn_err bad = { 0 };
 
+    call->c->audit.reads--;
     if (rc == CPN_OK)
         rc = cpn_json_load(&records, body, 64u << 20, CPN_JSON_DEPTH_MAX, &bad);
     if (rc != CPN_OK) {
@@ -37,13 +38,27 @@ audit_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
     cpn_reply_json(call, 200, json_pack("{s:o,s:I}", "value", records, "next", (json_int_t)from));
 }
 
+/* A search may take long, and the store does them in turn. */
+static void
+audit_read_start(cpn_call *call, uint64_t after, unsigned limit, const char *filter)
+{
+    cpn_control *c = call->c;
+    cpn_rc rc = c->audit.reads >= CPN_AUDIT_MAX
+                    ? CPN_LIMIT
+                    : cpn_store_audit_read(c->store, after, limit, filter, audit_read, call);
+
+    if (rc == CPN_OK)
+        c->audit.reads++;
+    else
+        cpn_reply_rc(call, rc, NULL, NULL);
+}
+
 static void
 audit_list(cpn_call *call)
 {
     char text[24], user[321], filter[512];
     uint64_t after = 0, limit = PAGE_DEFAULT;
     bool ok = true;
-    cpn_rc rc;
 
     if (cpn_call_query(call, "after", text, sizeof(text)))
         ok = cpn_view_u64(cpn_view_str(text), INT64_MAX, &after);
@@ -61,37 +76,55 @@ audit_list(cpn_call *call)
         }
         snprintf(filter, sizeof(filter), "userEmail=%s", user);
     }
-    rc = cpn_store_audit_read(call->c->store, after, (unsigned)limit, filter[0] ? filter : NULL,
-                              audit_read, call);
-    if (rc != CPN_OK)
-        cpn_reply_rc(call, rc, NULL, NULL);
+    audit_read_start(call, after, (unsigned)limit, filter[0] ? filter : NULL);
 }
 
-static void
-audit_verified(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
-{
-    cpn_call *call = owner;
-    json_t *verdict = NULL;
-    cpn_err bad = { 0 };
+/* ---- the walk ---- */
 
-    if (rc == CPN_OK)
-        rc = cpn_json_load(&verdict, body, 65536, 4, &bad);
+static void
+walked(cpn_call *call, cpn_rc rc, json_t *verdict, const cpn_err *err)
+{
     if (rc != CPN_OK) {
-        cpn_reply_rc(call, rc, NULL, err ? err : &bad);
+        cpn_reply_rc(call, rc, NULL, err);
         return;
     }
     call->only_read = true;
     cpn_call_note(call, "message",
                   json_is_true(json_object_get(verdict, "ok")) ? "whole" : "broken");
-    cpn_reply_json(call, 200, verdict);
+    cpn_reply_json(call, 200, json_incref(verdict));
 }
 
 static void
+audit_verified(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
+{
+    cpn_control *c = owner;
+    cpn_audit_calls all = c->audit;
+    CPN_AUTO(cpn_json_auto) json_t *verdict = NULL;
+    cpn_err bad = { 0 };
+
+    c->audit.waiting_n = 0;
+    if (rc == CPN_OK)
+        rc = cpn_json_load(&verdict, body, 65536, 4, &bad);
+    for (uint32_t i = 0; i < all.waiting_n; i++)
+        walked(all.waiting[i], rc, verdict, err ? err : &bad);
+}
+
+/* One walk answers everybody who asks while it is under way. */
+static void
 audit_verify(cpn_call *call)
 {
-    cpn_rc rc = cpn_store_audit_verify(call->c->store, audit_verified, call);
+    cpn_control *c = call->c;
+    cpn_rc rc = CPN_OK;
 
-    if (rc != CPN_OK)
+    if (c->audit.waiting_n == CPN_AUDIT_MAX) {
+        cpn_reply_rc(call, CPN_LIMIT, NULL, NULL);
+        return;
+    }
+    if (c->audit.waiting_n == 0)
+        rc = cpn_store_audit_verify(c->store, audit_verified, c);
+    if (rc == CPN_OK)
+        c->audit.waiting[c->audit.waiting_n++] = call;
+    else
         cpn_reply_rc(call, rc, NULL, NULL);
 }
 

@@ -21,6 +21,7 @@
 #define CPN_AZ_IDLE_MS 1000    /* an authToken without WebSocket and without good ticket */
 #define CPN_RECHECK_MS 30000   /* time windows: live sessions are decided again    */
 #define CPN_CALLS_MAX 1024     /* requests in progress, all fronts together */
+#define CPN_AUDIT_MAX 8        /* of them, those that read the audit, or wait for a walk of it */
 
 typedef struct cpn_publish cpn_publish;
 typedef struct cpn_sessions cpn_sessions;
@@ -53,6 +54,13 @@ typedef struct cpn_counters {
     uint64_t penalties;
 } cpn_counters;
 
+/* Calls that the store works for slowly; api_audit.c's. */
+typedef struct cpn_audit_calls {
+    uint32_t reads;
+    uint32_t waiting_n; /* for the one walk of the chain; 0: none is under way */
+    struct cpn_call *waiting[CPN_AUDIT_MAX];
+} cpn_audit_calls;
+
 typedef struct cpn_control {
     uv_loop_t *loop;
     cpn_config set;
@@ -77,6 +85,7 @@ typedef struct cpn_control {
     cpn_oidc *oidc;             /* NULL: no provider is configured */
     uint32_t calls;
     struct cpn_call *collecting; /* those that make room when calls are CPN_CALLS_MAX */
+    cpn_audit_calls audit;
     cpn_counters count;
     char *cert_pem; /* the TLS identity that SETUP carries */
     char *key_pem;  /* secret */

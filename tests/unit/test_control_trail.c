@@ -86,6 +86,70 @@ deeds_have_a_record_each(void **state)
     records_are("policy.apply", 5, 23);
 }
 
+/* ---- reading it ---- */
+
+static uint32_t
+asks(const char *method, const char *path, const char *query)
+{
+    static char token[4096];
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                   .last = 1,
+                                   .method = cpn_view_str(method),
+                                   .path = cpn_view_str(path),
+                                   .query = cpn_view_str(query),
+                                   .bearer = cpn_view_str(token_of("$ada", token)) };
+    say(&st.front, &m, -1);
+    return st.conn;
+}
+
+/* Of so many who ask at once, how many hear each status. */
+static void
+at_once(unsigned n, const char *method, const char *path, const char *query, unsigned well)
+{
+    unsigned heard[2] = { 0 };
+
+    for (unsigned i = 0; i < n; i++)
+        (void)asks(method, path, query);
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t status = expect(&st.front, CPN_MSG_REPLY).REPLY.status;
+
+        assert_true(status == 200 || status == 503);
+        heard[status == 503]++;
+    }
+    if (heard[0] != well)
+        fail_msg("%s %s: %u of %u heard", method, path, heard[0], n);
+    assert_int_equal(st.c->calls, 0);
+}
+
+static void
+slow_reads_are_bounded(void **state)
+{
+    (void)state;
+    at_once(CPN_AUDIT_MAX + 3, "GET", "/v1/audit", "user=nobody@example.test", CPN_AUDIT_MAX);
+    at_once(CPN_AUDIT_MAX + 3, "POST", "/v1/audit/verify", "", CPN_AUDIT_MAX);
+    at_once(1, "GET", "/v1/audit", "", 1);
+    at_once(1, "POST", "/v1/audit/verify", "", 1);
+}
+
+static void
+one_walk_answers_all_who_ask(void **state)
+{
+    cpn_store_counts n;
+
+    (void)state;
+    (void)came(&st.front, CPN_MSG_NONE);
+    for (unsigned i = 0; i < CPN_AUDIT_MAX; i++)
+        (void)asks("POST", "/v1/audit/verify", "");
+    while (st.c->audit.waiting_n < CPN_AUDIT_MAX)
+        uv_run(&st.loop, UV_RUN_ONCE);
+    cpn_store_counted(st.store, &n);
+    assert_true(n.waiting <= 1);
+    for (unsigned i = 0; i < CPN_AUDIT_MAX; i++)
+        assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 200);
+}
+
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -96,6 +160,8 @@ main(void)
         ON_STAGE(different_bodies_make_no_difference),
         ON_STAGE(announced_connections_have_the_rate_of_real_ones),
         ON_STAGE(deeds_have_a_record_each),
+        ON_STAGE(slow_reads_are_bounded),
+        ON_STAGE(one_walk_answers_all_who_ask),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
