@@ -1,6 +1,5 @@
 /* GET /v1/audit and POST /v1/audit/verify: the record, and whether it is whole. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "control/reply.h"
 
@@ -16,12 +15,20 @@ last_seq(const json_t *records, uint64_t after)
                                     : after;
 }
 
+/* True: absent (out stays) or a number. */
+static bool
+number_read(const cpn_call *call, const char *name, uint64_t max, uint64_t *out)
+{
+    cpn_view given = cpn_form_get(&call->query, name);
+
+    return !given.p || cpn_view_u64(given, max, out);
+}
+
 static void
 audit_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
     cpn_call *call = owner;
     json_t *records = NULL;
-    char after[24];
     uint64_t from = 0;
     cpn_err bad = { 0 };
 
@@ -32,8 +39,7 @@ audit_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
         cpn_reply_rc(call, rc, NULL, err ? err : &bad);
         return;
     }
-    if (cpn_call_query(call, "after", after, sizeof(after)))
-        (void)cpn_view_u64(cpn_view_str(after), INT64_MAX, &from);
+    (void)number_read(call, "after", INT64_MAX, &from);
     from = last_seq(records, from);
     cpn_reply_json(call, 200, json_pack("{s:o,s:I}", "value", records, "next", (json_int_t)from));
 }
@@ -53,30 +59,35 @@ audit_read_start(cpn_call *call, uint64_t after, unsigned limit, const char *fil
         cpn_reply_rc(call, rc, NULL, NULL);
 }
 
+/* What records shall have, for the store; "": all. False: not a name that could be one. */
+static bool
+filter_read(const cpn_call *call, char *out, size_t size)
+{
+    cpn_view given = cpn_form_get(&call->query, "user");
+    char user[321];
+
+    out[0] = '\0';
+    if (!given.p)
+        return true;
+    if (!cpn_view_copy(given, user, sizeof(user)) || strpbrk(user, "&="))
+        return false;
+    snprintf(out, size, "userEmail=%s", user);
+    return true;
+}
+
 static void
 audit_list(cpn_call *call)
 {
-    char text[24], user[321], filter[512];
     uint64_t after = 0, limit = PAGE_DEFAULT;
-    bool ok = true;
+    char filter[512];
 
-    if (cpn_call_query(call, "after", text, sizeof(text)))
-        ok = cpn_view_u64(cpn_view_str(text), INT64_MAX, &after);
-    if (ok && cpn_call_query(call, "limit", text, sizeof(text)))
-        ok = cpn_view_u64(cpn_view_str(text), PAGE_MAX, &limit) && limit > 0;
-    if (!ok) {
+    if (!number_read(call, "after", INT64_MAX, &after) ||
+        !number_read(call, "limit", PAGE_MAX, &limit) || limit == 0)
         cpn_reply_rc(call, CPN_INVALID, "after: a record's number; limit: 1 to 1000", NULL);
-        return;
-    }
-    filter[0] = '\0';
-    if (cpn_call_query(call, "user", user, sizeof(user))) {
-        if (strpbrk(user, "&=")) {
-            cpn_reply_rc(call, CPN_INVALID, "user: not a sign-in name", NULL);
-            return;
-        }
-        snprintf(filter, sizeof(filter), "userEmail=%s", user);
-    }
-    audit_read_start(call, after, (unsigned)limit, filter[0] ? filter : NULL);
+    else if (!filter_read(call, filter, sizeof(filter)))
+        cpn_reply_rc(call, CPN_INVALID, "user: not a sign-in name", NULL);
+    else
+        audit_read_start(call, after, (unsigned)limit, filter[0] ? filter : NULL);
 }
 
 /* ---- the walk ---- */

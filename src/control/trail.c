@@ -11,6 +11,7 @@
 #include "codec/chain.h"
 #include "codec/chars.h"
 #include "control/allowance.h"
+#include "policy/sshlogin.h"
 
 struct cpn_trail {
     cpn_merge *refusals;    /* of connect requests, by user */
@@ -96,6 +97,14 @@ record_alone(cpn_control *c, CPN_TAKES json_t *record)
 
 /* ---- calls ---- */
 
+/* Who a certificate lets in is said whole: its maker bounds it. */
+static size_t
+note_max(const char *name)
+{
+    return strcmp(name, "certificatePrincipals") == 0 ? CPN_SSH_PRINCIPALS_SIZE
+                                                      : CPN_RECORD_TEXT_MAX;
+}
+
 /* What handlers noted, each text as long as a record takes. */
 static void
 noted_put(json_t *record, const json_t *noted)
@@ -109,7 +118,7 @@ noted_put(json_t *record, const json_t *noted)
 
         if (text && text[0] && !json_object_get(record, name))
             json_object_set_new(record, name,
-                                json_stringn(text, cpn_utf8_cut(text, CPN_RECORD_TEXT_MAX)));
+                                json_stringn(text, cpn_utf8_cut(text, note_max(name))));
     }
 }
 

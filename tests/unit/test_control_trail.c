@@ -2,6 +2,9 @@
  * from it. */
 #include "control_fixture.h"
 
+#include "audit/record.h"
+#include "policy/sshlogin.h"
+
 /* ---- what changes nothing ---- */
 
 static const struct {
@@ -124,6 +127,23 @@ at_once(unsigned n, const char *method, const char *path, const char *query, uns
 }
 
 static void
+what_cannot_be_is_refused(void **state)
+{
+    char query[400] = "user=";
+
+    (void)state;
+    memset(query + 5, 'a', 321);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/audit", query, NULL, NULL), 400);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/audit", "user=a%26node=b", NULL, NULL), 400);
+    query[5 + 320] = '\0';
+    assert_int_equal(ask_as("$ada", "GET", "/v1/audit", query, NULL, NULL), 200);
+    assert_int_equal(ask_as("$ada", "GET", "/v1/audit", "after=99999999999999999999", NULL, NULL),
+                     400);
+    assert_int_equal(
+        ask_as("$ada", "GET", "/v1/audit", "limit=99999999999999999999999999999", NULL, NULL), 400);
+}
+
+static void
 slow_reads_are_bounded(void **state)
 {
     (void)state;
@@ -150,6 +170,31 @@ one_walk_answers_all_who_ask(void **state)
         assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 200);
 }
 
+/* ---- what is in it ---- */
+
+static void
+all_principals_are_in_the_record(void **state)
+{
+    static const cpn_route route = { .method = "POST", .path = "/x", .audit = "login.token" };
+    static char principals[CPN_SSH_PRINCIPALS_SIZE];
+    cpn_call call = { .c = st.c, .route = &route };
+    json_t *records;
+
+    (void)state;
+    memset(principals, 'p', sizeof(principals) - 1);
+    cpn_call_note(&call, "certificatePrincipals", principals);
+    cpn_call_note(&call, "message", principals);
+    cpn_trail_call(&call, 200);
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("login.token");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "certificatePrincipals"),
+                        principals);
+    assert_int_equal(strlen(cpn_json_string(json_array_get(records, 0), "message")),
+                     CPN_RECORD_TEXT_MAX);
+    json_decref(records);
+    json_decref(call.noted);
+}
+
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -160,8 +205,10 @@ main(void)
         ON_STAGE(different_bodies_make_no_difference),
         ON_STAGE(announced_connections_have_the_rate_of_real_ones),
         ON_STAGE(deeds_have_a_record_each),
+        ON_STAGE(what_cannot_be_is_refused),
         ON_STAGE(slow_reads_are_bounded),
         ON_STAGE(one_walk_answers_all_who_ask),
+        ON_STAGE(all_principals_are_in_the_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
