@@ -125,13 +125,15 @@ noted_put(json_t *record, const json_t *noted)
 static json_t *
 event_record(const cpn_call *call, const char *event, int status)
 {
-    const cpn_principal *who = cpn_call_who(call);
+    /* Whose token it was, also when it no longer serves: cpn_call_who would not say. */
+    const char *id = call->claims.object_id;
+    const cpn_principal *who = cpn_snapshot_principal(call->c->snapshot, cpn_view_str(id));
     cpn_record r = record_of(call->c, event);
     char peer[CPN_ADDR_TEXT];
     json_t *record;
 
     r.user_email = who ? who->name : NULL;
-    r.object_id = who ? who->object_id : NULL;
+    r.object_id = id;
     r.client_ip = cpn_addr_text(&call->peer, peer);
     r.client_port = call->peer_port;
     r.user_agent = call->user_agent;

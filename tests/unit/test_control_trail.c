@@ -173,6 +173,34 @@ one_walk_answers_all_who_ask(void **state)
 /* ---- what is in it ---- */
 
 static void
+who_may_no_longer_is_named(void **state)
+{
+    json_t *records;
+    char id[64], token[4096];
+    cpn_msg m = { .type = CPN_MSG_REQUEST };
+
+    (void)state;
+    assert_int_equal(ask_as("$off", "POST", "/v1/can-i", NULL, "{}", NULL), 401);
+    (void)token_of("$bob", token); /* good for somebody who is not there any more */
+    assert_int_equal(ask_as("$ada", "POST", "/v1/apply", NULL, "{'whole':['principal']}", NULL),
+                     200);
+    m.REQUEST = (cpn_msg_REQUEST){ .conn = ++st.conn,
+                                   .last = 1,
+                                   .method = CPN_VIEW_LIT("POST"),
+                                   .path = CPN_VIEW_LIT("/v1/can-i"),
+                                   .bearer = cpn_view_str(token) };
+    assert_int_equal(request_answered(&m, NULL).REPLY.status, 401);
+    (void)came(&st.front, CPN_MSG_NONE);
+    records = audit_of("policy.asked");
+    assert_int_equal(json_array_size(records), 2);
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "userEmail"),
+                        "off@example.test");
+    assert_string_equal(cpn_json_string(json_array_get(records, 0), "objectId"), spell(id, "$off"));
+    assert_string_equal(cpn_json_string(json_array_get(records, 1), "objectId"), spell(id, "$bob"));
+    json_decref(records);
+}
+
+static void
 all_principals_are_in_the_record(void **state)
 {
     static const cpn_route route = { .method = "POST", .path = "/x", .audit = "login.token" };
@@ -208,6 +236,7 @@ main(void)
         ON_STAGE(what_cannot_be_is_refused),
         ON_STAGE(slow_reads_are_bounded),
         ON_STAGE(one_walk_answers_all_who_ask),
+        ON_STAGE(who_may_no_longer_is_named),
         ON_STAGE(all_principals_are_in_the_record),
     };
 
