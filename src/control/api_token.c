@@ -10,6 +10,7 @@
 #include "control/reply.h"
 #include "control/signin.h"
 #include "control/sshcert.h"
+#include "control/trail.h"
 #include "identity/oauth.h"
 
 /* ---- what the endpoint asks of policy ---- */
@@ -68,6 +69,46 @@ wait_add(cpn_call *call, const char *name)
     cpn_call_header(call, "Retry-After", text);
 }
 
+/* Tokens that wait for their record. */
+typedef struct issued {
+    cpn_call *call;
+    json_t *body;
+} issued;
+
+static void
+recorded(void *owner, cpn_rc rc, const cpn_err *err)
+{
+    issued i = *(issued *)owner;
+
+    free(owner);
+    if (rc == CPN_OK) {
+        i.call->c->count.commits++;
+        cpn_reply_json(i.call, 200, i.body);
+        return;
+    }
+    i.call->c->count.commits_failed++;
+    i.call->audited = false;
+    json_decref(i.body);
+    if (rc == CPN_LIMIT)
+        cpn_reply_reason(i.call, CPN_WHY_STORE_FULL);
+    else
+        cpn_reply_rc(i.call, rc, NULL, err);
+}
+
+/* Nobody gets a token whose record cannot be written. */
+static void
+answer_when_recorded(cpn_call *call, CPN_TAKES json_t *body)
+{
+    issued *i = cpn_xcalloc(1, sizeof(*i));
+    cpn_batch *b = cpn_batch_new();
+    cpn_rc rc;
+
+    *i = (issued){ call, body };
+    cpn_trail_call_in(b, call, 200);
+    if ((rc = cpn_store_commit(call->c->store, b, recorded, i)) != CPN_OK)
+        recorded(i, rc, NULL);
+}
+
 static void
 token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome *o)
 {
@@ -92,7 +133,10 @@ token_done(void *owner, int status, const json_t *body, const cpn_oauth_outcome 
     if (status == 503)
         cpn_call_header(call, "Retry-After", "1");
     cpn_call_header(call, "Pragma", "no-cache"); /* RFC 6749 5.1 */
-    cpn_reply_json(call, status, json_deep_copy(body));
+    if (o->ok)
+        answer_when_recorded(call, json_deep_copy(body));
+    else
+        cpn_reply_json(call, status, json_deep_copy(body));
 }
 
 /* Whose secret the form tries. Beside a refresh token or a code the client id is a program's, which

@@ -4,6 +4,7 @@
 
 #include "audit/record.h"
 #include "policy/sshlogin.h"
+#include "store/store_core.h"
 
 /* ---- what changes nothing ---- */
 
@@ -223,6 +224,48 @@ all_principals_are_in_the_record(void **state)
     json_decref(call.noted);
 }
 
+/* ---- when it cannot be written ---- */
+
+static cpn_rc
+no_room(void *db, const cpn_chain_head *head, cpn_view record, cpn_err *err)
+{
+    (void)db;
+    (void)head;
+    (void)record;
+    return cpn_fail(err, CPN_LIMIT, "the disk is full");
+}
+
+static void
+no_token_without_its_record(void **state)
+{
+    static const char form[] = "grant_type=password&username=eve%40example.test&"
+                               "password=longenough&client_id=x&scope=openid";
+    const cpn_store_driver *right = st.store->driver;
+    cpn_store_driver full = *right;
+    json_t *answer = NULL;
+
+    (void)state;
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users", NULL,
+                            "{'name':'eve@example.test','password':'longenough'}", NULL),
+                     201);
+    (void)came(&st.front, CPN_MSG_NONE);
+    full.audit_put = no_room;
+    st.store->driver = &full;
+    assert_int_equal(ask_as(NULL, "POST", "/adfs/oauth2/token", NULL, form, &answer), 503);
+    assert_null(json_object_get(answer, "access_token"));
+    assert_non_null(strstr(cpn_json_string(answer, "error_description"), "disk is full"));
+    json_decref(answer);
+    (void)came(&st.front, CPN_MSG_NONE);
+    st.store->driver = right;
+    assert_int_equal(ask_as(NULL, "POST", "/adfs/oauth2/token", NULL, form, &answer), 200);
+    assert_non_null(json_object_get(answer, "access_token"));
+    json_decref(answer);
+    answer = audit_of("login.token"); /* at once: the record was there before the token */
+    assert_int_equal(json_array_size(answer), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(answer, 0), "status")), 200);
+    json_decref(answer);
+}
+
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
 
 int
@@ -238,6 +281,7 @@ main(void)
         ON_STAGE(one_walk_answers_all_who_ask),
         ON_STAGE(who_may_no_longer_is_named),
         ON_STAGE(all_principals_are_in_the_record),
+        ON_STAGE(no_token_without_its_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
