@@ -10,6 +10,7 @@
 #include "codec/b64url.h"
 #include "codec/digest.h"
 #include "control/allowance.h"
+#include "control/penalties.h"
 
 /* An upgrade whose ticket is being looked up. */
 typedef struct upgrade {
@@ -106,22 +107,42 @@ denied_answer(cpn_control *c, const upgrade *u, const json_t *ticket)
     cpn_refuse_said(c, &u->to, why < CPN_WHY_N ? why : CPN_WHY_ROLE_MISSING, sentence, answer);
 }
 
-static void
-upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
+/* s: NULL when the ticket leads to none. */
+static cpn_asked
+asked_of(const cpn_control *c, const upgrade *u, const cpn_session *s)
 {
-    cpn_asked a = { .who = cpn_snapshot_principal(c->snapshot, cpn_view_str(s->object_id)),
-                    .want = s->want,
-                    .door = CPN_DOOR_AZURE,
+    cpn_asked a = { .door = CPN_DOOR_AZURE,
                     .peer = u->peer,
                     .peer_port = u->peer_port,
                     .user_agent = u->user_agent };
 
+    if (s) {
+        a.who = cpn_snapshot_principal(c->snapshot, cpn_view_str(s->object_id));
+        a.object_id = s->object_id;
+        a.want = s->want;
+    }
+    return a;
+}
+
+static void
+upgrade_refuse(cpn_control *c, const upgrade *u, const cpn_session *s, cpn_reason why)
+{
+    cpn_asked a = asked_of(c, u, s);
+
+    cpn_refuse_early(c, &u->to, &a, why);
+}
+
+static void
+upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
+{
+    cpn_asked a = asked_of(c, u, s);
+
     if (!a.who || !a.who->enabled) {
-        cpn_refuse(c, &u->to, CPN_WHY_PRINCIPAL_DISABLED);
+        cpn_refuse_early(c, &u->to, &a, CPN_WHY_PRINCIPAL_DISABLED);
         return;
     }
     if (s->streams_n >= c->set.streams_per_session) {
-        cpn_refuse(c, &u->to, CPN_WHY_LIMIT_STREAMS);
+        cpn_refuse_early(c, &u->to, &a, CPN_WHY_LIMIT_STREAMS);
         return;
     }
     if (cpn_ask(c, &a, s->counted) != CPN_OK) {
@@ -142,6 +163,15 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
         cpn_session_begin(c, s);
     }
     cpn_stream_begin(c, s, &u->to);
+}
+
+/* It is none of ours, or used, or too old. */
+static void
+ticket_wrong(cpn_control *c, const upgrade *u)
+{
+    cpn_penalty_source(c->penalties, &u->peer, CPN_PENALTY_TOKEN);
+    c->count.penalties++;
+    upgrade_refuse(c, u, NULL, CPN_WHY_TICKET_INVALID);
 }
 
 static void
@@ -169,11 +199,13 @@ ticket_taken(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
     else if (rc == CPN_OK && json_object_get(ticket, "denied"))
         denied_answer(c, u, ticket);
     else if (c->draining)
-        cpn_refuse(c, &u->to, CPN_WHY_SHUTDOWN);
+        upgrade_refuse(c, u, s, CPN_WHY_SHUTDOWN);
     else if (s && !s->ended)
         upgrade_session(c, u, s);
+    else if (rc == CPN_NOT_FOUND)
+        ticket_wrong(c, u);
     else
-        cpn_refuse(c, &u->to, rc < 0 ? CPN_WHY_INTERNAL : CPN_WHY_TICKET_INVALID);
+        upgrade_refuse(c, u, s, rc < 0 ? CPN_WHY_INTERNAL : CPN_WHY_TICKET_INVALID);
     free(u);
 }
 
@@ -204,6 +236,9 @@ cpn_open_upgrade(cpn_front *f, const cpn_msg_UPGRADE *m)
     if (rc == CPN_OK)
         return;
     DL_DELETE(c->azdoor->upgrades, u);
-    cpn_refuse(c, &u->to, rc == CPN_LIMIT ? CPN_WHY_BUSY : CPN_WHY_TICKET_INVALID);
+    if (rc == CPN_NOT_FOUND)
+        ticket_wrong(c, u);
+    else
+        upgrade_refuse(c, u, NULL, CPN_WHY_BUSY);
     free(u);
 }

@@ -100,18 +100,7 @@ cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
     if (!a->want.bastion[0])
         name_no_bastion(&a->verdict);
     cpn_verdict_sentence(&a->verdict, sentence, sizeof(sentence));
-    cpn_trail_refused(c, &(cpn_trail_refusal){ .who = a->who,
-                                               .bastion = a->want.bastion,
-                                               .target = a->want.target_id[0] ? a->want.target_id
-                                                                              : a->want.target_ip,
-                                               .port = a->want.port,
-                                               .door = a->door,
-                                               .peer = &a->peer,
-                                               .peer_port = a->peer_port,
-                                               .user_agent = a->user_agent,
-                                               .why = a->verdict.why,
-                                               .message = sentence,
-                                               .decision = a->decision });
+    cpn_asked_refused(c, a, a->verdict.why, sentence);
     return CPN_DENIED;
 }
 
@@ -119,23 +108,12 @@ cpn_ask(cpn_control *c, cpn_asked *a, bool counted)
 
 /* A carrier that the setting channel_binding keeps out, or a thief without the key. */
 static void
-tell_unbound(cpn_control *c, const cpn_msg_CARRIER *m, const cpn_principal *who, cpn_reason why)
+log_unbound(const cpn_msg_CARRIER *m, const cpn_principal *who, cpn_reason why)
 {
-    char agent[513], peer[CPN_ADDR_TEXT];
+    char peer[CPN_ADDR_TEXT];
 
-    (void)cpn_view_copy(m->user_agent, agent, sizeof(agent));
     cpn_log(CPN_LOG_WARN, "carrier.refused", CPN_KV("user", who->name),
             CPN_KV("peer", cpn_addr_text(&m->peer, peer)), CPN_KV("why", cpn_reason_word(why)));
-    cpn_trail_refused(c, &(cpn_trail_refusal){ .who = who,
-                                               .bastion = "",
-                                               .target = "",
-                                               .door = CPN_DOOR_OWN,
-                                               .peer = &m->peer,
-                                               .peer_port = m->peer_port,
-                                               .user_agent = agent,
-                                               .why = why,
-                                               .message = cpn_reason_sentence(why),
-                                               .binding = cpn_binding_word(CPN_BINDING_NONE) });
 }
 
 /* Whose bearer is good. */
@@ -151,13 +129,31 @@ carrier_admit(cpn_control *c, const cpn_msg_CARRIER *m, const cpn_claims *claims
     why = cpn_binding_decide(cpn_binding_rule_of(c->set.channel_binding), claims->key.set,
                              cpn_held_carrier(c, m, claims), binding);
     if (why) {
-        tell_unbound(c, m, who, why);
+        log_unbound(m, who, why);
         return why;
     }
     return cpn_usage_carrier_take(c->sessions->usage, claims->object_id,
                                   (unsigned)c->set.carriers_per_user) == CPN_OK
                ? CPN_WHY_NONE
                : CPN_WHY_LIMIT_USER;
+}
+
+/* object_id: "" when the bearer is not good. */
+static void
+carrier_refuse(cpn_control *c, const cpn_place *to, const cpn_msg_CARRIER *m, const char *object_id,
+               cpn_reason why)
+{
+    char agent[513];
+    cpn_asked a = { .who = cpn_snapshot_principal(c->snapshot, cpn_view_str(object_id)),
+                    .object_id = object_id[0] ? object_id : NULL,
+                    .door = CPN_DOOR_OWN,
+                    .peer = m->peer,
+                    .peer_port = m->peer_port,
+                    .user_agent = agent,
+                    .binding = cpn_binding_word(CPN_BINDING_NONE) };
+
+    (void)cpn_view_copy(m->user_agent, agent, sizeof(agent));
+    cpn_refuse_early(c, to, &a, why);
 }
 
 void
@@ -187,7 +183,7 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
     }
     if (why) {
         cpn_conn_tidy(conn);
-        cpn_refuse(c, &to, why);
+        carrier_refuse(c, &to, m, claims.object_id, why);
         return;
     }
     carrier = cpn_xcalloc(1, sizeof(*carrier));
@@ -257,24 +253,27 @@ cpn_open_stream(cpn_front *f, const cpn_msg_OPEN *m)
         cpn_front_kill(f, "an OPEN with a number in use");
         return;
     }
-    if ((why = carrier_refusal(c, conn->carrier, &a.who)) != CPN_WHY_NONE) {
-        cpn_refuse(c, &to, why);
-        return;
-    }
-    if (cpn_want_parse(&a.want, m->target, &err) != CPN_OK) {
-        cpn_refuse(c, &to, CPN_WHY_BAD_REQUEST);
-        return;
-    }
+    a.object_id = conn->carrier->object_id;
     a.peer = conn->carrier->peer;
     a.peer_port = conn->carrier->peer_port;
     a.user_agent = conn->carrier->user_agent;
+    a.binding = cpn_binding_word(conn->carrier->binding);
+    if ((why = carrier_refusal(c, conn->carrier, &a.who)) != CPN_WHY_NONE) {
+        cpn_refuse_early(c, &to, &a, why);
+        return;
+    }
+    if (cpn_want_parse(&a.want, m->target, &err) != CPN_OK) {
+        a.want = (cpn_want){ .port = 0 };
+        cpn_refuse_early(c, &to, &a, CPN_WHY_BAD_REQUEST);
+        return;
+    }
     if (cpn_ask(c, &a, false) != CPN_OK) {
         cpn_refuse_verdict(c, &to, &a);
         return;
     }
     s = cpn_session_add(c, CPN_DOOR_OWN, &a.want, &a.verdict, a.who);
     if (!s) {
-        cpn_refuse(c, &to, CPN_WHY_BUSY);
+        cpn_refuse_early(c, &to, &a, CPN_WHY_BUSY);
         return;
     }
     s->peer = a.peer;

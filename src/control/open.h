@@ -27,11 +27,14 @@ typedef struct cpn_place {
 /* A connect request and what came of it. */
 typedef struct cpn_asked {
     const cpn_principal *who;
+    const char
+        *object_id; /* whose request it is when who is not there any more; NULL: a stranger */
     cpn_want want;
     cpn_door door;
     cpn_addr peer;
     uint16_t peer_port;
     const char *user_agent;
+    const char *binding; /* of the carrier; NULL: there is none */
     cpn_verdict verdict;
     char decision[CPN_UUID_TEXT];
 } cpn_asked;
@@ -53,6 +56,11 @@ void cpn_stream_begin(cpn_control *c, cpn_session *s, const cpn_place *to);
 
 /* REFUSED. verdict NULL: the reason alone. */
 void cpn_refuse(cpn_control *c, const cpn_place *to, cpn_reason why);
+/* The same, of a request that never came to policy, with its record. What was wanted is recorded
+ * only where it is bounded: each other target is a record of its own. */
+void cpn_refuse_early(cpn_control *c, const cpn_place *to, const cpn_asked *a, cpn_reason why);
+/* The record of a refusal, merged (trail.h). */
+void cpn_asked_refused(cpn_control *c, const cpn_asked *a, cpn_reason why, const char *sentence);
 /* In given words. */
 void cpn_refuse_said(cpn_control *c, const cpn_place *to, cpn_reason why, const char *sentence,
                      const char *answer);

@@ -4,6 +4,7 @@
 
 #include "codec/chars.h"
 #include "control/open.h"
+#include "control/trail.h"
 
 #define SENTENCE_MAX 400
 #define ANSWER_MAX 4096
@@ -76,6 +77,32 @@ cpn_refuse(cpn_control *c, const cpn_place *to, cpn_reason why)
     cpn_refuse_said(c, to, why, cpn_reason_sentence(why), text);
     json_decref(j);
     free(text);
+}
+
+void
+cpn_asked_refused(cpn_control *c, const cpn_asked *a, cpn_reason why, const char *sentence)
+{
+    cpn_trail_refused(c, &(cpn_trail_refusal){ .who = a->who,
+                                               .object_id = a->object_id,
+                                               .bastion = a->want.bastion,
+                                               .target = a->want.target_id[0] ? a->want.target_id
+                                                                              : a->want.target_ip,
+                                               .port = a->want.port,
+                                               .door = a->door,
+                                               .peer = &a->peer,
+                                               .peer_port = a->peer_port,
+                                               .user_agent = a->user_agent,
+                                               .why = why,
+                                               .message = sentence,
+                                               .decision = a->decision,
+                                               .binding = a->binding });
+}
+
+void
+cpn_refuse_early(cpn_control *c, const cpn_place *to, const cpn_asked *a, cpn_reason why)
+{
+    cpn_asked_refused(c, a, why, cpn_reason_sentence(why));
+    cpn_refuse(c, to, why);
 }
 
 void

@@ -169,21 +169,29 @@ cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status)
     call->audited = true;
 }
 
+/* One source's addresses are one. */
+static const char *
+source_text(const cpn_addr *peer, char out[CPN_ADDR_TEXT])
+{
+    cpn_addr source = *peer;
+
+    if (!cpn_addr_is_v4(&source))
+        memset(source.b + 7, 0, sizeof(source.b) - 7);
+    return cpn_addr_text(&source, out);
+}
+
 /* Whoever has no account could else write as many records as it sends requests. Names that were
  * tried stay apart as long as the penalties let them be tried at all. */
 static bool
 turned_away_again(const cpn_call *call, int status, const json_t *record)
 {
-    cpn_addr source = call->peer;
     const char *name = cpn_json_string(record, "userEmail");
     char text[CPN_ADDR_TEXT], key[512];
 
     if (status < 400 || call->signed_in)
         return false;
-    if (!cpn_addr_is_v4(&source))
-        memset(source.b + 7, 0, sizeof(source.b) - 7);
     snprintf(key, sizeof(key), "%s %d %s %s %.320s", call->route->audit, status,
-             cpn_addr_text(&source, text), cpn_json_string(record, "reason"),
+             source_text(&call->peer, text), cpn_json_string(record, "reason"),
              status == 429 ? "" : name);
     return !cpn_merge_add(call->c->trail->turned_away, cpn_view_str(key), record, cpn_mono_ms());
 }
@@ -285,7 +293,7 @@ refusal_record(cpn_control *c, const cpn_trail_refusal *r)
     bool resource = r->target[0] == '/';
 
     out.user_email = r->who ? r->who->name : NULL;
-    out.object_id = r->who ? r->who->object_id : NULL;
+    out.object_id = r->who ? r->who->object_id : r->object_id;
     out.client_ip = cpn_addr_text(r->peer, peer);
     out.client_port = r->peer_port;
     out.user_agent = r->user_agent;
@@ -304,12 +312,15 @@ refusal_record(cpn_control *c, const cpn_trail_refusal *r)
 void
 cpn_trail_refused(cpn_control *c, const cpn_trail_refusal *r)
 {
-    char key[CPN_ID_MAX + 128];
+    const char *id = r->who ? r->who->object_id : r->object_id;
+    char key[CPN_ID_MAX + 128], source[CPN_ADDR_TEXT];
     json_t *record = refusal_record(c, r);
 
-    snprintf(key, sizeof(key), "%s %d %u %s", r->who ? r->who->object_id : "", (int)r->why, r->port,
-             r->target);
-    if (cpn_merge_add(c->trail->refusals, cpn_view_str(key), record, cpn_mono_ms()))
+    snprintf(key, sizeof(key), "%s %d %u %s", id ? id : source_text(r->peer, source), (int)r->why,
+             r->port, r->target);
+    /* Strangers are kept apart, so that they cannot fill the table of those who are known. */
+    if (cpn_merge_add(id ? c->trail->refusals : c->trail->turned_away, cpn_view_str(key), record,
+                      cpn_mono_ms()))
         record_alone(c, json_incref(record));
     json_decref(record);
 }

@@ -26,9 +26,10 @@ void cpn_trail_session(cpn_control *c, cpn_batch *b, const cpn_session *s, const
 /* "gateway.start", "gateway.stop", "gateway.reload", "gateway.clock". */
 void cpn_trail_gateway(cpn_control *c, const char *event, const char *message);
 
-/* A connect request that policy refused. decision names it in the answer, too. */
+/* A connect request that was refused. decision names it in the answer, too. */
 typedef struct cpn_trail_refusal {
     const cpn_principal *who;
+    const char *object_id; /* when who is not there any more; NULL, too: a stranger */
     const char *bastion;
     const char *target;
     uint16_t port;

@@ -3,6 +3,8 @@
 #include "control_fixture.h"
 
 #include "audit/record.h"
+#include "control/penalties.h"
+#include "control/usage.h"
 #include "policy/sshlogin.h"
 #include "store/store_core.h"
 
@@ -177,7 +179,7 @@ static void
 who_may_no_longer_is_named(void **state)
 {
     json_t *records;
-    char id[64], token[4096];
+    char id[4096], token[4096];
     cpn_msg m = { .type = CPN_MSG_REQUEST };
 
     (void)state;
@@ -222,6 +224,104 @@ all_principals_are_in_the_record(void **state)
                      CPN_RECORD_TEXT_MAX);
     json_decref(records);
     json_decref(call.noted);
+}
+
+/* ---- refusals before policy is asked ---- */
+
+/* The only refusal so far, and for how many it stands. */
+static void
+refused_is(const char *reason, const char *object_id, json_int_t times)
+{
+    json_t *records;
+    const json_t *one;
+
+    records_are("session.refused", times > 1 ? 2 : 1, times);
+    records = audit_of("session.refused");
+    one = json_array_get(records, 0);
+    assert_string_equal(cpn_json_string(one, "reason"), reason);
+    assert_string_equal(cpn_json_string(one, "objectId"), object_id);
+    assert_string_equal(cpn_json_string(one, "clientIpAddress"), "192.0.2.1");
+    json_decref(records);
+}
+
+static void
+opens_beyond_the_rate_are_recorded(void **state)
+{
+    uint32_t conn = carrier_of("$ci");
+    char target[128], id[4096];
+
+    (void)state;
+    st.c->set.tickets_per_minute = 1;
+    assert_int_equal(cpn_usage_rate(st.c->sessions->usage, spell(id, "$ci"), 1, cpn_mono_ms()),
+                     CPN_OK);
+    for (uint32_t i = 1; i <= 5; i++) {
+        snprintf(target, sizeof(target),
+                 "{'bastion':'$front','targetIpAddress':'10.1.1.%u',"
+                 "'port':22}",
+                 i);
+        open_on(conn, i, target);
+        assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_LIMIT_RATE);
+    }
+    refused_is("limit_rate", id, 5);
+}
+
+static void
+opens_with_an_old_token_are_recorded(void **state)
+{
+    uint32_t conn = carrier_of("$bob");
+    char id[4096];
+
+    (void)state;
+    cpn_conn_find(cpn_front_find(st.c, FRONT), conn)->carrier->expires_s = 1;
+    open_on(conn, 1, WEB1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TOKEN_EXPIRED);
+    refused_is("token_expired", spell(id, "$bob"), 1);
+}
+
+static void
+opens_of_who_was_deleted_are_recorded(void **state)
+{
+    uint32_t conn = carrier_of("$bob");
+    char id[4096];
+
+    (void)state;
+    assert_int_equal(ask_as("$ada", "POST", "/v1/apply", NULL, "{'whole':['principal']}", NULL),
+                     200);
+    open_on(conn, 1, WEB1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_PRINCIPAL_DISABLED);
+    refused_is("principal_disabled", spell(id, "$bob"), 1);
+}
+
+static void
+strangers_at_the_tunnel_are_recorded(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_CARRIER, .CARRIER = { .bearer = CPN_VIEW_LIT("a.b.c") } };
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        m.CARRIER.conn = ++st.conn;
+        m.CARRIER.peer = (cpn_addr){ { [10] = 0xff, 0xff, 192, 0, 2, 1 } };
+        say(&st.front, &m, -1);
+        assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TOKEN_INVALID);
+    }
+    refused_is("token_invalid", "", 5);
+}
+
+static void
+wrong_tickets_are_recorded_and_cost(void **state)
+{
+    cpn_addr peer = { { [10] = 0xff, 0xff, 192, 0, 2, 1 } };
+    cpn_msg m = { .type = CPN_MSG_UPGRADE, .UPGRADE = { .ticket = CPN_VIEW_LIT("guessed") } };
+
+    (void)state;
+    for (unsigned i = 0; i < 17; i++) {
+        m.UPGRADE.conn = ++st.conn;
+        m.UPGRADE.peer = peer;
+        say(&st.front, &m, -1);
+        assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TICKET_INVALID);
+    }
+    assert_true(cpn_penalty_wait(st.c->penalties, &peer, NULL) > 0);
+    refused_is("ticket_invalid", "", 17);
 }
 
 /* ---- when it cannot be written ---- */
@@ -281,6 +381,11 @@ main(void)
         ON_STAGE(one_walk_answers_all_who_ask),
         ON_STAGE(who_may_no_longer_is_named),
         ON_STAGE(all_principals_are_in_the_record),
+        ON_STAGE(opens_beyond_the_rate_are_recorded),
+        ON_STAGE(opens_with_an_old_token_are_recorded),
+        ON_STAGE(opens_of_who_was_deleted_are_recorded),
+        ON_STAGE(strangers_at_the_tunnel_are_recorded),
+        ON_STAGE(wrong_tickets_are_recorded_and_cost),
         ON_STAGE(no_token_without_its_record),
     };
 
