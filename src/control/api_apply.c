@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "codec/chars.h"
 #include "control/accounts.h"
 #include "control/publish.h"
 #include "control/reply.h"
@@ -18,7 +19,8 @@ typedef struct applying {
     json_t *created, *changed, *deleted, *problems;
     json_t *sent; /* "kind\nid" of every document of the body, as a set */
     unsigned unchanged;
-    bool rights; /* something changes who may what */
+    unsigned problems_n; /* also those that the list has no room for */
+    bool rights;         /* something changes who may what */
 } applying;
 
 static void
@@ -37,7 +39,9 @@ problem(applying *a, const char *kind, const char *id, const char *what)
 {
     char text[CPN_ID_MAX + 700];
 
+    a->problems_n++;
     snprintf(text, sizeof(text), "%s %s: %s", kind, id, what);
+    cpn_utf8_mend(text); /* it may have been cut */
     if (json_array_size(a->problems) < PROBLEMS_MAX)
         json_array_append_new(a->problems, json_string(text));
 }
@@ -176,7 +180,7 @@ apply_build(void *owner, cpn_change *change, cpn_err *err)
         if (strcmp(json_string_value(item), CPN_KIND_PRINCIPAL) == 0)
             kind_sweep(a, CPN_KIND_PRINCIPAL);
     }
-    if (json_array_size(a->problems))
+    if (a->problems_n)
         return cpn_fail(err, CPN_INVALID, "the inventory does not hold together");
     if (a->rights && !cpn_may(change->base, cpn_call_who(call), RIGHTS_ACTION, CPN_VIEW_LIT("/")))
         return cpn_fail(err, CPN_DENIED, "changing users, roles or assignments needs Owner on /");
@@ -195,7 +199,7 @@ apply_done(void *owner, cpn_rc rc, const json_t *problems, const cpn_err *err)
 {
     applying *a = owner;
     cpn_call *call = a->call;
-    json_t *said = json_array_size(a->problems) ? a->problems : (json_t *)problems;
+    json_t *said = a->problems_n ? a->problems : (json_t *)problems;
 
     if (rc == CPN_OK) {
         call->only_read = a->change.dry;

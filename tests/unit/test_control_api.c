@@ -153,6 +153,27 @@ apply_says_all_that_is_wrong(void **state)
     assert_int_equal(cpn_snapshot_epoch(st.c->snapshot), WORLD_EPOCH);
 }
 
+/* The sentence about it is cut inside a character, wherever the cut is. */
+static void
+a_long_id_is_no_way_past(void **state)
+{
+    char body[4096] = "{'documents':[{'kind':'credential','id':'";
+    size_t n = strlen(body);
+
+    (void)state;
+    for (unsigned shift = 0; shift < 2; shift++) {
+        json_t *a;
+
+        memset(body + n, 'x', shift);
+        for (size_t i = 0; i < 1000; i++)
+            memcpy(body + n + shift + 2 * i, "\xc3\xa9", 2);
+        strcpy(body + n + shift + 2000, "','body':{}}]}");
+        a = apply_as("$ada", NULL, body, 400);
+        assert_int_equal(json_array_size(json_object_get(a, "problems")), 1);
+        json_decref(a);
+    }
+}
+
 static void
 a_contributor_cannot_raise_themselves(void **state)
 {
@@ -517,6 +538,7 @@ main(void)
         ON_STAGE(disabled_principals_are_nobody),
         ON_STAGE(apply_changes_once),
         ON_STAGE(apply_says_all_that_is_wrong),
+        ON_STAGE(a_long_id_is_no_way_past),
         ON_STAGE(a_contributor_cannot_raise_themselves),
         ON_STAGE(apply_never_takes_the_callers_own_rights),
         ON_STAGE(two_writers_build_on_each_other),
