@@ -36,8 +36,8 @@ void cpn_arm_error(CPN_TAKES cpn_call *call, int status, const char *code, const
     CPN_PRINTF(4, 5);
 /* 403 AuthorizationFailed with who, what and where, as the dispatcher says it. */
 void cpn_arm_forbidden(CPN_TAKES cpn_call *call, const char *action, const char *scope);
-/* The resource of the path is not there: SubscriptionNotFound, ResourceGroupNotFound,
- * ParentResourceNotFound or ResourceNotFound, whichever is the first that is missing. */
+/* The resource of the path is not there: SubscriptionNotFound, ResourceGroupNotFound or
+ * ResourceNotFound, whichever is the first that is missing. */
 void cpn_arm_not_found(CPN_TAKES cpn_call *call);
 /* A change of policy (publish.h) came to nothing: CPN_INVALID 400 InvalidParameter, CPN_EXISTS 409
  * Conflict, others as they are. */

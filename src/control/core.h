@@ -102,7 +102,7 @@ typedef struct cpn_control {
 } cpn_control;
 
 /* store, identity and snapshot are borrowed, borrowed and taken. keeper_fd is control's end of the
- * channel. Asks keeper which sessions live; rows is what the store had open. */
+ * channel; nothing is said on it yet. */
 cpn_rc cpn_control_new(cpn_control **out, uv_loop_t *loop, const cpn_config *set, cpn_store *store,
                        cpn_identity *identity, CPN_TAKES cpn_snapshot *snapshot,
                        CPN_TAKES int keeper_fd, cpn_err *err) CPN_MUST_CHECK;

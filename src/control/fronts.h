@@ -18,7 +18,6 @@ typedef struct cpn_call cpn_call;
 /* Who holds a carrier of caponier.v1, or has just asked for an upgrade. */
 typedef struct cpn_carrier {
     char object_id[40];
-    char token_id[40];
     int64_t expires_s;
     cpn_addr peer;
     uint16_t peer_port;

@@ -188,7 +188,6 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
     }
     carrier = cpn_xcalloc(1, sizeof(*carrier));
     snprintf(carrier->object_id, sizeof(carrier->object_id), "%s", claims.object_id);
-    snprintf(carrier->token_id, sizeof(carrier->token_id), "%s", claims.token_id);
     carrier->expires_s = claims.expires_s;
     carrier->has_key = claims.key.set;
     carrier->binding = binding;

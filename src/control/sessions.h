@@ -175,8 +175,6 @@ void cpn_stream_spoke(cpn_control *c, uint32_t front, const cpn_msg_SPOKE *m);
 void cpn_sessions_front_down(cpn_control *c, cpn_front *f);
 /* Retry end records, reap Azure sessions. */
 void cpn_sessions_tick(cpn_control *c, uint64_t now_ms);
-/* Everything ends: the gateway stops. */
-void cpn_sessions_shutdown(cpn_control *c);
 
 /* ---- sessions_adopt.c: after control's restart ---- */
 void cpn_sessions_rows(cpn_control *c); /* reads them; blocking, start-up only */

@@ -265,12 +265,3 @@ cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
     }
     cpn_usage_sweep(c->sessions->usage, now_ms);
 }
-
-void
-cpn_sessions_shutdown(cpn_control *c)
-{
-    cpn_session *s, *next;
-
-    HASH_ITER (hh, c->sessions->by_id, s, next)
-        cpn_session_end(c, s, CPN_WHY_SHUTDOWN);
-}

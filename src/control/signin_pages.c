@@ -34,12 +34,6 @@ sentence_over(cpn_page *p, const char *sentence)
     cpn_page_html(p, "</p>\n");
 }
 
-static const char *
-addr_text(const cpn_addr *a, char out[CPN_ADDR_TEXT])
-{
-    return cpn_addr_text(a, out);
-}
-
 static void
 who_asks(cpn_page *p, const cpn_call *call, const cpn_flow *flow)
 {
@@ -48,12 +42,13 @@ who_asks(cpn_page *p, const cpn_call *call, const cpn_flow *flow)
     uint64_t s = (cpn_mono_ms() - flow->began_ms) / 1000;
 
     if (!cpn_addr_eq(&flow->ask.source, &call->peer))
-        snprintf(note, sizeof(note), "not your address, which is %s", addr_text(&call->peer, here));
+        snprintf(note, sizeof(note), "not your address, which is %s",
+                 cpn_addr_text(&call->peer, here));
     snprintf(ago, sizeof(ago), "%llu min %llu s ago", (unsigned long long)s / 60,
              (unsigned long long)s % 60);
     cpn_page_html(p, "<dl>\n");
     cpn_page_row(p, "Program", program(flow->ask.client_id), "as it says itself");
-    cpn_page_row(p, "From", addr_text(&flow->ask.source, from), note[0] ? note : NULL);
+    cpn_page_row(p, "From", cpn_addr_text(&flow->ask.source, from), note[0] ? note : NULL);
     cpn_page_row(p, "With", flow->ask.user_agent[0] ? flow->ask.user_agent : "(it does not say)",
                  NULL);
     cpn_page_row(p, "Asked", cpn_time_minutes(flow->ask.wall_ms, when), ago);

@@ -28,8 +28,9 @@ typedef struct cpn_facts {
      * is needed besides. */
     bool ssh_certificate;
     /* The request came through the Azure door, whose clients know bastions of the SKUs Developer
-     * and QuickConnect. Those serve machines of their own network alone, ports 22 and 3389, one
-     * session at a time, and have no switch for native clients. */
+     * and QuickConnect. Those serve machines of their own network alone, one session at a time,
+     * ports 22 and 3389 unless their `ports` say otherwise, and have no switch for native clients.
+     */
     bool azure_door;
 } cpn_facts;
 
@@ -44,7 +45,7 @@ typedef struct cpn_missing {
 
 typedef struct cpn_verdict {
     bool allowed;       /* zero value: no */
-    cpn_reason why;     /* NONE when allowed, else the first and gravest line */
+    cpn_reason why;     /* NONE when allowed, else that of the first line */
     unsigned missing_n; /* every failing line */
     cpn_missing missing[CPN_MISSING_MAX];
     /* when allowed: */
