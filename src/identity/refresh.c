@@ -11,6 +11,7 @@
 #define KIND_TOKEN "refresh"
 #define KIND_REVOKED "refresh.revoked"
 #define KIND_USER "refresh.user"
+#define TTL_MAX_MS (91ll * 86400 * 1000) /* more than refresh_token_ttl can be */
 
 /* ---- issuing ---- */
 
@@ -43,10 +44,9 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
     explicit_bzero(secret, sizeof(secret));
     cpn_sha256(cpn_view_str(token), key);
     put_json(b, KIND_TOKEN, key,
-             json_pack("{s:s,s:s,s:s,s:I,s:I,s:s*}", "objectId", grant->object_id, "clientId",
+             json_pack("{s:s,s:s,s:s,s:I,s:s*}", "objectId", grant->object_id, "clientId",
                        grant->client_id, "family", family, "beganMs",
-                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms), "ttlMs",
-                       (json_int_t)CPN_MAX(grant->ttl_ms, ttl_ms), "jkt",
+                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms), "jkt",
                        grant->key.set ? cpn_thumb_text(&grant->key, jkt) : NULL),
              now_ms + ttl_ms);
 }
@@ -58,17 +58,16 @@ cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms)
 
     cpn_sha256(cpn_view_str(object_id), key);
     put_json(b, KIND_USER, key, json_pack("{s:I}", "sinceMs", (json_int_t)now_ms),
-             now_ms + CPN_REFRESH_TTL_MAX_MS);
+             now_ms + TTL_MAX_MS);
 }
 
 void
-cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms, int64_t ttl_ms)
+cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms)
 {
     uint8_t key[32];
 
     cpn_sha256(cpn_view_str(family), key);
-    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"),
-                         now_ms + ttl_ms + CPN_REFRESH_GRACE_S * 1000);
+    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"), expires_ms);
 }
 
 /* ---- redeeming ---- */
@@ -154,18 +153,9 @@ end_family(redemption *r)
 {
     cpn_batch *b = cpn_batch_new();
 
-    cpn_refresh_revoke(b, r->grant.family, r->ask.now_ms, r->grant.ttl_ms);
+    cpn_refresh_revoke(b, r->grant.family,
+                       r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
     return cpn_store_commit(r->ask.store, b, revoked, r);
-}
-
-/* What ends a family is read first. Versions before this one did not say how long tokens live. */
-static bool
-read_family(const json_t *j, cpn_refresh_grant *g)
-{
-    g->ttl_ms = json_integer_value(json_object_get(j, "ttlMs"));
-    if (g->ttl_ms <= 0)
-        g->ttl_ms = CPN_REFRESH_TTL_MAX_MS;
-    return read_str(j, "family", g->family, sizeof(g->family));
 }
 
 static bool
@@ -186,7 +176,7 @@ judge(redemption *r, const json_t *j)
     int64_t first_ms = json_integer_value(json_object_get(j, "firstMs"));
     uint8_t key[32];
 
-    if (!read_family(grant, &r->grant))
+    if (!read_str(grant, "family", r->grant.family, sizeof(r->grant.family)))
         return CPN_NOT_FOUND;
     if (before > 0 && r->ask.now_ms - first_ms > CPN_REFRESH_GRACE_S * 1000)
         return end_family(r);

@@ -23,7 +23,6 @@
 #define CPN_REFRESH_TEXT 44 /* 32 bytes as base64url, terminated */
 #define CPN_REFRESH_GRACE_S 60
 #define CPN_REFRESH_SUCCESSORS 64
-#define CPN_REFRESH_TTL_MAX_MS (91ll * 86400 * 1000) /* more than refresh_token_ttl can be */
 #define CPN_CLIENT_ID_MAX 128
 
 /* Whom a token stands for. family: filled by redeem; empty for a new sign-in, whose family may be
@@ -33,7 +32,6 @@ typedef struct cpn_refresh_grant {
     char client_id[CPN_CLIENT_ID_MAX + 1];
     char family[CPN_UUID_TEXT];
     int64_t began_ms; /* when its first token was issued */
-    int64_t ttl_ms;   /* the longest that any token of its family may live */
     cpn_thumb key;    /* that whoever uses it must prove; not set: none */
     bool rotated;
 } cpn_refresh_grant;
@@ -45,13 +43,12 @@ void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now
 
 /* End all families of a user that began until now: with the change that is the cause. */
 void cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms);
-/* Nobody can use tokens of this family any more. ttl_ms: of its grant, not of the setting, which
- * may have been more when they were issued; CPN_REFRESH_TTL_MAX_MS where that is not known. */
-void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms, int64_t ttl_ms);
+/* Nobody can use tokens of this family any more. */
+void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms);
 
 /* Use a token. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used before the grace, expired
- * or revoked; CPN_AGAIN: it has its successors; CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a used one
- * is remembered. Returns CPN_NOT_FOUND (not a token, done is not called) or CPN_LIMIT at
+ * or revoked; CPN_AGAIN: it has its successors; CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a
+ * revocation must outlive. Returns CPN_NOT_FOUND (not a token, done is not called) or CPN_LIMIT at
  * once. */
 typedef void cpn_refresh_done(void *owner, cpn_rc rc, const cpn_refresh_grant *grant);
 

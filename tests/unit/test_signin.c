@@ -361,28 +361,6 @@ a_refresh_token_has_so_many_successors(void **state)
     assert_int_equal(redeem(next, now, &r), CPN_OK); /* the family goes on */
 }
 
-/* refresh_token_ttl was ninety days when it signed in, and is less since. */
-static void
-a_revocation_outlives_the_tokens_it_ends(void **state)
-{
-    const int64_t day = 86400000, now = cpn_wall_ms();
-    cpn_refresh_grant g = { .object_id = ADA, .client_id = AZ };
-    char long_lived[CPN_REFRESH_TEXT], next[CPN_REFRESH_TEXT];
-    cpn_batch *b = cpn_batch_new();
-    redeemed r;
-
-    (void)state;
-    cpn_refresh_issue(b, &g, now, 90 * day, long_lived);
-    assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
-    assert_int_equal(redeem(long_lived, now, &r), CPN_OK);
-    next_token(&r.grant, now, next); /* lives a day */
-    assert_int_equal(redeem(next, now, &r), CPN_OK);
-    b = cpn_batch_new();
-    cpn_refresh_revoke(b, r.grant.family, now - 3 * day, r.grant.ttl_ms); /* three days ago */
-    assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
-    assert_int_equal(redeem(long_lived, now, &r), CPN_NOT_FOUND);
-}
-
 static void
 a_user_who_is_signed_out_loses_every_family(void **state)
 {
@@ -866,7 +844,6 @@ main(void)
         cmocka_unit_test(wrong_passwords_are_refused),
         cmocka_unit_test(a_copied_refresh_token_ends_its_family),
         cmocka_unit_test(a_refresh_token_has_so_many_successors),
-        cmocka_unit_test(a_revocation_outlives_the_tokens_it_ends),
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
         cmocka_unit_test(checks_of_old_passwords_tell_nobody),
