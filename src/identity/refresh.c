@@ -32,6 +32,7 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
 {
     uint8_t secret[32], key[32];
     char family[CPN_UUID_TEXT], jkt[CPN_THUMB_TEXT];
+    int64_t began_ms = grant->rotated ? grant->began_ms : now_ms;
     cpn_uuid fresh;
 
     cpn_uuid_new(&fresh);
@@ -45,10 +46,9 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
     cpn_sha256(cpn_view_str(token), key);
     put_json(b, KIND_TOKEN, key,
              json_pack("{s:s,s:s,s:s,s:I,s:s*}", "objectId", grant->object_id, "clientId",
-                       grant->client_id, "family", family, "beganMs",
-                       (json_int_t)(grant->rotated ? grant->began_ms : now_ms), "jkt",
+                       grant->client_id, "family", family, "beganMs", (json_int_t)began_ms, "jkt",
                        grant->key.set ? cpn_thumb_text(&grant->key, jkt) : NULL),
-             now_ms + ttl_ms);
+             began_ms + ttl_ms);
 }
 
 void

@@ -1,7 +1,8 @@
 /* identity/refresh.h -- refresh tokens: opaque, 256 bits, stored as SHA-256, good until
  * CPN_REFRESH_GRACE_S after their first use.
  *
- * Each use hands out a successor; all successors of one sign-in are a family. Within the grace a
+ * Each use hands out a successor; all successors of one sign-in are a family, and end with it, a
+ * token's lifetime after it began: then a person signs in again. Within the grace a
  * used token gives further ones, CPN_REFRESH_SUCCESSORS in all: threads and processes of one user
  * share a token file, MSAL's takes no lock, and each of them must go on with what it reads. A used
  * token that comes later was copied by somebody: the family is revoked, and every holder signs in
@@ -37,7 +38,7 @@ typedef struct cpn_refresh_grant {
 } cpn_refresh_grant;
 
 /* Add a new token for grant to the batch; token gets its text, for the answer once the batch is
- * committed. A grant that redeem gave keeps its family. */
+ * committed. A grant that redeem gave keeps its family; ttl_ms counts from the family's begin. */
 void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, int64_t ttl_ms,
                        char token[CPN_REFRESH_TEXT]);
 

@@ -301,13 +301,36 @@ look(const char *token, int64_t now_ms, redeemed *r)
     return ask_redeem(token, now_ms, true, r);
 }
 
+#define TTL_MS 86400000
+
 static void
 next_token(const cpn_refresh_grant *g, int64_t now_ms, char out[CPN_REFRESH_TEXT])
 {
     cpn_batch *b = cpn_batch_new();
 
-    cpn_refresh_issue(b, g, now_ms, 86400000, out);
+    cpn_refresh_issue(b, g, now_ms, TTL_MS, out);
     assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
+}
+
+static void
+a_sign_in_ends_however_often_it_is_refreshed(void **state)
+{
+    cpn_refresh_grant g = { .object_id = ADA, .client_id = AZ, .rotated = true };
+    char token[CPN_REFRESH_TEXT];
+    int64_t now = cpn_wall_ms();
+    redeemed r;
+
+    (void)state;
+    g.began_ms = now - TTL_MS - 1; /* its last token was still good a moment ago */
+    next_token(&g, now, token);
+    assert_int_equal(redeem(token, now, &r), CPN_NOT_FOUND);
+    g.began_ms = now - TTL_MS + 60000;
+    for (int i = 0; i < 3; i++) {
+        next_token(&g, now, token);
+        assert_int_equal(redeem(token, now, &r), CPN_OK);
+        assert_int_equal(r.grant.began_ms, g.began_ms);
+        g = r.grant;
+    }
 }
 
 static void
@@ -842,6 +865,7 @@ main(void)
         cmocka_unit_test(a_missing_role_signs_nobody_out),
         cmocka_unit_test(bad_secrets_are_refused_alike),
         cmocka_unit_test(wrong_passwords_are_refused),
+        cmocka_unit_test(a_sign_in_ends_however_often_it_is_refreshed),
         cmocka_unit_test(a_copied_refresh_token_ends_its_family),
         cmocka_unit_test(a_refresh_token_has_so_many_successors),
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
