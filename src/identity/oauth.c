@@ -474,7 +474,7 @@ revoke_given(call *c, const cpn_flow *flow)
     cpn_identity *i = c->o.identity;
     cpn_batch *b = cpn_batch_new();
 
-    cpn_refresh_revoke(b, flow->family, cpn_wall_ms() + i->refresh_token_ttl_s * 1000 * 2);
+    cpn_refresh_revoke(b, flow->family, cpn_wall_ms());
     if (cpn_store_commit(i->store, b, NULL, NULL) != CPN_OK)
         cpn_log(CPN_LOG_ERROR, "signin.revoke_failed", CPN_KV("family", flow->family));
     else

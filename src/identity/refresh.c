@@ -11,7 +11,10 @@
 #define KIND_TOKEN "refresh"
 #define KIND_REVOKED "refresh.revoked"
 #define KIND_USER "refresh.user"
-#define TTL_MAX_MS (91ll * 86400 * 1000) /* more than refresh_token_ttl can be */
+/* More than refresh_token_ttl can be, since it may have been more than it is when a token was
+ * given.
+ */
+#define TTL_MAX_MS (91ll * 86400 * 1000)
 
 /* ---- issuing ---- */
 
@@ -62,12 +65,12 @@ cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms)
 }
 
 void
-cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms)
+cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms)
 {
     uint8_t key[32];
 
     cpn_sha256(cpn_view_str(family), key);
-    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"), expires_ms);
+    cpn_batch_secret_put(b, KIND_REVOKED, key, CPN_VIEW_LIT("{}"), now_ms + TTL_MAX_MS);
 }
 
 /* ---- redeeming ---- */
@@ -153,8 +156,7 @@ end_family(redemption *r)
 {
     cpn_batch *b = cpn_batch_new();
 
-    cpn_refresh_revoke(b, r->grant.family,
-                       r->ask.now_ms + r->ask.ttl_ms + CPN_REFRESH_GRACE_S * 1000);
+    cpn_refresh_revoke(b, r->grant.family, r->ask.now_ms);
     return cpn_store_commit(r->ask.store, b, revoked, r);
 }
 

@@ -45,7 +45,7 @@ void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now
 /* End all families of a user that began until now: with the change that is the cause. */
 void cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms);
 /* Nobody can use tokens of this family any more. */
-void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t expires_ms);
+void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms);
 
 /* Use a token. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used before the grace, expired
  * or revoked; CPN_AGAIN: it has its successors; CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a

@@ -56,8 +56,7 @@ found(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
     }
     c->grant = *grant;
     b = cpn_batch_new();
-    cpn_refresh_revoke(b, grant->family,
-                       cpn_wall_ms() + c->identity->refresh_token_ttl_s * 1000 * 2);
+    cpn_refresh_revoke(b, grant->family, cpn_wall_ms());
     if (cpn_store_commit(c->identity->store, b, committed, c) != CPN_OK)
         finish(c, 503, false);
 }

@@ -365,6 +365,25 @@ a_copied_refresh_token_ends_its_family(void **state)
     assert_int_equal(redeem(other, now + LATER_MS, &r), CPN_OK);
 }
 
+/* refresh_token_ttl may have been lowered since the token was given. */
+static void
+a_revocation_outlives_every_token(void **state)
+{
+    cpn_refresh_grant g = { .object_id = ADA, .client_id = AZ };
+    char token[CPN_REFRESH_TEXT];
+    int64_t now = cpn_wall_ms();
+    cpn_batch *b = cpn_batch_new();
+    redeemed r;
+
+    (void)state;
+    next_token(&g, now, token);
+    assert_int_equal(redeem(token, now, &r), CPN_OK);
+    next_token(&r.grant, now, token);
+    cpn_refresh_revoke(b, r.grant.family, now - 90ll * TTL_MS); /* 90 days ago */
+    assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
+    assert_int_equal(redeem(token, now, &r), CPN_NOT_FOUND);
+}
+
 static void
 a_refresh_token_has_so_many_successors(void **state)
 {
@@ -867,6 +886,7 @@ main(void)
         cmocka_unit_test(wrong_passwords_are_refused),
         cmocka_unit_test(a_sign_in_ends_however_often_it_is_refreshed),
         cmocka_unit_test(a_copied_refresh_token_ends_its_family),
+        cmocka_unit_test(a_revocation_outlives_every_token),
         cmocka_unit_test(a_refresh_token_has_so_many_successors),
         cmocka_unit_test(a_user_who_is_signed_out_loses_every_family),
         cmocka_unit_test(enrolment_codes_work_once),
