@@ -44,7 +44,7 @@ typedef struct call {
     cpn_refresh_grant refresh;
     char token[CPN_REFRESH_TEXT];
     cpn_ssh_ask ssh;
-    char ssh_refresh[CPN_REFRESH_TEXT]; /* to be used up once the certificate is there */
+    char kept[CPN_REFRESH_TEXT]; /* the refresh token that came, until it is used up */
     json_t *notes;
     json_t *answer;
     cpn_oauth_done *done;
@@ -61,7 +61,7 @@ finish(call *c, int status, json_t *body, const cpn_oauth_outcome *outcome)
     json_decref(c->answer);
     json_decref(c->notes);
     explicit_bzero(c->token, sizeof(c->token));
-    explicit_bzero(c->ssh_refresh, sizeof(c->ssh_refresh));
+    explicit_bzero(c->kept, sizeof(c->kept));
     free(c);
 }
 
@@ -303,7 +303,7 @@ issue(call *c)
 static void refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant);
 
 static void
-redeem(call *c, cpn_view token, bool look)
+redeem(call *c, bool look)
 {
     cpn_identity *i = c->o.identity;
     cpn_refresh_ask ask = { .store = i->store,
@@ -312,10 +312,12 @@ redeem(call *c, cpn_view token, bool look)
                             .done = refresh_redeemed,
                             .owner = c,
                             .look = look };
-    cpn_rc rc = cpn_refresh_redeem(&ask, token);
+    cpn_rc rc = cpn_refresh_redeem(&ask, cpn_view_str(c->kept));
 
     if (rc != CPN_OK)
         refuse_rc(c, rc);
+    else if (!look)
+        explicit_bzero(c->kept, sizeof(c->kept));
 }
 
 /* A role is missing: not invalid_grant, upon which clients forget their refresh token. */
@@ -339,7 +341,6 @@ static void
 certified(void *owner, const cpn_oauth_cert *cert)
 {
     call *c = owner;
-    char token[CPN_REFRESH_TEXT];
 
     c->notes = json_incref(cert->notes);
     if (cert->rc != CPN_OK) {
@@ -350,11 +351,8 @@ certified(void *owner, const cpn_oauth_cert *cert)
                           "expires_in", (json_int_t)cert->expires_in);
     if (!c->answer) {
         refuse(c, &failed);
-    } else if (c->ssh_refresh[0]) {
-        memcpy(token, c->ssh_refresh, sizeof(token));
-        explicit_bzero(c->ssh_refresh, sizeof(c->ssh_refresh));
-        redeem(c, cpn_view_str(token), false); /* c may be gone */
-        explicit_bzero(token, sizeof(token));
+    } else if (c->kept[0]) {
+        redeem(c, false);
     } else {
         issue(c);
     }
@@ -434,6 +432,7 @@ grant_secret(call *c, const cpn_form *form, bool user)
         check_secret(c, user ? CPN_PRINCIPAL_USER : CPN_PRINCIPAL_SERVICE, secret);
 }
 
+/* First it is only looked at: whoever it does not belong to uses nothing up. */
 static void
 refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
 {
@@ -449,6 +448,8 @@ refresh_redeemed(void *owner, cpn_rc rc, const cpn_refresh_grant *grant)
         refuse_secret(c, "other_client");
     else if (grant->key.set && !cpn_thumb_eq(&grant->key, &c->o.key))
         refuse_secret(c, "other_key");
+    else if (c->kept[0] && !c->ssh.wanted)
+        redeem(c, false);
     else
         issue(c);
 }
@@ -460,10 +461,10 @@ grant_refresh(call *c, const cpn_form *form)
 
     if (token.n == 0)
         refuse_request(c, "invalid_request", "refresh_token is missing");
-    else if (c->ssh.wanted && !cpn_view_copy(token, c->ssh_refresh, sizeof(c->ssh_refresh)))
+    else if (!cpn_view_copy(token, c->kept, sizeof(c->kept)))
         refuse_secret(c, "unknown");
     else
-        redeem(c, token, c->ssh.wanted);
+        redeem(c, true);
 }
 
 /* ---- what a person approved in a browser ---- */

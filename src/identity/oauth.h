@@ -4,12 +4,13 @@
  * Grants: password, client_credentials, refresh_token, and what a person approved in a browser:
  * authorization_code, device_code (also by its URN; the code as device_code or code). Any scope is
  * granted, since a token says only who somebody is; offline_access adds a refresh token, openid an
- * id_token. With token_type ssh-cert the access token is an SSH certificate instead; a refresh
- * token that asks for one is used up only when there is one, since a missing role must not sign
- * anybody out. Unknown users, disabled ones and wrong passwords cost the same and read the same.
- * A request that proved a key (identity/holder.h) gets tokens that are good with that key only; a
- * refresh token with a key needs the proof again, and passes the key on.
- * Who may try how often is the caller's to decide: each outcome says whether a secret was wrong. */
+ * id_token. With token_type ssh-cert the access token is an SSH certificate instead. A refresh
+ * token is used up only by its own client, with its key, and for a certificate only when there is
+ * one: a missing role must not sign anybody out. Unknown users, disabled ones and wrong passwords
+ * cost the same and read the same. A request that proved a key (identity/holder.h) gets tokens that
+ * are good with that key only; a refresh token with a key needs the proof again, and passes the key
+ * on. Who may try how often is the caller's to decide: each outcome says whether a secret was
+ * wrong. */
 #ifndef CPN_IDENTITY_OAUTH_H
 #define CPN_IDENTITY_OAUTH_H
 

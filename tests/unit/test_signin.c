@@ -747,6 +747,27 @@ grants_give_tokens(void **state)
 }
 
 static void
+whose_token_it_is_not_uses_nothing_up(void **state)
+{
+    char other[256], own[256];
+    said s = { 0 };
+
+    (void)state;
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    snprintf(other, sizeof(other), "grant_type=refresh_token&client_id=b&refresh_token=%s",
+             member(&s, "refresh_token"));
+    snprintf(own, sizeof(own), "grant_type=refresh_token&client_id=" AZ "&refresh_token=%s",
+             member(&s, "refresh_token"));
+    for (int i = 0; i <= CPN_REFRESH_SUCCESSORS; i++) {
+        ask(other, &s);
+        assert_string_equal(s.reason, "other_client");
+    }
+    ask(own, &s);
+    assert_int_equal(s.status, 200);
+    json_decref(s.body);
+}
+
+static void
 ask_revoke(const char *client, const char *token, said *s)
 {
     char text[256];
@@ -894,6 +915,7 @@ main(void)
         cmocka_unit_test(waiting_checks_have_an_end),
         cmocka_unit_test(a_check_is_asked_about_again_when_its_turn_comes),
         cmocka_unit_test(a_new_password_ends_what_the_old_one_approved),
+        cmocka_unit_test(whose_token_it_is_not_uses_nothing_up),
         cmocka_unit_test(grants_give_tokens),
         cmocka_unit_test(a_sign_in_is_revoked),
         cmocka_unit_test(unsafe_key_files_are_refused),
