@@ -19,7 +19,7 @@
 #include "control/core.h"
 
 typedef enum cpn_penalty_kind {
-    CPN_PENALTY_SECRET, /* password, client secret, refresh token, one-time code: the setting */
+    CPN_PENALTY_SECRET, /* password, client secret, one-time code: the setting */
     CPN_PENALTY_TOKEN   /* a bearer that is none of ours: 1 s */
 } cpn_penalty_kind;
 

@@ -120,7 +120,8 @@ refuse_request(call *c, const char *error, const char *description)
 }
 
 /* The credential or the refresh token is no good; one sentence for each grant, whatever the cause.
- */
+ * A refresh token is no guess: 256 bits are not guessed, and those of many people behind one
+ * address run out in the same night. */
 static void
 refuse_secret(call *c, const char *reason)
 {
@@ -131,7 +132,7 @@ refuse_secret(call *c, const char *reason)
                            false },
         [GRANT_REFRESH] = { 400, "invalid_grant",
                             "the refresh token is unknown, used up or expired; sign in again", NULL,
-                            true, false },
+                            false, false },
         [GRANT_CODE] = { 400, "invalid_grant",
                          "the code is unknown, used or expired, or was issued to another client, "
                          "redirect URI or verifier; sign in again",

@@ -175,6 +175,18 @@ who_sends_no_body_makes_room(void **state)
     assert_int_equal(ask_as("$ada", "GET", "/v1/whoami", NULL, NULL, NULL), 200);
 }
 
+/* The sign-ins of many people behind one address end in the same night. */
+static void
+refresh_tokens_that_ended_keep_nobody_out(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(token("grant_type=refresh_token&client_id=" AZ
+                               "&refresh_token=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+                         400);
+    assert_int_equal(token("grant_type=password&client_id=" AZ "&username=ada&password=x"), 400);
+}
+
 /* ---- records ---- */
 
 static void
@@ -205,6 +217,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_STAGE(a_program_is_nobody_to_keep_out),
+        ON_STAGE(refresh_tokens_that_ended_keep_nobody_out),
         ON_STAGE(another_field_does_not_hide_whose_secret_is_tried),
         ON_STAGE(a_name_that_nobody_has_waits_like_another),
         ON_STAGE(a_wrong_old_password_costs_and_is_counted),
