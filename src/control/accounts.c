@@ -5,22 +5,37 @@
 #include <strings.h>
 
 static bool
-count_user(void *owner, const char *id, const json_t *body)
+is_owner(const cpn_snapshot *s, const char *id, const json_t *body)
 {
-    unsigned *n = owner;
+    const cpn_role_def *role = cpn_snapshot_role(s, cpn_view_str(cpn_json_string(body, "role")));
 
-    (void)id;
-    *n += strcmp(cpn_json_string(body, "type"), "User") == 0;
-    return true;
+    return strncasecmp(id, "/providers/", strlen("/providers/")) == 0 &&
+           strcmp(cpn_json_string(body, "effect"), "Deny") != 0 && role &&
+           cpn_role_allows(role, CPN_PLANE_CONTROL,
+                           "Microsoft.Authorization/roleAssignments/write");
 }
 
-unsigned
-cpn_accounts_users(const cpn_snapshot *s)
-{
-    unsigned n = 0;
+typedef struct owners {
+    const cpn_snapshot *s;
+    bool any;
+} owners;
 
-    cpn_snapshot_each(s, CPN_KIND_PRINCIPAL, NULL, count_user, &n);
-    return n;
+static bool
+look_for_owner(void *owner, const char *id, const json_t *body)
+{
+    owners *o = owner;
+
+    o->any = is_owner(o->s, id, body);
+    return !o->any;
+}
+
+bool
+cpn_accounts_owned(const cpn_snapshot *s)
+{
+    owners o = { .s = s };
+
+    cpn_snapshot_each(s, CPN_KIND_ASSIGNMENT, NULL, look_for_owner, &o);
+    return o.any;
 }
 
 static bool

@@ -7,8 +7,9 @@
 #define CPN_PASSWORD_MIN 8
 #define CPN_PASSWORD_MAX 1024
 
-/* Users that may sign in; 0: nobody is enrolled. */
-unsigned cpn_accounts_users(const cpn_snapshot *s);
+/* Somebody is assigned, on "/", a role that gives rights: there is an administrator. Else enrolment
+ * is open; whom a provider's sign-in made has no role, and closes nothing. */
+bool cpn_accounts_owned(const cpn_snapshot *s);
 /* Tells identity what the kept passwords and secrets cost. */
 void cpn_accounts_costs(const cpn_snapshot *s, cpn_identity *identity);
 /* The object id of a name: what an inventory derives, too. */

@@ -32,7 +32,7 @@ enrol_build(void *owner, cpn_change *change, cpn_err *err)
     char id[CPN_ID_MAX + 1];
     cpn_rc rc;
 
-    if (cpn_accounts_users(change->base) > 0)
+    if (cpn_accounts_owned(change->base))
         return cpn_fail(err, CPN_EXISTS, "somebody is enrolled already");
     if ((rc = cpn_account_put(change, e->object_id, e->name, cpn_json_string(e->call->json, "name"),
                               err)) != CPN_OK ||
@@ -99,7 +99,7 @@ enrol(cpn_call *call)
         cpn_reply_wait(call, wait);
         return;
     }
-    if (cpn_accounts_users(c->snapshot) > 0) {
+    if (cpn_accounts_owned(c->snapshot)) {
         cpn_reply_rc(call, CPN_EXISTS, "somebody is enrolled already", NULL);
         return;
     }

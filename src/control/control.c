@@ -263,7 +263,7 @@ enrolment(life *l, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int tty = -1;
 
-    if (cpn_accounts_users(l->c->snapshot) > 0)
+    if (cpn_accounts_owned(l->c->snapshot))
         return CPN_OK;
     tty = isatty(2) ? open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY) : -1;
     return cpn_enrolment_begin(l->identity, tty, err);

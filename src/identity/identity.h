@@ -91,7 +91,7 @@ json_t *cpn_identity_discovery(const cpn_identity *i, const char *tenant);
 bool cpn_identity_is_tenant(const cpn_identity *i, const char *tenant);
 json_t *cpn_identity_jwks(const cpn_identity *i);
 
-/* The one-time code of the first administrator: made when no user exists, printed to the terminal
+/* The one-time code of the first administrator: made when there is none, printed to the terminal
  * if there is one, else written to STATE/enrolment-code (0600). Valid until used. */
 cpn_rc cpn_enrolment_begin(cpn_identity *i, int tty_fd, cpn_err *err) CPN_MUST_CHECK;
 /* Constant-time, without case, dashes and spaces; O counts as 0, I and L as 1. At most 10 wrong

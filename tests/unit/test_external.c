@@ -18,8 +18,9 @@
 #define BOB "00000000-0000-4000-8000-000000000002"
 #define OPS "00000000-0000-4000-8000-000000000003"
 #define DEV "00000000-0000-4000-8000-000000000004"
-#define ASSIGNED                                                                                   \
-    "/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000009"
+#define ASSIGNMENT "/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-"
+#define ASSIGNED ASSIGNMENT "000000000009"
+#define SUBSCRIPTION "/subscriptions/00000000-0000-4000-8000-00000000000a"
 
 static cpn_rc
 put(cpn_snapshot_edit *e, const char *kind, const char *id, const char *text)
@@ -177,6 +178,47 @@ an_inventory_keeps_what_sign_ins_brought(void **state)
     json_decref(local);
 }
 
+/* One more document to the world; is there an administrator then? */
+static bool
+owned_with(const char *kind, const char *id, const char *body)
+{
+    cpn_snapshot *s = world(), *next = NULL;
+    cpn_snapshot_edit *e = cpn_snapshot_edit_new(s);
+    bool owned;
+
+    assert_int_equal(put(e, CPN_KIND_SUBSCRIPTION, SUBSCRIPTION, "{}"), CPN_OK);
+    assert_int_equal(put(e, kind, id, body), CPN_OK);
+    assert_int_equal(cpn_snapshot_seal(&next, e, 2, NULL, NULL), CPN_OK);
+    owned = cpn_accounts_owned(next);
+    cpn_snapshot_unref(next);
+    cpn_snapshot_unref(s);
+    return owned;
+}
+
+#define ROLE(who, role, effect)                                                                    \
+    "{\"principalId\":\"" who "\",\"role\":\"" role "\",\"effect\":\"" effect "\"}"
+
+/* A person whom a sign-in at the provider made before the administrator came must not keep them
+ * out. */
+static void
+whom_a_provider_brings_is_no_administrator(void **state)
+{
+    (void)state;
+    assert_false(owned_with(CPN_KIND_PRINCIPAL, BOB,
+                            USER("x", "{\"issuer\":\"" ISS "\","
+                                      "\"subject\":\"3\"}")));
+    assert_false(
+        owned_with(CPN_KIND_ASSIGNMENT, ASSIGNMENT "00000000000b", ROLE(BOB, "Reader", "Allow")));
+    assert_false(
+        owned_with(CPN_KIND_ASSIGNMENT, ASSIGNMENT "00000000000b", ROLE(BOB, "Owner", "Deny")));
+    assert_false(owned_with(CPN_KIND_ASSIGNMENT, SUBSCRIPTION ASSIGNMENT "00000000000b",
+                            ROLE(BOB, "Owner", "Allow")));
+    assert_true(
+        owned_with(CPN_KIND_ASSIGNMENT, ASSIGNMENT "00000000000b", ROLE(BOB, "Owner", "Allow")));
+    assert_true(
+        owned_with(CPN_KIND_ASSIGNMENT, ASSIGNMENT "00000000000b", ROLE(OPS, "owner", "Allow")));
+}
+
 static void
 half_a_provider_does_not_start(void **state)
 {
@@ -216,6 +258,7 @@ main(void)
         cmocka_unit_test(people_are_found_byte_by_byte),
         cmocka_unit_test(groups_of_the_claim_count),
         cmocka_unit_test(an_inventory_keeps_what_sign_ins_brought),
+        cmocka_unit_test(whom_a_provider_brings_is_no_administrator),
         cmocka_unit_test(half_a_provider_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
