@@ -92,6 +92,18 @@ choose_name(const entering *e, const cpn_snapshot *s, char out[CPN_SHOWN_NAME_MA
     snprintf(out, CPN_SHOWN_NAME_MAX + 1, CPN_EXTERNAL_PREFIX "%.*s~%s", (int)n, shown, part);
 }
 
+/* The record of this sign-in goes with the change, and says whom and which groups it was about. */
+static void
+record_in(entering *e, cpn_change *change, const char *name)
+{
+    CPN_AUTO(cpn_auto_mem) char *groups = cpn_json_text(e->groups);
+
+    cpn_call_note(e->call, "target", name);
+    cpn_call_note(e->call, "externalSubject", e->subject);
+    cpn_call_note(e->call, "groups", groups);
+    cpn_trail_call_in(change->batch, e->call, 200);
+}
+
 static cpn_rc
 create(entering *e, cpn_change *change, cpn_err *err)
 {
@@ -110,11 +122,10 @@ create(entering *e, cpn_change *change, cpn_err *err)
                      "groups", e->groups);
     if (!body)
         return cpn_fail(err, CPN_INVALID, "the provider's name of the person is not UTF-8");
-    if ((rc = cpn_change_put(change, CPN_KIND_PRINCIPAL, e->object_id, body, err)) != CPN_OK)
-        return rc;
-    cpn_call_note(e->call, "target", name);
-    cpn_trail_call_in(change->batch, e->call, 200);
-    return CPN_OK;
+    rc = cpn_change_put(change, CPN_KIND_PRINCIPAL, e->object_id, body, err);
+    if (rc == CPN_OK)
+        record_in(e, change, name);
+    return rc;
 }
 
 /* ---- the change ---- */
@@ -127,6 +138,7 @@ build(void *owner, cpn_change *change, cpn_err *err)
         cpn_snapshot_principal_by_external(change->base, issuer(e), e->subject);
     const json_t *now;
     CPN_AUTO(cpn_json_auto) json_t *next = NULL;
+    cpn_rc rc;
 
     if (!p)
         return create(e, change, err);
@@ -139,7 +151,10 @@ build(void *owner, cpn_change *change, cpn_err *err)
         change->dry = true;
         return CPN_OK;
     }
-    return cpn_change_put(change, CPN_KIND_PRINCIPAL, e->object_id, next, err);
+    rc = cpn_change_put(change, CPN_KIND_PRINCIPAL, e->object_id, next, err);
+    if (rc == CPN_OK)
+        record_in(e, change, p->name);
+    return rc;
 }
 
 static void

@@ -1,6 +1,7 @@
 """People and services whom a provider elsewhere proves, with one that lies when it is told to."""
 import concurrent.futures
 import html
+import json
 import os
 import re
 import secrets
@@ -12,7 +13,7 @@ import pytest
 import requests
 
 from conftest import started
-from lab.gateway import ADMIN, ADMIN_PASSWORD, User, eventually
+from lab.gateway import ADMIN, ADMIN_PASSWORD, User, eventually, every_record
 from lab.idp import Provider, make_key
 from lab.terminal import OnTerminal, opened, opener
 
@@ -310,6 +311,16 @@ def test_groups_of_the_claim_decide(gateway, provider):
     assert documents(access) > 1, "an inventory takes no group away"
     SignIn(gateway).through(provider, "Grace-1", groups=["others"])
     assert documents(access) == 1, "the next sign-in does, for tokens that are out as well"
+
+
+def test_groups_that_change_are_in_the_record(gateway, provider):
+    def changes():
+        return [json.loads(r["groups"]) for r in every_record(gateway.admin)
+                if r.get("operationName") == "login.provider" and r.get("externalSubject") == "member" and "groups" in r]
+
+    for groups in (["b", "a"], ["a", "b"], ["a"], []):
+        SignIn(gateway).through(provider, "member", groups=groups)
+    assert changes() == [["a", "b"], ["a"], []]
 
 
 def test_somebody_new_is_made_and_never_merged(gateway, provider):
