@@ -1,6 +1,7 @@
 /* caponier user password: change a password, one's own or (as Owner) somebody's. */
 #include "client/login.h"
 
+#include "client/printable.h"
 #include "client/prompt.h"
 
 static const cpn_opt opts[] = {
@@ -43,7 +44,10 @@ change(cpn_api *a, cpn_err *err)
         json_object_set_new(ask, "old", json_stringn((const char *)old.b, old.n));
     if (!ask)
         return cpn_fail(err, CPN_INVALID, "the password is not UTF-8");
-    return cpn_api_call(a, "POST", "/v1/users/password", ask, NULL, err);
+    rc = cpn_api_call(a, "POST", "/v1/users/password", ask, NULL, err);
+    if (rc == CPN_OK && !who)
+        cpn_say("a new password ends every sign-in, this one too: run 'caponier login'");
+    return rc;
 }
 
 static cpn_rc

@@ -154,6 +154,21 @@ cpn_account_external_kept(const json_t *now, const json_t *body)
     return copy;
 }
 
+cpn_reason
+cpn_account_refusal(const cpn_snapshot *s, const char *object_id, uint64_t epoch,
+                    const cpn_principal **who)
+{
+    const cpn_principal *p = cpn_snapshot_principal(s, cpn_view_str(object_id));
+
+    if (!p || !p->enabled)
+        return CPN_WHY_PRINCIPAL_DISABLED;
+    if (epoch < p->sign_ins_since)
+        return CPN_WHY_TOKEN_EXPIRED;
+    if (who)
+        *who = p;
+    return CPN_WHY_NONE;
+}
+
 const char *
 cpn_account_phc(const cpn_snapshot *s, const char *object_id)
 {

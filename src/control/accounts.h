@@ -28,6 +28,10 @@ bool cpn_account_provisioned(const json_t *body);
 /* What an inventory's document becomes: the same, with the groups that the last sign-in brought to
  * the user that now has (NULL: new) this subject. New reference. */
 json_t *cpn_account_external_kept(const json_t *now, const json_t *body);
+/* What speaks against a sign-in, or a token, of this policy epoch: CPN_WHY_NONE with *who (NULL is
+ * fine), CPN_WHY_PRINCIPAL_DISABLED (or gone), CPN_WHY_TOKEN_EXPIRED (signed out since). */
+cpn_reason cpn_account_refusal(const cpn_snapshot *s, const char *object_id, uint64_t epoch,
+                               const cpn_principal **who);
 /* The stored argon2id text; NULL: none, or a provider elsewhere proves who they are. */
 const char *cpn_account_phc(const cpn_snapshot *s, const char *object_id);
 /* A password member of a body: 8 to 1024 bytes. CPN_INVALID. */

@@ -165,6 +165,7 @@ issue(cpn_call *call, const cpn_form *form)
                         .elsewhere = c->oidc ? elsewhere : NULL,
                         .password_hint = c->oidc ? c->oidc->password_hint : NULL,
                         .no_passwords = !c->set.oidc_local_passwords,
+                        .epoch = cpn_snapshot_epoch(c->snapshot),
                         .certify = c->ssh_ca ? cpn_sshcert_certify : NULL,
                         .owner = c,
                         .flows = cpn_signin_flows(c) };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "control/accounts.h"
 #include "control/penalties.h"
 #include "control/reply.h"
 
@@ -85,9 +86,8 @@ cpn_az_identify(cpn_call *call, cpn_view token)
             cpn_reply_reason(call, why);
         return false;
     }
-    if (!cpn_call_who(call)) {
-        cpn_reply_reason(call, CPN_WHY_PRINCIPAL_DISABLED);
-        return false;
-    }
-    return true;
+    why = cpn_account_refusal(c->snapshot, call->claims.object_id, call->claims.epoch, NULL);
+    if (why)
+        cpn_reply_reason(call, why);
+    return why == CPN_WHY_NONE;
 }

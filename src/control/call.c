@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "codec/httphead.h"
+#include "control/accounts.h"
 #include "control/held.h"
 #include "control/penalties.h"
 #include "control/reply.h"
@@ -19,12 +20,12 @@
 const cpn_principal *
 cpn_call_who(const cpn_call *call)
 {
-    const cpn_principal *p;
+    const cpn_principal *who = NULL;
 
-    if (!call->signed_in)
-        return NULL;
-    p = cpn_snapshot_principal(call->c->snapshot, cpn_view_str(call->claims.object_id));
-    return p && p->enabled ? p : NULL;
+    if (call->signed_in)
+        (void)cpn_account_refusal(call->c->snapshot, call->claims.object_id, call->claims.epoch,
+                                  &who);
+    return who;
 }
 
 const char *
@@ -228,11 +229,10 @@ identify(cpn_call *call, const cpn_msg_REQUEST *m)
         return false;
     }
     call->signed_in = true;
-    if (!cpn_call_who(call)) {
-        cpn_reply_reason(call, CPN_WHY_PRINCIPAL_DISABLED);
-        return false;
-    }
-    return true;
+    why = cpn_account_refusal(c->snapshot, call->claims.object_id, call->claims.epoch, NULL);
+    if (why)
+        cpn_reply_reason(call, why);
+    return why == CPN_WHY_NONE;
 }
 
 /* Is the announced body one that the row takes? False: answered. */

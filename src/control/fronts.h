@@ -19,6 +19,7 @@ typedef struct cpn_call cpn_call;
 typedef struct cpn_carrier {
     char object_id[40];
     int64_t expires_s;
+    uint64_t epoch; /* of policy, when its token's owner was proved */
     cpn_addr peer;
     uint16_t peer_port;
     char user_agent[513];

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/accounts.h"
 #include "control/allowance.h"
 #include "control/cut.h"
 #include "control/held.h"
@@ -121,11 +122,11 @@ static cpn_reason
 carrier_admit(cpn_control *c, const cpn_msg_CARRIER *m, const cpn_claims *claims,
               cpn_binding *binding)
 {
-    const cpn_principal *who = cpn_snapshot_principal(c->snapshot, cpn_view_str(claims->object_id));
-    cpn_reason why;
+    const cpn_principal *who = NULL;
+    cpn_reason why = cpn_account_refusal(c->snapshot, claims->object_id, claims->epoch, &who);
 
-    if (!who || !who->enabled)
-        return CPN_WHY_PRINCIPAL_DISABLED;
+    if (why)
+        return why;
     why = cpn_binding_decide(cpn_binding_rule_of(c->set.channel_binding), claims->key.set,
                              cpn_held_carrier(c, m, claims), binding);
     if (why) {
@@ -189,6 +190,7 @@ cpn_open_carrier(cpn_front *f, const cpn_msg_CARRIER *m)
     carrier = cpn_xcalloc(1, sizeof(*carrier));
     snprintf(carrier->object_id, sizeof(carrier->object_id), "%s", claims.object_id);
     carrier->expires_s = claims.expires_s;
+    carrier->epoch = claims.epoch;
     carrier->has_key = claims.key.set;
     carrier->binding = binding;
     carrier->peer = m->peer;
@@ -219,11 +221,13 @@ binding_refusal(const cpn_control *c, const cpn_carrier *carrier)
 static cpn_reason
 carrier_refusal(cpn_control *c, const cpn_carrier *carrier, const cpn_principal **who)
 {
+    cpn_reason why;
+
     if (carrier->expires_s <= cpn_wall_s())
         return CPN_WHY_TOKEN_EXPIRED;
-    *who = cpn_snapshot_principal(c->snapshot, cpn_view_str(carrier->object_id));
-    if (!*who || !(*who)->enabled)
-        return CPN_WHY_PRINCIPAL_DISABLED;
+    why = cpn_account_refusal(c->snapshot, carrier->object_id, carrier->epoch, who);
+    if (why)
+        return why;
     if (c->draining)
         return CPN_WHY_SHUTDOWN;
     if (cpn_usage_rate(c->sessions->usage, carrier->object_id, (unsigned)c->set.tickets_per_minute,

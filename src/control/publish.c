@@ -11,7 +11,6 @@
 #include "control/api.h"
 #include "control/call.h"
 #include "control/cut.h"
-#include "identity/refresh.h"
 
 struct cpn_publish {
     cpn_control *c;
@@ -62,21 +61,29 @@ stored_text(const char *id, const json_t *body)
     return text;
 }
 
-/* A new credential, and a person who may not come any more: who signed in before signs in anew.
- * body NULL: deleted. */
-static void
-signed_out(cpn_change *change, const char *kind, const char *id, const json_t *body)
+static bool
+same(const json_t *a, const json_t *b, const char *name)
 {
-    bool principal = strcmp(kind, CPN_KIND_PRINCIPAL) == 0;
-
-    if (strcmp(kind, CPN_KIND_CREDENTIAL) == 0 ||
-        (principal && (!body || json_is_false(json_object_get(body, "enabled")))))
-        cpn_refresh_revoke_user(change->batch, id, cpn_wall_ms());
+    return strcmp(cpn_json_string(a, name), cpn_json_string(b, name)) == 0;
 }
 
-cpn_rc
-cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_t *body,
-               cpn_err *err)
+/* Is it from now on another who signs in by that id, or nobody? An id comes from a name, so it was
+ * maybe somebody's before. */
+static bool
+signs_out(const cpn_change *change, const char *id, const json_t *body)
+{
+    const json_t *was = cpn_snapshot_document(change->base, CPN_KIND_PRINCIPAL, cpn_view_str(id));
+    const json_t *there = json_object_get(was, "external"),
+                 *now = json_object_get(body, "external");
+
+    if (strcmp(cpn_json_string(body, "type"), "Group") == 0)
+        return false;
+    return !was || json_is_false(json_object_get(body, "enabled")) || !same(was, body, "type") ||
+           !same(there, now, "issuer") || !same(there, now, "subject");
+}
+
+static cpn_rc
+put(cpn_change *change, const char *kind, const char *id, const json_t *body, cpn_err *err)
 {
     cpn_rc rc = cpn_snapshot_put(change->edit, kind, id, body, err);
     CPN_AUTO(cpn_auto_mem) char *text = NULL;
@@ -87,9 +94,37 @@ cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_
     text = stored_text(id, body);
     lower(id, key);
     cpn_batch_put(change->batch, kind, key, cpn_view_str(text));
-    signed_out(change, kind, key, body);
     explicit_bzero(text, strlen(text)); /* a credential's hash may be in it */
     return CPN_OK;
+}
+
+/* Sign-ins count by policy epoch, which only grows: a clock that was wrong ends none too many and
+ * spares none. body NULL: nothing proves them here. */
+static cpn_rc
+credential_put(cpn_change *change, const char *id, const json_t *body, cpn_err *err)
+{
+    CPN_AUTO(cpn_json_auto)
+    json_t *stamped = body ? json_copy((json_t *)body) : json_object();
+
+    json_object_set_new(stamped, "signInsSince",
+                        json_integer((json_int_t)cpn_snapshot_epoch(change->base) + 1));
+    return put(change, CPN_KIND_CREDENTIAL, id, stamped, err);
+}
+
+cpn_rc
+cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_t *body,
+               cpn_err *err)
+{
+    cpn_rc rc;
+
+    if (strcmp(kind, CPN_KIND_CREDENTIAL) == 0)
+        return credential_put(change, id, body, err);
+    rc = put(change, kind, id, body, err);
+    if (rc == CPN_OK && strcmp(kind, CPN_KIND_PRINCIPAL) == 0 && signs_out(change, id, body))
+        rc = credential_put(
+            change, id, cpn_snapshot_document(change->base, CPN_KIND_CREDENTIAL, cpn_view_str(id)),
+            err);
+    return rc;
 }
 
 cpn_rc
@@ -102,7 +137,6 @@ cpn_change_delete(cpn_change *change, const char *kind, const char *id)
         return rc;
     lower(id, key);
     cpn_batch_delete(change->batch, kind, key);
-    signed_out(change, kind, key, NULL);
     return CPN_OK;
 }
 

@@ -39,8 +39,9 @@ void cpn_publish_free(cpn_publish *p);
  */
 cpn_rc cpn_publish_ask(cpn_control *c, cpn_change *change) CPN_MUST_CHECK;
 
-/* One document into the edit and the batch. Codes of cpn_snapshot_put. A new credential, and a
- * principal disabled or deleted, end that principal's refresh tokens. */
+/* One document into the edit and the batch, a principal before its credential. Codes of
+ * cpn_snapshot_put. A new credential, and a principal who is new, disabled, or another person at
+ * the provider, end all sign-ins of that name that began before this change. */
 cpn_rc cpn_change_put(cpn_change *change, const char *kind, const char *id, const json_t *body,
                       cpn_err *err) CPN_MUST_CHECK;
 /* CPN_NOT_FOUND. */

@@ -185,13 +185,13 @@ set_key(json_t *claims, const cpn_thumb *key)
 {
     char text[CPN_THUMB_TEXT];
 
-    if (!key || !key->set)
+    if (!key->set)
         return 0;
     return json_object_set_new(claims, "cnf", json_pack("{s:s}", "jkt", cpn_thumb_text(key, text)));
 }
 
 cpn_rc
-cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_thumb *key,
+cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_token_facts *facts,
                    int64_t now_s, json_t *out, cpn_err *err)
 {
     CPN_AUTO(cpn_json_auto) json_t *claims = common_claims(i, who, i->public_url, now_s);
@@ -206,12 +206,14 @@ cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_t
     if (!claims || set_str(claims, "idtyp", service ? "app" : "user") < 0 ||
         set_str(claims, "jti", cpn_uuid_text(&uuid, id)) < 0 ||
         set_str(claims, "appid", service ? who->app_id : NULL) < 0 ||
-        set_str(claims, "upn", service ? NULL : who->name) < 0 || set_key(claims, key) < 0)
+        set_str(claims, "upn", service ? NULL : who->name) < 0 ||
+        set_key(claims, &facts->key) < 0 ||
+        json_object_set_new(claims, "policy_epoch", json_integer((json_int_t)facts->epoch)) < 0)
         return cpn_fail(err, CPN_E_NOMEM, "signing a token");
     if ((rc = add_token(i, claims, "access_token", out, err)) != CPN_OK)
         return rc;
     snprintf(expires_on, sizeof(expires_on), "%lld", (long long)(now_s + i->access_token_ttl_s));
-    if (json_object_set_new(out, "token_type", json_string(key && key->set ? "DPoP" : "Bearer")) <
+    if (json_object_set_new(out, "token_type", json_string(facts->key.set ? "DPoP" : "Bearer")) <
             0 ||
         json_object_set_new(out, "expires_in", json_integer(i->access_token_ttl_s)) < 0 ||
         json_object_set_new(out, "expires_on", json_string(expires_on)) < 0 ||

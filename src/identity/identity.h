@@ -2,9 +2,9 @@
  *
  * Local provider: users and service principals with argon2id credentials, ES256 access tokens
  * (iss = {public_url}/adfs, aud = public_url, sub/oid = object id, tid, idtyp, appid, upn, iat,
- * nbf, exp, ver 1.0), JWKS, discovery, refresh tokens (opaque, 256 bits, stored as SHA-256,
- * rotated). The allow-list of algorithms (RS256 PS256 ES256 ES384 EdDSA) is for external providers;
- * for our own tokens only ES256 with our key counts. */
+ * nbf, exp, ver 1.0, policy_epoch), JWKS, discovery, refresh tokens (opaque, 256 bits, stored as
+ * SHA-256, rotated). The allow-list of algorithms (RS256 PS256 ES256 ES384 EdDSA) is for external
+ * providers; for our own tokens only ES256 with our key counts. */
 #ifndef CPN_IDENTITY_IDENTITY_H
 #define CPN_IDENTITY_IDENTITY_H
 
@@ -44,6 +44,8 @@ typedef struct cpn_claims {
     int64_t expires_s;
     bool service;
     cpn_thumb key; /* cnf.jkt (RFC 9449 6): only with a proof of this key is the token good */
+    uint64_t
+        epoch; /* of policy, when its owner was proved: the caller asks whether it counts still */
 } cpn_claims;
 
 /* Verify an access token. Remembers SHA-256(token) → claims until expiry (bounded), so that a
@@ -53,11 +55,16 @@ cpn_rc cpn_identity_verify(cpn_identity *i, cpn_view token, int64_t now_s, cpn_c
                            cpn_reason *why, cpn_err *err) CPN_MUST_CHECK;
 void cpn_identity_forget_all(cpn_identity *i);
 
+typedef struct cpn_token_facts {
+    uint64_t epoch; /* of policy, when its owner was proved */
+    cpn_thumb key;  /* that it is good with, token_type is DPoP then; not set: none */
+} cpn_token_facts;
+
 /* Sign an access token for a user or service principal; adds to out {access_token, token_type,
- * expires_in, expires_on (digits in a string, as managed identities have it), resource}. key: the
- * one it is good with, token_type is DPoP then; NULL or not set: none. */
-cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who, const cpn_thumb *key,
-                          int64_t now_s, json_t *out, cpn_err *err) CPN_MUST_CHECK;
+ * expires_in, expires_on (digits in a string, as managed identities have it), resource}. */
+cpn_rc cpn_identity_issue(cpn_identity *i, const struct cpn_principal *who,
+                          const cpn_token_facts *facts, int64_t now_s, json_t *out,
+                          cpn_err *err) CPN_MUST_CHECK;
 /* id_token and client_info for users, as MSAL reads them. */
 typedef struct cpn_id_facts {
     const char *client_id; /* whom the id_token is for */

@@ -268,11 +268,12 @@ issue(call *c)
 {
     const cpn_principal *who = c->o.by_id(c->o.owner, cpn_view_str(c->object_id));
     bool user = who && who->kind == CPN_PRINCIPAL_USER;
+    cpn_token_facts facts = { .epoch = c->refresh.epoch };
     int64_t now = cpn_wall_s();
     cpn_rc rc = CPN_OK;
 
-    if (!who || !who->enabled) {
-        refuse_secret(c, "disabled");
+    if (!who || !who->enabled || c->refresh.epoch < who->sign_ins_since) {
+        refuse_secret(c, !who || !who->enabled ? "disabled" : "signed_out");
         return;
     }
     if (c->ssh.wanted && !c->answer) {
@@ -281,9 +282,8 @@ issue(call *c)
     }
     if (!c->answer) {
         c->answer = json_object();
-        rc =
-            cpn_identity_issue(c->o.identity, who, c->refresh.rotated ? &c->refresh.key : &c->o.key,
-                               now, c->answer, NULL);
+        facts.key = c->refresh.rotated ? c->refresh.key : c->o.key;
+        rc = cpn_identity_issue(c->o.identity, who, &facts, now, c->answer, NULL);
     }
     if (rc == CPN_OK && c->scope[0] &&
         json_object_set_new(c->answer, "scope", json_string(c->scope)) < 0)
@@ -556,6 +556,7 @@ cpn_oauth_token(const cpn_oauth *o, const cpn_form *form, cpn_oauth_done *done, 
     call *c = cpn_xcalloc(1, sizeof(*c));
 
     c->o = *o;
+    c->refresh.epoch = o->epoch;
     c->done = done;
     c->owner = owner;
     if (!read_form(c, form) || !read_ssh(c, form))

@@ -7,10 +7,11 @@
  * id_token. With token_type ssh-cert the access token is an SSH certificate instead. A refresh
  * token is used up only by its own client, with its key, and for a certificate only when there is
  * one: a missing role must not sign anybody out. Unknown users, disabled ones and wrong passwords
- * cost the same and read the same. A request that proved a key (identity/holder.h) gets tokens that
- * are good with that key only; a refresh token with a key needs the proof again, and passes the key
- * on. Who may try how often is the caller's to decide: each outcome says whether a secret was
- * wrong. */
+ * cost the same and read the same. Who is signed out (a principal's sign_ins_since) while a request
+ * is under way gets no token, and no refresh token of before is good any more. A request that
+ * proved a key (identity/holder.h) gets tokens that are good with that key only; a refresh token
+ * with a key needs the proof again, and passes the key on. Who may try how often is the caller's to
+ * decide: each outcome says whether a secret was wrong. */
 #ifndef CPN_IDENTITY_OAUTH_H
 #define CPN_IDENTITY_OAUTH_H
 
@@ -54,6 +55,7 @@ typedef struct cpn_oauth {
     /* Decide and sign; certified once, maybe before this returns. NULL: there are none. */
     void (*certify)(void *owner, const struct cpn_principal *who, const cpn_ssh_ask *ask,
                     cpn_oauth_certified *certified, void *call);
+    uint64_t epoch;          /* of policy, now: by what it says then, secrets are right */
     cpn_thumb key;           /* that this request proved; the tokens are good with it only */
     void *owner;             /* outlives every open call */
     struct cpn_flows *flows; /* NULL: nobody signs in by a browser */

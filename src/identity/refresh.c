@@ -10,7 +10,6 @@
 
 #define KIND_TOKEN "refresh"
 #define KIND_REVOKED "refresh.revoked"
-#define KIND_USER "refresh.user"
 /* More than refresh_token_ttl can be, since it may have been more than it is when a token was
  * given.
  */
@@ -48,20 +47,11 @@ cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, 
     explicit_bzero(secret, sizeof(secret));
     cpn_sha256(cpn_view_str(token), key);
     put_json(b, KIND_TOKEN, key,
-             json_pack("{s:s,s:s,s:s,s:I,s:s*}", "objectId", grant->object_id, "clientId",
-                       grant->client_id, "family", family, "beganMs", (json_int_t)began_ms, "jkt",
+             json_pack("{s:s,s:s,s:s,s:I,s:I,s:s*}", "objectId", grant->object_id, "clientId",
+                       grant->client_id, "family", family, "beganMs", (json_int_t)began_ms, "epoch",
+                       (json_int_t)grant->epoch, "jkt",
                        grant->key.set ? cpn_thumb_text(&grant->key, jkt) : NULL),
              began_ms + ttl_ms);
-}
-
-void
-cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms)
-{
-    uint8_t key[32];
-
-    cpn_sha256(cpn_view_str(object_id), key);
-    put_json(b, KIND_USER, key, json_pack("{s:I}", "sinceMs", (json_int_t)now_ms),
-             now_ms + TTL_MAX_MS);
 }
 
 void
@@ -107,40 +97,13 @@ read_key(const json_t *j, cpn_thumb *out)
     return !json_object_get(j, "jkt") || cpn_thumb_read(out, cpn_view_str(jkt)) == CPN_OK;
 }
 
-/* Its family is alive; did the user lose all of them since? */
-static void
-user_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
-{
-    redemption *r = owner;
-    CPN_AUTO(cpn_json_auto) json_t *j = NULL;
-
-    (void)err;
-    if (rc == CPN_NOT_FOUND)
-        rc = CPN_OK;
-    else if (rc == CPN_OK &&
-             (cpn_json_load_object(&j, body, 1024, 8, NULL) != CPN_OK ||
-              r->grant.began_ms <= json_integer_value(json_object_get(j, "sinceMs"))))
-        rc = CPN_NOT_FOUND;
-    finish(r, rc);
-}
-
 /* The token was there; is its family alive? */
 static void
 revoked_read(void *owner, cpn_rc rc, cpn_view body, const cpn_err *err)
 {
-    redemption *r = owner;
-    uint8_t key[32];
-
     (void)body;
     (void)err;
-    if (rc == CPN_NOT_FOUND) {
-        cpn_sha256(cpn_view_str(r->grant.object_id), key);
-        rc = cpn_store_secret_get(r->ask.store, KIND_USER, key, user_read, r);
-    } else if (rc == CPN_OK) {
-        rc = CPN_NOT_FOUND;
-    }
-    if (rc != CPN_OK)
-        finish(r, rc);
+    finish(owner, rc == CPN_OK ? CPN_NOT_FOUND : rc == CPN_NOT_FOUND ? CPN_OK : rc);
 }
 
 static void
@@ -165,6 +128,7 @@ read_grant(const json_t *j, cpn_refresh_grant *g)
 {
     g->rotated = true;
     g->began_ms = json_integer_value(json_object_get(j, "beganMs"));
+    g->epoch = (uint64_t)json_integer_value(json_object_get(j, "epoch"));
     return read_str(j, "objectId", g->object_id, sizeof(g->object_id)) &&
            read_str(j, "clientId", g->client_id, sizeof(g->client_id)) && read_key(j, &g->key);
 }

@@ -10,11 +10,11 @@
  *
  * A token with a key keeps it through all its successors.
  *
- * A new password, and a user who is disabled or deleted, end all families of that user that began
- * before.
+ * A token also keeps the policy epoch of its sign-in; whether that counts still is the caller's to
+ * ask.
  *
  * In the store, as secrets: "refresh" (token → grant, with the count of its uses),
- * "refresh.revoked" (family), "refresh.user" (object id → since when). */
+ * "refresh.revoked" (family). */
 #ifndef CPN_IDENTITY_REFRESH_H
 #define CPN_IDENTITY_REFRESH_H
 
@@ -33,6 +33,7 @@ typedef struct cpn_refresh_grant {
     char client_id[CPN_CLIENT_ID_MAX + 1];
     char family[CPN_UUID_TEXT];
     int64_t began_ms; /* when its first token was issued */
+    uint64_t epoch;   /* of policy, when its owner was proved */
     cpn_thumb key;    /* that whoever uses it must prove; not set: none */
     bool rotated;
 } cpn_refresh_grant;
@@ -42,8 +43,6 @@ typedef struct cpn_refresh_grant {
 void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now_ms, int64_t ttl_ms,
                        char token[CPN_REFRESH_TEXT]);
 
-/* End all families of a user that began until now: with the change that is the cause. */
-void cpn_refresh_revoke_user(cpn_batch *b, const char *object_id, int64_t now_ms);
 /* Nobody can use tokens of this family any more. */
 void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms);
 

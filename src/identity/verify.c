@@ -53,6 +53,16 @@ read_key(const json_t *claims, cpn_thumb *out)
                                                     json_string_length(jkt) }) == CPN_OK);
 }
 
+/* A token that was signed before there was this claim counts as of the first policy. */
+static bool
+read_epoch(const json_t *claims, uint64_t *out)
+{
+    const json_t *v = json_object_get(claims, "policy_epoch");
+
+    *out = (uint64_t)json_integer_value(v);
+    return !v || (json_is_integer(v) && json_integer_value(v) >= 0);
+}
+
 static cpn_rc
 check_claims(const cpn_identity *i, const json_t *claims, cpn_claims *out, cpn_reason *why,
              cpn_err *err)
@@ -74,6 +84,8 @@ check_claims(const cpn_identity *i, const json_t *claims, cpn_claims *out, cpn_r
         return refuse(why, err, "the token has no id");
     if (!read_key(claims, &out->key))
         return refuse(why, err, "the token's confirmation is not a key");
+    if (!read_epoch(claims, &out->epoch))
+        return refuse(why, err, "the token's policy epoch is none");
     return CPN_OK;
 }
 

@@ -19,7 +19,7 @@
 #define CPN_KIND_SCALE_SET "virtualMachineScaleSet"
 #define CPN_KIND_BASTION "bastionHost"
 #define CPN_KIND_PRINCIPAL "principal"   /* users, service principals, groups */
-#define CPN_KIND_CREDENTIAL "credential" /* argon2id of a principal; never listed */
+#define CPN_KIND_CREDENTIAL "credential" /* argon2id of a principal, sign-ins; never listed */
 #define CPN_KIND_ASSIGNMENT "roleAssignment"
 #define CPN_KIND_ROLE "roleDefinition"
 
@@ -86,8 +86,9 @@ typedef struct cpn_principal {
     const char *name;      /* sign-in name of a user, display name otherwise */
     const char *app_id;    /* GUID of a service principal, else "" */
     bool enabled;
-    unsigned sessions_max; /* 0: the gateway's setting */
-    bool external;         /* a provider elsewhere proves it, never a secret kept here */
+    unsigned sessions_max;   /* 0: the gateway's setting */
+    bool external;           /* a provider elsewhere proves it, never a secret kept here */
+    uint64_t sign_ins_since; /* policy epoch: sign-ins and tokens of an earlier one have ended */
 } cpn_principal;
 
 /* A parsed ARM id. Views borrow. */

@@ -74,6 +74,7 @@ typedef struct cpn_doc {
             const char **external_groups; /* values of the groups claim, borrowed from body */
             unsigned external_groups_n;
         } principal;
+        uint64_t sign_ins_since; /* of a credential */
         struct {
             cpn_role_def role; /* lists are arrays of ours, of strings borrowed from body */
             char *name_lower;

@@ -90,14 +90,21 @@ cpn_read_principal(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 cpn_rc
 cpn_read_credential(cpn_doc *d, const cpn_shape *s, bool allow_loopback)
 {
-    static const cpn_field fields[] = { { "argon2id", CPN_FIELD_SECRET, true } };
+    static const cpn_field fields[] = { { "argon2id", CPN_FIELD_SECRET, false },
+                                        { "signInsSince", CPN_FIELD_INTEGER, false } };
     const json_t *v;
     cpn_rc rc;
 
     (void)allow_loopback;
     if ((rc = cpn_shape_fields(s, "body", d->body, fields, CPN_COUNT(fields))) != CPN_OK)
         return rc;
+    v = json_object_get(d->body, "signInsSince");
+    if (json_integer_value(v) < 0)
+        return cpn_shape_bad(s, "body.signInsSince", v, "a policy epoch");
+    d->as.sign_ins_since = (uint64_t)json_integer_value(v);
     v = json_object_get(d->body, "argon2id");
+    if (!v)
+        return CPN_OK;
     if (json_string_length(v) > CPN_PHC_MAX ||
         strlen(json_string_value(v)) != json_string_length(v) ||
         strncmp(json_string_value(v), "$argon2id$", 10) != 0)

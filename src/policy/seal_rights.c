@@ -150,14 +150,16 @@ resolve_members(cpn_snapshot *s, cpn_problems *p)
 }
 
 static void
-check_credentials(const cpn_snapshot *s, cpn_problems *p)
+resolve_credentials(cpn_snapshot *s, cpn_problems *p)
 {
     for (unsigned i = 0; i < s->n[CPN_K_CREDENTIAL]; i++) {
         const cpn_doc *d = s->nodes[CPN_K_CREDENTIAL][i].doc;
-        const cpn_node *n = cpn_node_find(s, CPN_K_PRINCIPAL, &d->parent);
+        cpn_node *n = cpn_node_find(s, CPN_K_PRINCIPAL, &d->parent);
 
         if (n && n->doc->as.principal.kind == CPN_PRINCIPAL_GROUP)
             cpn_problem(p, "credential %s: the principal is a group, which cannot sign in", d->id);
+        if (n)
+            n->as.principal.is.sign_ins_since = d->as.sign_ins_since;
     }
 }
 
@@ -179,7 +181,7 @@ cpn_seal_principals(cpn_snapshot *s, cpn_problems *p)
     }
     index_sign_ins(s, p);
     resolve_members(s, p);
-    check_credentials(s, p);
+    resolve_credentials(s, p);
 }
 
 /* ---- roles ---- */

@@ -592,6 +592,8 @@ closing_answers_everything(void **state)
     assert_string_equal(verify_now(f, &walk), "{\"records\":100,\"ok\":true}");
 }
 
+#define ZEROS "00000000000000000000000000000000000000000000000000000000000000"
+
 /* A file of the second schema, where sessions lay by their ids, and used tokens were of a kind of
  * their own. */
 static void
@@ -607,7 +609,10 @@ older_files_are_brought_up_to_date(void **state)
         " ('c', '{}', '{}', NULL);"
         "ALTER TABLE secret DROP COLUMN uses; ALTER TABLE secret DROP COLUMN first_ms;"
         "INSERT INTO secret VALUES ('refresh.used', zeroblob(32),"
-        " '{\"family\":\"f\",\"usedMs\":7}', 9223372036854775807);"
+        " '{\"family\":\"f\",\"usedMs\":7}', 9223372036854775807),"
+        " ('refresh', x'" ZEROS "01', '{\"beganMs\":10}', 9223372036854775807),"
+        " ('refresh', x'" ZEROS "02', '{\"beganMs\":11}', 9223372036854775807),"
+        " ('refresh.user', zeroblob(32), '{\"sinceMs\":10}', 9223372036854775807);"
         "UPDATE schema_version SET version = 2";
     fixture *f = *state;
     char all[4096] = "";
@@ -626,6 +631,10 @@ older_files_are_brought_up_to_date(void **state)
     assert_string_equal(all, "session b {\"b\":1}\n");
     use_now(f, "refresh", (const uint8_t[32]){ 0 }, 0, &a);
     assert_non_null(strstr(a.body, "{\"uses\":1,\"firstMs\":7,"));
+    use_now(f, "refresh", (const uint8_t[32]){ [31] = 1 }, 0, &a); /* before a sign-out */
+    assert_int_equal(a.rc, CPN_NOT_FOUND);
+    use_now(f, "refresh", (const uint8_t[32]){ [31] = 2 }, 0, &a);
+    assert_int_equal(a.rc, CPN_OK);
     cpn_batch_sessions_prune(b, clock_wall_ms); /* an end without a time was long ago */
     assert_int_equal(commit_now(f, b), CPN_OK);
     fixture_close(f);

@@ -331,6 +331,32 @@ def test_a_used_refresh_token_is_a_copy_after_a_minute(gate, clock):
         assert r.status_code == 400 and r.json()["error"] == "invalid_grant"
 
 
+def test_sign_ins_end_whatever_the_clock_says(gate, clock):
+    """A new password under a clock of tomorrow: what began before ends, what begins later, by the right clock, goes on."""
+    def sign_in(password):
+        return signed_in(gate, username="turned@example.test", password=password).json()["refresh_token"]
+
+    def refreshed(kept):
+        return requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), timeout=20,
+                             data={"grant_type": "refresh_token", "refresh_token": kept, "client_id": "x"}).status_code
+
+    def new_password(word):
+        gate.admin.ok("user", "password", "turned@example.test", "--password-stdin", input=word + "\n")
+        return word
+
+    word = gate.user("turned@example.test").password
+    moved(gate, clock, DAY)
+    of_tomorrow, word = sign_in(word), new_password("a password of tomorrow 4")
+    moved(gate, clock, 0)
+    assert refreshed(of_tomorrow) == 400
+    assert refreshed(sign_in(word)) == 200
+    moved(gate, clock, DAY)
+    of_tomorrow = sign_in(word)
+    moved(gate, clock, 0)
+    new_password("a password of today 5")
+    assert refreshed(of_tomorrow) == 400
+
+
 # ---- the record ----
 
 def test_the_record_is_whole_and_tells_of_the_jumps(gate, clock):

@@ -15,6 +15,7 @@ static CPN_UNUSED const char *
 token_of(const char *alias, char out[4096])
 {
     char id[4096];
+    cpn_token_facts facts = { .epoch = cpn_snapshot_epoch(st.c->snapshot), .key = token_key };
     json_t *j = json_object();
     cpn_err err = { 0 };
 
@@ -25,7 +26,7 @@ token_of(const char *alias, char out[4096])
     }
     spell(id, alias);
     if (cpn_identity_issue(st.identity, cpn_snapshot_principal(st.c->snapshot, cpn_view_str(id)),
-                           &token_key, cpn_wall_s(), j, &err) != CPN_OK)
+                           &facts, cpn_wall_s(), j, &err) != CPN_OK)
         fail_msg("%s", err.msg);
     snprintf(out, 4096, "%s", json_string_value(json_object_get(j, "access_token")));
     json_decref(j);

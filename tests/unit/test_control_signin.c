@@ -187,6 +187,101 @@ refresh_tokens_that_ended_keep_nobody_out(void **state)
     assert_int_equal(token("grant_type=password&client_id=" AZ "&username=ada&password=x"), 400);
 }
 
+/* ---- tokens that are out ---- */
+
+/* What somebody with this token, and no other, gets: 200, or why not. */
+static void
+expect_whoami(const char *bearer, int status, const char *code)
+{
+    cpn_msg m = { .type = CPN_MSG_REQUEST,
+                  .REQUEST = { .conn = ++st.conn,
+                               .method = CPN_VIEW_LIT("GET"),
+                               .path = CPN_VIEW_LIT("/v1/whoami"),
+                               .bearer = cpn_view_str(bearer),
+                               .last = 1 } };
+    json_t *answer;
+
+    m = request_answered(&m, NULL);
+    answer = json_loadb((const char *)m.REPLY.body.p, m.REPLY.body.n, 0, NULL);
+    assert_string_equal(cpn_json_string(json_object_get(answer, "error"), "code"), code);
+    assert_int_equal(m.REPLY.status, status);
+    json_decref(answer);
+}
+
+static void
+apply(const char *body)
+{
+    assert_int_equal(ask_as("$ada", "POST", "/v1/apply", NULL, body, NULL), 200);
+}
+
+static void
+add_eve(char id[CPN_UUID_TEXT])
+{
+    json_t *answer = NULL;
+
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users", NULL,
+                            "{'name':'eve@example.test','password':'longenough'}", &answer),
+                     201);
+    snprintf(id, CPN_UUID_TEXT, "%s", cpn_json_string(answer, "id"));
+    json_decref(answer);
+}
+
+/* An object id comes from the name: whoever has it next is not whoever had it. */
+static void
+a_name_that_is_given_again_is_somebody_else(void **state)
+{
+    char id[CPN_UUID_TEXT], again[CPN_UUID_TEXT], kept[4096], fresh[4096];
+    uint32_t carrier;
+
+    (void)state;
+    add_eve(id);
+    expect_whoami(token_of(id, kept), 200, "");
+    carrier = carrier_of(id);
+    apply("{'documents':[],'whole':['principal']}");
+    expect_whoami(kept, 401, "principal_disabled");
+    add_eve(again);
+    assert_string_equal(again, id);
+    expect_whoami(kept, 401, "token_expired");
+    open_on(carrier, 1, WEB1);
+    assert_int_equal(expect(&st.front, CPN_MSG_REFUSED).REFUSED.why, CPN_WHY_TOKEN_EXPIRED);
+    expect_whoami(token_of(id, fresh), 200, "");
+}
+
+#define BOB(enabled, external)                                                                     \
+    "{'documents':[{'kind':'principal','id':'$bob','body':{'type':'User',"                         \
+    "'name':'bob@example.test','enabled':" enabled external "}}]}"
+#define SUBJECT(issuer, subject) ",'external':{'issuer':'" issuer "','subject':'" subject "'}"
+
+static void
+what_ends_sign_ins_ends_tokens(void **state)
+{
+    static const char *const ends[] = {
+        BOB("true", SUBJECT("https://id.example.test", "1")),
+        BOB("true", SUBJECT("https://id.example.test", "2")), /* another person there */
+        BOB("true", SUBJECT("https://id2.example.test", "2")),
+        BOB("true", ""),
+        BOB("false", ""),
+    };
+    char kept[4096];
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(ends); i++) {
+        expect_whoami(token_of("$bob", kept), 200, "");
+        apply(ends[i]);
+        expect_whoami(kept, 401, strstr(ends[i], "false") ? "principal_disabled" : "token_expired");
+    }
+    apply(BOB("true", "")); /* what a thief kept does not come alive */
+    expect_whoami(kept, 401, "token_expired");
+    expect_whoami(token_of("$bob", kept), 200, "");
+    apply(BOB("true", ",'displayName':'Bob'"));
+    expect_whoami(kept, 200, "");
+    assert_int_equal(ask_as("$ada", "POST", "/v1/users/password", NULL,
+                            "{'name':'bob@example.test','password':'longenough'}", NULL),
+                     204);
+    expect_whoami(kept, 401, "token_expired");
+    expect_whoami(token_of("$bob", kept), 200, "");
+}
+
 /* ---- records ---- */
 
 static void
@@ -223,6 +318,8 @@ main(void)
         ON_STAGE(a_wrong_old_password_costs_and_is_counted),
         ON_STAGE(a_flow_that_ends_meanwhile_saves_no_penalty),
         ON_STAGE(who_sends_no_body_makes_room),
+        ON_STAGE(a_name_that_is_given_again_is_somebody_else),
+        ON_STAGE(what_ends_sign_ins_ends_tokens),
         ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
     };
 

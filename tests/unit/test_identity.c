@@ -30,6 +30,7 @@
 
 static uv_loop_t loop;
 static cpn_store *store;
+static const cpn_token_facts facts = { .epoch = 7 };
 static cpn_identity *identity;
 static cpn_token_key ours, theirs;
 static char dir[64], key_path[128], other_path[128];
@@ -435,8 +436,8 @@ good_tokens_say_who(void **state)
     cpn_reason why;
 
     (void)state;
-    assert_int_not_equal(cpn_identity_issue(identity, &group, NULL, NOW, out, NULL), CPN_OK);
-    assert_int_equal(cpn_identity_issue(identity, &user, NULL, NOW, out, NULL), CPN_OK);
+    assert_int_not_equal(cpn_identity_issue(identity, &group, &facts, NOW, out, NULL), CPN_OK);
+    assert_int_equal(cpn_identity_issue(identity, &user, &facts, NOW, out, NULL), CPN_OK);
     token = json_string_value(json_object_get(out, "access_token"));
     assert_string_equal(json_string_value(json_object_get(out, "expires_on")), "1700003600");
     assert_int_equal(json_integer_value(json_object_get(out, "expires_in")), 3600);
@@ -447,6 +448,7 @@ good_tokens_say_who(void **state)
         assert_int_equal(strlen(c.token_id), 36);
         assert_int_equal(c.expires_s, NOW + 3600);
         assert_false(c.service);
+        assert_int_equal(c.epoch, 7);
         assert_int_equal(
             cpn_identity_verify(identity, cpn_view_str(token), NOW + 3660, &c, &why, NULL),
             CPN_UNAUTHENTICATED);
@@ -455,7 +457,7 @@ good_tokens_say_who(void **state)
     }
     cpn_identity_forget_all(identity);
     assert_int_equal(verify(token, &why), CPN_OK);
-    assert_int_equal(cpn_identity_issue(identity, &app, NULL, NOW, out, NULL), CPN_OK);
+    assert_int_equal(cpn_identity_issue(identity, &app, &facts, NOW, out, NULL), CPN_OK);
     token = json_string_value(json_object_get(out, "access_token"));
     assert_int_equal(cpn_identity_verify(identity, cpn_view_str(token), NOW, &c, &why, NULL),
                      CPN_OK);
@@ -488,7 +490,7 @@ a_stranger_verifies_by_jwks(void **state)
         const char *token;
         cjose_jws_t *jws;
 
-        assert_int_equal(cpn_identity_issue(identity, &user, NULL, NOW, out, NULL), CPN_OK);
+        assert_int_equal(cpn_identity_issue(identity, &user, &facts, NOW, out, NULL), CPN_OK);
         token = json_string_value(json_object_get(out, "access_token"));
         jws = cjose_jws_import(token, strlen(token), NULL);
         assert_non_null(jws);

@@ -403,32 +403,6 @@ a_refresh_token_has_so_many_successors(void **state)
     assert_int_equal(redeem(next, now, &r), CPN_OK); /* the family goes on */
 }
 
-static void
-a_user_who_is_signed_out_loses_every_family(void **state)
-{
-    cpn_refresh_grant g = { .object_id = ADA, .client_id = AZ },
-                      ci = { .object_id = CI, .client_id = AZ };
-    char rotated[CPN_REFRESH_TEXT], first[CPN_REFRESH_TEXT], other[CPN_REFRESH_TEXT];
-    char later[CPN_REFRESH_TEXT];
-    int64_t now = cpn_wall_ms();
-    cpn_batch *b = cpn_batch_new();
-    redeemed r;
-
-    (void)state;
-    next_token(&g, now, first);
-    next_token(&g, now, rotated);
-    next_token(&ci, now, other);
-    assert_int_equal(redeem(rotated, now + 1, &r), CPN_OK);
-    cpn_refresh_revoke_user(b, ADA, now + 5);
-    assert_int_equal(cpn_store_commit_wait(store, b, NULL), CPN_OK);
-    next_token(&r.grant, now + 6, rotated); /* a rotation that was under way */
-    next_token(&g, now + 6, later);
-    assert_int_equal(redeem(first, now + 7, &r), CPN_NOT_FOUND);
-    assert_int_equal(redeem(rotated, now + 7, &r), CPN_NOT_FOUND);
-    assert_int_equal(redeem(later, now + 7, &r), CPN_OK);
-    assert_int_equal(redeem(other, now + 7, &r), CPN_OK);
-}
-
 /* ---- the token endpoint ---- */
 
 static cpn_principal ada = { .kind = CPN_PRINCIPAL_USER,
@@ -440,6 +414,8 @@ static cpn_principal ci = {
     .kind = CPN_PRINCIPAL_SERVICE, .object_id = CI, .name = "ci", .app_id = CI_APP, .enabled = true
 };
 static cpn_flows *flows;
+static uint64_t policy_epoch = 5;
+static bool signed_out_meanwhile; /* of ada, while her password is checked */
 static char ada_phc[256], ci_phc[256];
 
 static const cpn_principal *
@@ -461,6 +437,16 @@ credential(void *owner, const cpn_principal *who)
 {
     (void)owner;
     return who == &ada ? ada_phc : ci_phc;
+}
+
+static bool
+may_try(void *call, const char *name)
+{
+    (void)call;
+    (void)name;
+    if (signed_out_meanwhile)
+        ada.sign_ins_since = policy_epoch + 1;
+    return true;
 }
 
 /* What the next certificate comes to. */
@@ -515,6 +501,8 @@ ask(const char *form_text, said *s)
                     .by_name = by_name,
                     .by_id = by_id,
                     .credential = credential,
+                    .may_try = may_try,
+                    .epoch = policy_epoch,
                     .certify = certify,
                     .flows = flows };
     char *text = strdup(form_text);
@@ -743,6 +731,62 @@ grants_give_tokens(void **state)
              member(&s, "refresh_token"));
     ask(form, &s);
     assert_string_equal(s.reason, "other_client");
+    json_decref(s.body);
+}
+
+static void
+ask_refresh(const char *token, said *s)
+{
+    char form[256];
+
+    snprintf(form, sizeof(form), "grant_type=refresh_token&client_id=" AZ "&refresh_token=%s",
+             token);
+    ask(form, s);
+}
+
+static void
+refused_as_signed_out(const char *token, said *s)
+{
+    ask_refresh(token, s);
+    assert_string_equal(member(s, "error"), "invalid_grant");
+    assert_string_equal(s->reason, "signed_out");
+}
+
+/* Whatever the clock said when the sign-in began, and when it was ended. */
+static void
+a_user_who_is_signed_out_loses_every_family(void **state)
+{
+    cpn_refresh_grant ahead = { .object_id = ADA, .client_id = AZ, .epoch = policy_epoch };
+    char first[CPN_REFRESH_TEXT], rotated[CPN_REFRESH_TEXT], tomorrow[CPN_REFRESH_TEXT];
+    cpn_claims claims;
+    cpn_reason why;
+    said s = { 0 };
+
+    (void)state;
+    next_token(&ahead, cpn_wall_ms() + TTL_MS, tomorrow);
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    snprintf(first, sizeof(first), "%s", member(&s, "refresh_token"));
+    ask_refresh(first, &s);
+    assert_int_equal(s.status, 200);
+    snprintf(rotated, sizeof(rotated), "%s", member(&s, "refresh_token"));
+    ada.sign_ins_since = ++policy_epoch;
+    refused_as_signed_out(first, &s);
+    refused_as_signed_out(rotated, &s);
+    refused_as_signed_out(tomorrow, &s);
+    signed_out_meanwhile = true;
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    signed_out_meanwhile = false;
+    assert_string_equal(s.reason, "signed_out");
+    assert_int_equal(s.status, 400);
+    policy_epoch++;
+    ask(ADA_FORM "ada-secret&scope=offline_access", &s);
+    assert_int_equal(s.status, 200);
+    assert_int_equal(cpn_identity_verify(identity, cpn_view_str(member(&s, "access_token")),
+                                         cpn_wall_s(), &claims, &why, NULL),
+                     CPN_OK);
+    assert_int_equal(claims.epoch, policy_epoch);
+    ask_refresh(member(&s, "refresh_token"), &s);
+    assert_int_equal(s.status, 200);
     json_decref(s.body);
 }
 
