@@ -167,7 +167,7 @@ entered(void *owner, cpn_rc rc, const char *object_id, const cpn_err *err)
         return;
     cpn_call_note(call, "externalSubject", subject);
     if (rc == CPN_OK) {
-        cpn_signin_proved(call, flow, object_id);
+        cpn_signin_proved(call, flow, object_id, cpn_snapshot_epoch(call->c->snapshot));
     } else if (rc == CPN_NOT_FOUND) {
         snprintf(text, sizeof(text),
                  "%s knows you, but this gateway does not. Give its administrator this name of "

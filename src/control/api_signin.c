@@ -63,6 +63,7 @@ typedef struct password_check {
     cpn_call *call;
     char flow[CPN_FLOW_ID];
     char object_id[40]; /* "": nobody of that name */
+    uint64_t epoch;     /* of policy, whose password is checked */
     char name[257];
 } password_check;
 
@@ -95,7 +96,7 @@ password_checked(void *owner, cpn_rc rc, const char *phc)
     if (!flow)
         cpn_signin_lost(call);
     else if (rc == CPN_OK)
-        cpn_signin_proved(call, flow, p.object_id);
+        cpn_signin_proved(call, flow, p.object_id, p.epoch);
     else if (rc == CPN_DENIED)
         wrong_password(call, flow, &p);
     else if (rc == CPN_AGAIN)
@@ -115,6 +116,7 @@ password_check_start(cpn_call *call, const cpn_flow *flow, const char *name)
     cpn_rc rc;
 
     p->call = call;
+    p->epoch = cpn_snapshot_epoch(s);
     memcpy(p->flow, flow->id, sizeof(p->flow));
     snprintf(p->name, sizeof(p->name), "%s", name);
     cpn_call_note(call, "userEmail", name);

@@ -143,11 +143,12 @@ is_service(const cpn_call *call, const char *client_id)
 }
 
 void
-cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_id)
+cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_id, uint64_t epoch)
 {
-    const cpn_principal *who = cpn_snapshot_principal(call->c->snapshot, cpn_view_str(object_id));
+    const cpn_principal *who = NULL;
 
-    if (!who || !who->enabled || who->kind != CPN_PRINCIPAL_USER) {
+    if (cpn_account_refusal(call->c->snapshot, object_id, epoch, &who) ||
+        who->kind != CPN_PRINCIPAL_USER) {
         cpn_call_note(call, "reason", "disabled");
         cpn_signin_refused(call, flow, 403, "you have no account here, or it is disabled");
         return;
@@ -158,8 +159,7 @@ cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_i
                            "a service principal signs in with its secret, not with a person");
         return;
     }
-    cpn_flow_proved(flow, who->object_id, who->name,
-                    cpn_account_phc(call->c->snapshot, who->object_id));
+    cpn_flow_proved(flow, who->object_id, who->name, epoch);
     cpn_signin_note(call, flow);
     cpn_signin_consent_page(call, flow);
 }

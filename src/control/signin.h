@@ -46,8 +46,10 @@ void cpn_signin_use(cpn_control *c, const cpn_signin_way *way);
 cpn_flow *cpn_signin_flow(const cpn_call *call, cpn_view id);
 
 /* Each of these answers the call, once. */
-/* The person is this enabled user: show Approve and Deny. Any other principal is refused. */
-void cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_id);
+/* By the policy of that epoch the person is this user: show Approve and Deny. Any other principal
+ * is refused, and who was disabled or signed out since. */
+void cpn_signin_proved(CPN_TAKES cpn_call *call, cpn_flow *flow, const char *object_id,
+                       uint64_t epoch);
 /* Not proved (400, 403, 429 or 503): the sentence over the page that says who asks; the flow stays,
  * and the person may try again. */
 void cpn_signin_refused(CPN_TAKES cpn_call *call, const cpn_flow *flow, int status,

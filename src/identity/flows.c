@@ -261,23 +261,14 @@ cpn_flow_find(cpn_flows *f, cpn_view id, const uint8_t browser[32], cpn_flow_sta
 }
 
 void
-cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name, const char *credential)
+cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name, uint64_t epoch)
 {
     if (!cpn_view_copy(cpn_view_str(object_id), flow->object_id, sizeof(flow->object_id)))
         abort(); /* object ids are GUIDs */
     if (!cpn_view_copy(cpn_view_str(name), flow->name, sizeof(flow->name)))
         memcpy(flow->name, flow->object_id, sizeof(flow->object_id));
-    cpn_sha256(cpn_view_str(credential), flow->credential);
+    flow->epoch = epoch;
     advance(flow, CPN_FLOW_PROVED);
-}
-
-bool
-cpn_flow_holds(const cpn_flow *flow, const char *credential)
-{
-    uint8_t hash[32];
-
-    cpn_sha256(cpn_view_str(credential), hash);
-    return same_bytes(hash, flow->credential);
 }
 
 void

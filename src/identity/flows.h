@@ -67,7 +67,7 @@ typedef struct cpn_flow {
     uint8_t browser[32];           /* SHA-256 of its cookie, from CLAIMED on */
     char object_id[40];            /* from PROVED on */
     char name[257];                /* of that person, for showing */
-    uint8_t credential[32];        /* SHA-256 of what is stored of their password */
+    uint64_t epoch;                /* of policy, by which they were proved */
     char family[CPN_UUID_TEXT];    /* of the refresh tokens given */
     uint64_t began_ms;
     uint64_t expires_ms;
@@ -99,12 +99,9 @@ cpn_rc cpn_flow_claim(cpn_flows *f, const char *user_code, const uint8_t browser
 /* The open flow of that id and browser, in that state; NULL: none. */
 cpn_flow *cpn_flow_find(cpn_flows *f, cpn_view id, const uint8_t browser[32], cpn_flow_state state,
                         uint64_t now_ms);
-/* CLAIMED → PROVED. credential: the stored text of the person's password; NULL: it has none. */
-void cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name,
-                     const char *credential);
-/* Is that still the credential it was proved with? Whoever knew an old password must not keep a
- * code that it approved. */
-bool cpn_flow_holds(const cpn_flow *flow, const char *credential);
+/* CLAIMED → PROVED, by the policy of that epoch: whoever knew an old password must not keep a code
+ * that it approved. */
+void cpn_flow_proved(cpn_flow *flow, const char *object_id, const char *name, uint64_t epoch);
 /* PROVED → APPROVED or DENIED. code gets an authorization code when one is issued, else "". */
 void cpn_flow_decide(cpn_flow *flow, bool approve, uint64_t now_ms, char code[CPN_FLOW_SECRET]);
 
