@@ -63,7 +63,7 @@ use_up(cpn_holders *h, const cpn_proof *p, bool here, int64_t now_s, cpn_err *er
         return false;
     }
     memcpy(to->id, id, sizeof(to->id));
-    to->until_s = CPN_MAX(p->iat, now_s - CPN_PROOF_WINDOW_S) + CPN_PROOF_WINDOW_S;
+    to->until_s = CPN_MAX(p->iat, now_s) + CPN_PROOF_WINDOW_S;
     return true;
 }
 

@@ -2,9 +2,10 @@
  *
  * A proof that names the exporter of the connection it came over was made for this connection: no
  * other one has that value. Any other proof counts for CPN_PROOF_WINDOW_S around its iat. Either
- * serves once: what was used is remembered until its time is over, so that a proof seen in one
- * connection opens no other. A proof from the future is refused over the same exporter, too: it
- * could come again later. */
+ * serves once: what was used is remembered until its time is over, at least CPN_PROOF_WINDOW_S, so
+ * that a proof seen in one connection opens no other. After that it serves again over its own
+ * connection alone, where a slow clock is forgiven and age says nothing. A proof from the future is
+ * refused over the same exporter, too: it could come again later. */
 #ifndef CPN_IDENTITY_HOLDER_H
 #define CPN_IDENTITY_HOLDER_H
 

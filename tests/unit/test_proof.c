@@ -306,6 +306,25 @@ a_proof_serves_once(void **state)
     cpn_holders_free(h);
 }
 
+/* Its iat is old when it comes for the first time: the memory counts from then. */
+static void
+a_slow_clock_makes_no_proof_serve_again(void **state)
+{
+    cpn_holders *h = cpn_holders_new(1, false);
+    cpn_holder_ask a = tunnel_ask();
+    cpn_thumb key;
+
+    (void)state;
+    a.now_s = NOW + 86400;
+    assert_int_equal(cpn_holder_check(h, &a, &key, NULL), CPN_HELD_HERE);
+    assert_int_equal(cpn_holder_check(h, &a, &key, NULL), CPN_HELD_NOT);
+    a.now_s += CPN_PROOF_WINDOW_S;
+    assert_int_equal(cpn_holder_check(h, &a, &key, NULL), CPN_HELD_NOT);
+    a.now_s++; /* which holder.h admits */
+    assert_int_equal(cpn_holder_check(h, &a, &key, NULL), CPN_HELD_HERE);
+    cpn_holders_free(h);
+}
+
 /* A proof with its own jti for the exporter given. */
 static cpn_held
 check_number(cpn_holders *h, unsigned number, const uint8_t *exporter)
@@ -401,6 +420,7 @@ main(void)
         cmocka_unit_test(other_requests_are_refused),
         cmocka_unit_test(here_or_elsewhere),
         cmocka_unit_test(a_proof_serves_once),
+        cmocka_unit_test(a_slow_clock_makes_no_proof_serve_again),
         cmocka_unit_test(a_full_memory_refuses_or_forgets),
         cmocka_unit_test(the_setting_decides),
     };
