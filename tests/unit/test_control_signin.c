@@ -130,7 +130,7 @@ a_flow_that_ends_meanwhile_saves_no_penalty(void **state)
     do
         uv_run(&st.loop, UV_RUN_NOWAIT);
     while (!being_checked());
-    cpn_flow_proved(flow, flow->id, "mallory@example.test", "");
+    cpn_flow_proved(flow, flow->id, "mallory@example.test", 0);
     assert_int_equal(expect(&st.front, CPN_MSG_REPLY).REPLY.status, 400);
     assert_int_equal(st.c->count.penalties, 1);
 }
