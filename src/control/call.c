@@ -318,16 +318,23 @@ call_whole(cpn_call *call)
     cpn_api_dispatch(call);
 }
 
-/* Else strangers who announce bodies and send none could take every place. */
+/* Else those who announce bodies and send none could take every place: the oldest goes, a
+ * stranger's first. */
 static bool
 room_made(cpn_control *c)
 {
-    cpn_call *oldest = c->collecting;
+    cpn_call *goes;
 
-    if (c->calls >= CPN_CALLS_MAX && oldest) {
-        collected(oldest);
-        cpn_reply_reason(oldest, CPN_WHY_BUSY);
-    }
+    if (c->calls < CPN_CALLS_MAX)
+        return true;
+    DL_FOREACH(c->collecting, goes)
+    if (!goes->signed_in)
+        break;
+    goes = goes ? goes : c->collecting;
+    if (!goes)
+        return false;
+    collected(goes);
+    cpn_reply_reason(goes, CPN_WHY_BUSY);
     return c->calls < CPN_CALLS_MAX;
 }
 
@@ -354,7 +361,7 @@ cpn_call_begin(cpn_front *f, const cpn_msg_REQUEST *m)
     call->body.max = cpn_route_body_max(f->c, call->route);
     if (m->last) {
         call_whole(call);
-    } else if (!call->signed_in) {
+    } else {
         DL_APPEND(f->c->collecting, call);
         call->collecting = true;
     }

@@ -139,14 +139,17 @@ a_flow_that_ends_meanwhile_saves_no_penalty(void **state)
 
 /* A request whose body does not come. */
 static uint32_t
-begin(const char *method, const char *path, uint64_t length)
+begin(const char *who, const char *method, const char *path, uint64_t length)
 {
+    char bearer[4096];
     cpn_msg m = { .type = CPN_MSG_REQUEST,
                   .REQUEST = {
                       .conn = ++st.conn,
                       .method = cpn_view_str(method),
                       .path = cpn_view_str(path),
-                      .content_type = CPN_VIEW_LIT("application/x-www-form-urlencoded"),
+                      .bearer = cpn_view_str(token_of(who, bearer)),
+                      .content_type = cpn_view_str(who ? "application/json"
+                                                       : "application/x-www-form-urlencoded"),
                       .length = length,
                       .last = length == 0,
                   } };
@@ -155,24 +158,44 @@ begin(const char *method, const char *path, uint64_t length)
     return st.conn;
 }
 
+/* The next two answers: that one had to go, and a newcomer is served. */
 static void
-who_sends_no_body_makes_room(void **state)
+goes_for_another(uint32_t goes)
 {
-    uint32_t oldest = begin("POST", TOKEN, 10), late;
-    cpn_msg m;
+    uint32_t late = begin(NULL, "GET", "/device", 0);
+    cpn_msg m = expect(&st.front, CPN_MSG_REPLY); /* nobody was answered before */
 
-    (void)state;
-    for (unsigned i = 1; i < CPN_CALLS_MAX; i++)
-        (void)begin("POST", TOKEN, 10);
-    late = begin("GET", "/device", 0);
-    m = expect(&st.front, CPN_MSG_REPLY); /* nobody was answered before */
-    assert_int_equal(m.REPLY.conn, oldest);
+    assert_int_equal(m.REPLY.conn, goes);
     assert_int_equal(m.REPLY.status, 503);
     m = expect(&st.front, CPN_MSG_REPLY);
     assert_int_equal(m.REPLY.conn, late);
     assert_int_equal(m.REPLY.status, 200);
     assert_int_equal(st.c->calls, CPN_CALLS_MAX - 1);
+}
+
+static void
+a_stranger_who_sends_no_body_makes_room(void **state)
+{
+    uint32_t oldest;
+
+    (void)state;
+    (void)begin("$ada", "POST", "/v1/apply", 10);
+    oldest = begin(NULL, "POST", TOKEN, 10);
+    for (unsigned i = 2; i < CPN_CALLS_MAX; i++)
+        (void)begin(NULL, "POST", TOKEN, 10);
+    goes_for_another(oldest);
     assert_int_equal(ask_as("$ada", "GET", "/v1/whoami", NULL, NULL, NULL), 200);
+}
+
+static void
+whoever_sends_no_body_makes_room(void **state)
+{
+    uint32_t oldest = begin("$ada", "POST", "/v1/apply", 10);
+
+    (void)state;
+    for (unsigned i = 1; i < CPN_CALLS_MAX; i++)
+        (void)begin("$ada", "POST", "/v1/apply", 10);
+    goes_for_another(oldest);
 }
 
 /* The sign-ins of many people behind one address end in the same night. */
@@ -317,7 +340,8 @@ main(void)
         ON_STAGE(a_name_that_nobody_has_waits_like_another),
         ON_STAGE(a_wrong_old_password_costs_and_is_counted),
         ON_STAGE(a_flow_that_ends_meanwhile_saves_no_penalty),
-        ON_STAGE(who_sends_no_body_makes_room),
+        ON_STAGE(a_stranger_who_sends_no_body_makes_room),
+        ON_STAGE(whoever_sends_no_body_makes_room),
         ON_STAGE(a_name_that_is_given_again_is_somebody_else),
         ON_STAGE(what_ends_sign_ins_ends_tokens),
         ON_STAGE(a_code_that_is_typed_again_leaves_one_record),
