@@ -97,30 +97,66 @@ denied_status(cpn_reason why)
     return http == 429 || http == 503 ? http : 403;
 }
 
-/* Policy said no. Our own client is told by status; others by a session that says so. */
+/* Tokens that lead to a no: its reason and sentence, and the answer to those who read HTTP. */
+static void
+denied_issue(cpn_call *call, cpn_reason why, const char *sentence, const char *answer)
+{
+    issuing *i = cpn_xcalloc(1, sizeof(*i));
+    uint8_t key[32];
+
+    i->call = call;
+    cpn_az_secret(i->auth, key);
+    ticket_issue(i, json_pack("{s:s,s:s,s:s}", "denied", cpn_reason_word(why), "sentence", sentence,
+                              "answer", answer));
+}
+
+/* Our own client is told by status; others by a session that says so. */
+static bool
+told_inside(cpn_call *call)
+{
+    return !call->own_client && cpn_az_denied_take(call->c, cpn_mono_ms()) == CPN_OK;
+}
+
+/* Somebody whom we know asks too often, or for what cannot be. */
+static void
+tokens_refused(cpn_call *call, cpn_reason why, const char *sentence)
+{
+    const char *word = cpn_reason_word(why);
+    json_t *said;
+    char *answer;
+
+    if (!told_inside(call)) {
+        cpn_reply_error(call, cpn_reason_http(why), word, sentence, NULL);
+        return;
+    }
+    cpn_call_note(call, "reason", word);
+    cpn_trail_call(call, cpn_reason_http(why));
+    call->audited = true;
+    said = json_pack("{s:s,s:s,s:s}", "code", word, "reason", word, "message", sentence);
+    answer = cpn_json_text(said);
+    json_decref(said);
+    denied_issue(call, why, sentence, answer);
+    free(answer);
+}
+
+/* Policy said no. */
 static void
 tokens_denied(cpn_call *call, const cpn_asked *a)
 {
     char sentence[2048];
     char *answer;
-    issuing *i;
-    uint8_t key[32];
 
     call->c->count.refused[a->verdict.why]++;
     /* The refusal has its own record, with everything in it. */
     call->audited = true;
     cpn_verdict_sentence(&a->verdict, sentence, sizeof(sentence));
-    if (call->own_client || cpn_az_denied_take(call->c, cpn_mono_ms()) != CPN_OK) {
+    if (!told_inside(call)) {
         cpn_reply_error(call, denied_status(a->verdict.why), cpn_reason_word(a->verdict.why),
                         sentence, cpn_asked_json(a));
         return;
     }
     answer = cpn_refusal_text(&a->verdict, a->decision, 4096);
-    i = cpn_xcalloc(1, sizeof(*i));
-    i->call = call;
-    cpn_az_secret(i->auth, key);
-    ticket_issue(i, json_pack("{s:s,s:s,s:s}", "denied", cpn_reason_word(a->verdict.why),
-                              "sentence", sentence, "answer", answer));
+    denied_issue(call, a->verdict.why, sentence, answer);
     free(answer);
 }
 
@@ -197,7 +233,7 @@ tokens_post(cpn_call *call)
     a.who = cpn_call_who(call);
     if (cpn_usage_rate(c->sessions->usage, a.who->object_id, (unsigned)c->set.tickets_per_minute,
                        cpn_mono_ms()) != CPN_OK) {
-        cpn_reply_reason(call, CPN_WHY_LIMIT_RATE);
+        tokens_refused(call, CPN_WHY_LIMIT_RATE, cpn_reason_sentence(CPN_WHY_LIMIT_RATE));
         return;
     }
     if (c->draining) {
@@ -205,7 +241,7 @@ tokens_post(cpn_call *call)
         return;
     }
     if (form_read(call, &a.want, &hint, &hinted, &err) != CPN_OK) {
-        cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
+        tokens_refused(call, CPN_WHY_BAD_REQUEST, err.msg);
         return;
     }
     reused = session_reused(call, &a);

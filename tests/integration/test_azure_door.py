@@ -330,9 +330,35 @@ def test_denied_without_our_header_is_said_in_ssh(gateway, admin, az):
     ({"workloadHostPort": "22x"}, 400), ({"workloadHostPort": None}, 400), ({"resourceId": "not an id"}, 400),
     ({"resourceId": None}, 400), ({"resourceId": "/subscriptions/../x"}, 400), ({"resourceId": "/" + "a" * 3000}, 400)])
 def test_refusals_have_a_message(az, change, status):
-    r = az.post(**change)
+    r = az.post(headers={"Caponier-Client": "1"}, **change)
     assert r.status_code == status
     assert isinstance(r.json()["message"], str) and r.json()["message"]
+    # Others print nothing of it: whom we know is told inside, whom we do not know gets no ticket.
+    r = az.post(**change)
+    assert r.status_code == (401 if status == 401 else 200)
+    if r.status_code == 200:
+        assert said(az, r.json()).startswith(b"SSH-2.0-")
+
+
+def said(az, tokens):
+    """What an SSH client is told, until the close."""
+    ws, text = az.ws(tokens), b""
+    ws.send_binary(b"SSH-2.0-OpenSSH_9.2\r\n")
+    with contextlib.suppress(websocket.WebSocketException):
+        while frame := ws.recv():
+            text += frame
+    ws.close()
+    return text
+
+
+@pytest.mark.parametrize("change,word", [({"port": 0}, b"port from 1 to 65535"), ({"port": "ssh"}, b"port from 1 to 65535"),
+                                         ({"resource": "x"}, b"resourceId")])
+def test_what_cannot_be_is_told_in_ssh_and_on_record(az, admin, change, word):
+    before = len([r for r in every_record(admin) if r["operationName"] == "az.token"])
+    assert word in said(az, az.post(**change).json())
+    records = [r for r in every_record(admin) if r["operationName"] == "az.token"]
+    assert len(records) == before + 1 and (records[-1]["status"], records[-1]["reason"]) == (400, "bad_request")
+    assert records[-1]["userEmail"] == "ada@example.test"
 
 
 def test_ip_connect_shape(az, target):
@@ -342,7 +368,7 @@ def test_ip_connect_shape(az, target):
     s.close()
     r = az.post(ip, port=8080, hostname="10.77.1.5", headers={"Caponier-Client": "1"})
     assert r.status_code == 403
-    r = az.post(ip, hostname="10.77.1.6")
+    r = az.post(ip, hostname="10.77.1.6", headers={"Caponier-Client": "1"})
     assert r.status_code == 400  # the two addresses differ
 
 
@@ -681,8 +707,14 @@ def test_tickets_are_rate_limited(own_gateway):
         "grant_type": "password", "username": "root@example.test", "password": "a long first password 1", "client_id": "x",
         "scope": "openid"})
     az = AzureClient(own_gateway, r.json()["access_token"])
-    codes = [az.post().status_code for _ in range(6)]
-    assert codes[:5] == [200] * 5 and codes[5] == 429
+    asked = [az.post() for _ in range(6)]
+    assert [r.status_code for r in asked] == [200] * 6 and b"too many" in said(az, asked[5].json())
+    assert az.post(headers={"Caponier-Client": "1"}).status_code == 429
+    own_gateway.write_config(denied_sessions_max=1)
+    own_gateway.stop()
+    own_gateway.start()
+    codes = [az.post().status_code for _ in range(7)]
+    assert codes == [200] * 6 + [429]  # no more tickets for it than for any other no
 
 
 def test_the_door_can_be_closed(own_gateway):
