@@ -42,13 +42,13 @@ bool cpn_leg_attached(const cpn_leg *leg);
 /* Bytes for the socket: written at once as far as it takes them, the rest is copied. Returns how
  * many bytes were written now (of these or kept ones). iov is used up. */
 size_t cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n);
-/* No more will be put: shutdown(SHUT_WR) once everything is written. May be called before attach.
- * Returns bytes written now. */
+/* The end of what is put (further bytes are dropped): shutdown(SHUT_WR) once everything is written.
+ * May be called before attach. Returns bytes written now. */
 size_t cpn_leg_put_end(cpn_leg *leg);
 /* Bytes put and not yet written. */
 size_t cpn_leg_kept(const cpn_leg *leg);
 /* Should whoever puts wait for on_written? First bytes that are still judged are no reason: the
- * judge may need the next ones. */
+ * judge may need the next ones. Nor is what was refused, or has ended: the rest is dropped. */
 bool cpn_leg_full(const cpn_leg *leg);
 
 /* Could a take find something now? */

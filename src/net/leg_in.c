@@ -112,7 +112,7 @@ cpn_leg_put(cpn_leg *leg, struct iovec *iov, int n)
     leg->last_put = 0;
     for (int i = 0; i < n; i++)
         leg->last_put += iov[i].iov_len;
-    if (leg->failed || leg->refused || leg->dead || leg->write_error)
+    if (leg->failed || leg->refused || leg->dead || leg->write_error || leg->end_put)
         return 0;
     if (leg->fd >= 0 && leg->up_open && leg->kept.n == 0 && !leg->end_held)
         put = write_some(leg, iov, n);
@@ -147,5 +147,7 @@ cpn_leg_kept(const cpn_leg *leg)
 bool
 cpn_leg_full(const cpn_leg *leg)
 {
+    if (leg->refused || leg->end_put)
+        return false;
     return leg->kept.n > (leg->fd >= 0 && leg->up_open ? 0 : CPN_JUDGE_HELD_MAX);
 }

@@ -103,7 +103,7 @@ client_done(cpn_rawrelay *r, cpn_raw_why why)
 static void
 hold_back(cpn_rawrelay *r)
 {
-    r->paused = cpn_leg_full(r->leg) && !r->client_done;
+    r->paused = cpn_leg_full(r->leg);
     cpn_tls_pause(r->ws.tls, r->paused);
 }
 
@@ -138,7 +138,7 @@ read_batch(cpn_rawrelay *r, uint8_t *p, size_t n, size_t *at)
             iov[pieces++] = (struct iovec){ piece.p, piece.n };
         closed = rc == CPN_OK && piece.close;
     }
-    if (pieces > 0 && !r->client_done)
+    if (pieces > 0)
         cpn_leg_put(r->leg, iov, pieces);
     if (r->dead || r->finished)
         return CPN_OK;
@@ -438,6 +438,9 @@ cpn_rawrelay_close(cpn_rawrelay *r, unsigned code, const char *reason)
     if (r->finished || r->dead)
         return;
     cpn_leg_put_end(r->leg);
+    if (r->finished || r->dead)
+        return;
+    hold_back(r); /* the client's close may stand behind what its target did not take */
     say_close(r, CPN_RAW_ENDED, code, reason);
 }
 

@@ -276,24 +276,35 @@ bytes_arrive_and_ends_are_passed_on(void **state)
     }
 }
 
+/* The client's program writes until nobody on the way takes any more; returns how much. */
+static uint64_t
+fill(fixture *f)
+{
+    static uint8_t chunk[65536];
+    uint64_t sent = 0;
+
+    for (int idle = 0; idle < 50; idle++) {
+        ssize_t n = write(f->sock[1], chunk, sizeof(chunk));
+
+        if (n > 0)
+            idle = 0;
+        sent += (uint64_t)CPN_MAX(n, 0);
+        nettest_turns(&f->nt, 1);
+    }
+    return sent;
+}
+
 static void
 a_full_target_stops_the_client(void **state)
 {
     static uint8_t chunk[65536];
-    uint64_t sent = 0;
-    int idle = 0;
+    uint64_t sent;
     fixture f;
 
     (void)state;
     start(&f, NULL, NULL, 0);
     attach(&f, 0);
-    while (idle < 50) {
-        ssize_t n = write(f.sock[1], chunk, sizeof(chunk));
-
-        idle = n > 0 ? 0 : idle + 1;
-        sent += (uint64_t)CPN_MAX(n, 0);
-        nettest_turns(&f.nt, 1);
-    }
+    sent = fill(&f);
     assert_true(f.nt.quota.used <= 3 * CPN_BLOCK_LARGE);
     shutdown(f.sock[1], SHUT_WR);
     for (uint64_t got = 0; got < sent;) {
@@ -304,6 +315,59 @@ a_full_target_stops_the_client(void **state)
     }
     nettest_until(&f.nt, &f.ended[0]);
     assert_int_equal(f.up, sent);
+    stop(&f);
+}
+
+/* What the client sends before it hears of the cut goes nowhere, and does not hasten the end. */
+static void
+a_cut_waits_for_the_clients_close(void **state)
+{
+    static const uint8_t frame[] = { 0x82, 0x81, 0, 0, 0, 0, 'x' },
+                         end[] = { 0x88, 0x80, 0, 0, 0, 0 };
+    static hand h;
+    fixture f;
+    char b;
+    cpn_tls *t = start(&f, NULL, &h, 0);
+
+    (void)state;
+    attach(&f, 0);
+    cpn_rawrelay_close(f.r[0], CPN_WS_CLOSE_POLICY, "cut");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cpn_tls_write(t, frame, sizeof(frame)), CPN_OK);
+        nettest_turns(&f.nt, 5);
+        assert_false(f.ended[0]);
+    }
+    assert_memory_equal(h.got,
+                        "\x88\x05\x03\xf0"
+                        "cut",
+                        7);
+    assert_int_equal(read(f.sock[0], &b, 1), 0);
+    assert_int_equal(cpn_tls_write(t, end, sizeof(end)), CPN_OK);
+    nettest_turns(&f.nt, 10);
+    assert_true(f.ended[0]);
+    assert_int_equal(f.why[0], CPN_RAW_ENDED);
+    cpn_tls_free(t);
+    stop(&f);
+}
+
+/* The client's answer stands behind an upload that nobody takes any more: it is not awaited in
+ * vain, and nothing of it is left unread to turn the close into a reset. */
+static void
+a_cut_in_an_upload_is_answered(void **state)
+{
+    fixture f;
+
+    (void)state;
+    start(&f, NULL, NULL, 0);
+    attach(&f, 0);
+    fill(&f);
+    cpn_rawrelay_close(f.r[0], CPN_WS_CLOSE_POLICY, "cut");
+    nettest_until(&f.nt, &f.ended[1]);
+    assert_int_equal(f.why[1], CPN_RAW_CLOSED_CLIENT);
+    cpn_rawrelay_free(cpn_steal(&f.r[1]));
+    nettest_turns(&f.nt, 50);
+    assert_true(f.ended[0]); /* not by the clock */
+    assert_int_equal(f.why[0], CPN_RAW_ENDED);
     stop(&f);
 }
 
@@ -379,6 +443,8 @@ main(void)
         cmocka_unit_test(a_cut_frame_is_a_broken_connection),
         cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
         cmocka_unit_test(a_full_target_stops_the_client),
+        cmocka_unit_test(a_cut_waits_for_the_clients_close),
+        cmocka_unit_test(a_cut_in_an_upload_is_answered),
         cmocka_unit_test(what_a_broken_target_said_arrives),
         cmocka_unit_test(broken_targets_and_silent_clients_end_it),
     };
