@@ -84,6 +84,27 @@ cpn_conn_advance(cpn_conn *c, cpn_stage next)
     /* c may be on its way out: nothing after this line. */
 }
 
+/* Bytes of answers that the kernel has not taken. */
+static size_t
+unsent(const cpn_conn *c)
+{
+    return c->out.n - c->out_at + (c->tls ? cpn_tls_unsent(c->tls) : 0);
+}
+
+/* A slow client gets its whole answer, as long as it takes some of it each time. */
+static void
+linger_expired(cpn_conn *c)
+{
+    size_t left = unsent(c);
+
+    if (left == 0 || left >= c->unsent || ++c->lingers >= CPN_CONN_LINGERS_MAX) {
+        cpn_conn_advance(c, CPN_STAGE_CLOSED);
+        return;
+    }
+    c->unsent = left;
+    cpn_conn_deadline(c, CPN_CONN_LINGER_MS);
+}
+
 static void
 expired(cpn_deadline *d)
 {
@@ -107,6 +128,9 @@ expired(cpn_deadline *d)
         return;
     case CPN_STAGE_DENIED:
         cpn_denied_expired(c);
+        return;
+    case CPN_STAGE_LINGER:
+        linger_expired(c);
         return;
     default:
         cpn_conn_advance(c, CPN_STAGE_CLOSED);
@@ -134,6 +158,7 @@ linger_enter(cpn_conn *c)
         cpn_link_tell(c->front, &m);
     }
     c->held = c->waits = false;
+    c->unsent = unsent(c);
     cpn_conn_pause(c, false);
     cpn_conn_on_room(c);
 }

@@ -9,9 +9,9 @@
  * A request that comes while control is being restarted stays in HTTP until control is back, at
  * most CPN_CONN_AWAY_MS; then it is 503.
  *
- * LINGER and CLOSED can follow any stage but RELAY and DENIED, which only close. Deadlines are
- * absolute. An illegal transition is a bug in us and aborts. Connections of admin_listen start in
- * HTTP and stay on plain TCP. */
+ * LINGER can follow HTTP, API, CARRIER and UPGRADE, CLOSED any stage. Deadlines are absolute, but
+ * LINGER's begins anew a few times while the client takes the answer. An illegal transition is a
+ * bug in us and aborts. Connections of admin_listen start in HTTP and stay on plain TCP. */
 #ifndef CPN_FRONT_CONN_H
 #define CPN_FRONT_CONN_H
 
@@ -31,6 +31,7 @@
 #define CPN_CONN_REPLY_MS 60000
 #define CPN_CONN_ASK_MS 30000
 #define CPN_CONN_LINGER_MS 5000
+#define CPN_CONN_LINGERS_MAX 12 /* times CPN_CONN_LINGER_MS, each with some progress */
 /* How long a request waits for a control that is being restarted. */
 #define CPN_CONN_AWAY_MS 5000
 
@@ -84,6 +85,8 @@ struct cpn_conn {
     size_t scanned; /* bytes of an incomplete head without a line end */
     cpn_buf out;    /* answers the client has not taken; charged to front->answers */
     size_t out_at;
+    size_t unsent; /* in LINGER: when its deadline began */
+    unsigned lingers;
     cpn_api api;
     char ws_key[CPN_WS_KEY_SIZE];
     cpn_carrier *carrier; /* own door, in RELAY */

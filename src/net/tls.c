@@ -325,10 +325,10 @@ cpn_tls_flush(cpn_tls *t)
     cpn_tls_watch(t);
 }
 
-bool
-cpn_tls_drained(const cpn_tls *t)
+size_t
+cpn_tls_unsent(const cpn_tls *t)
 {
-    return !t->out && t->backlog.n == 0;
+    return (t->out ? t->out->n : 0) + t->backlog.n - t->backlog_at;
 }
 
 void

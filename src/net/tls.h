@@ -80,8 +80,8 @@ cpn_rc cpn_tls_write(cpn_tls *t, const uint8_t *p, size_t n) CPN_MUST_CHECK;
 cpn_rc cpn_tls_write_all(cpn_tls *t, cpn_view v, size_t max) CPN_MUST_CHECK;
 /* Send now what is gathered. */
 void cpn_tls_flush(cpn_tls *t);
-/* Nothing is waiting to be sent. */
-bool cpn_tls_drained(const cpn_tls *t);
+/* Bytes that wait to be sent: the kernel has not taken them. */
+size_t cpn_tls_unsent(const cpn_tls *t);
 /* After everything written: close_notify and FIN. on_end comes when the peer ends too. */
 void cpn_tls_shutdown(cpn_tls *t);
 

@@ -292,6 +292,51 @@ an_answer_that_is_too_long_is_cut_off(void **state)
     front_stop(t);
 }
 
+/* The conn's deadline, as if its time had come. */
+static void
+time_is_up(fronttest *t)
+{
+    t->f.conns->deadline.fn(&t->f.conns->deadline);
+    nettest_turns(&t->nt, 4);
+}
+
+/* Closing would drop what the kernel has not taken; a client that takes none of it is let go. */
+static void
+a_slow_client_gets_its_whole_answer(void **state)
+{
+    static char body[30001];
+    fronttest *t = front_start();
+    static client c;
+    uint8_t some[4096];
+    int little = 4096;
+    size_t left;
+    uint32_t conn;
+
+    (void)state;
+    memset(body, 'b', sizeof(body) - 1);
+    client_start(t, &c);
+    client_send(t, &c, GET("/v1/x") "\r\n");
+    conn = heard(t, CPN_MSG_REQUEST)->m.REQUEST.conn;
+    cpn_tls_pause(c.tls, true);
+    setsockopt(cpn_tls_fd(t->f.conns->tls), SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+    reply(t, conn, 404, "", body);
+    while (t->f.conns->stage != CPN_STAGE_LINGER)
+        uv_run(&t->nt.uv, UV_RUN_ONCE);
+    nettest_turns(&t->nt, 2);
+    left = cpn_tls_unsent(t->f.conns->tls);
+    while (cpn_tls_unsent(t->f.conns->tls) == left) {
+        assert_true(recv(cpn_tls_fd(c.tls), some, sizeof(some), 0) > 0);
+        nettest_turns(&t->nt, 2);
+    }
+    assert_in_range(cpn_tls_unsent(t->f.conns->tls), 1, left - 1);
+    time_is_up(t);
+    assert_non_null(t->f.conns);
+    time_is_up(t);
+    assert_null(t->f.conns);
+    client_stop(t, &c);
+    front_stop(t);
+}
+
 /* ---- control away --------------------------------------------------------------------------- */
 
 static void
@@ -408,6 +453,7 @@ main(void)
         cmocka_unit_test(a_body_goes_in_pieces_and_so_does_the_answer),
         cmocka_unit_test(an_early_answer_ends_the_connection),
         cmocka_unit_test(an_answer_that_is_too_long_is_cut_off),
+        cmocka_unit_test(a_slow_client_gets_its_whole_answer),
         cmocka_unit_test(control_away_is_503_until_the_next_setup),
         cmocka_unit_test(ready_is_said_once_a_setup_was_taken),
         cmocka_unit_test(health_lives_while_control_is_away),
