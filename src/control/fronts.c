@@ -85,10 +85,9 @@ conn_gone(cpn_front *f, uint32_t id)
 /* ---- what a front says ---- */
 
 static void
-front_ready(cpn_front *f, const cpn_msg_READY *m)
+front_ready(cpn_front *f)
 {
-    f->ready = true;
-    cpn_log(CPN_LOG_INFO, "front.ready", CPN_KI("front", f->id), CPN_KI("version", m->version));
+    cpn_log(CPN_LOG_INFO, "front.ready", CPN_KI("front", f->id));
     if (!f->c->told_started) {
         f->c->told_started = true;
         cpn_keeper_send(f->c, &(cpn_msg){ .type = CPN_MSG_STARTED });
@@ -106,7 +105,7 @@ front_message(void *owner, const cpn_msg *msg, int fd)
         return;
     switch (msg->type) {
     case CPN_MSG_READY:
-        front_ready(f, &msg->READY);
+        front_ready(f);
         return;
     case CPN_MSG_REQUEST:
         cpn_call_begin(f, &msg->REQUEST);
@@ -263,8 +262,7 @@ cpn_front_setup(cpn_front *f)
     const cpn_control *c = f->c;
     const cpn_config *s = &c->set;
     cpn_msg m = { .type = CPN_MSG_SETUP,
-                  .SETUP = { .front = f->id,
-                             .tls12 = strcmp(s->tls_min, "1.2") == 0,
+                  .SETUP = { .tls12 = strcmp(s->tls_min, "1.2") == 0,
                              .az_clients = s->az_clients,
                              .log_level = (uint8_t)cpn_log_level_of(s->log_level),
                              .tls_ms = (uint32_t)s->tls_timeout,

@@ -43,7 +43,6 @@ struct cpn_front {
     const cpn_tally *tally;
     uint64_t slots_used[CPN_TALLY_SLOTS / 64];
     uint64_t up_ms;
-    bool ready;
     bool killed; /* keeper was asked to */
     cpn_msg_COUNTERS counters;
     cpn_conn *conns;

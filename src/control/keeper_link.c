@@ -29,8 +29,6 @@ keeper_message(void *owner, const cpn_msg *m, int fd)
     CPN_AUTO(cpn_auto_fd) int owned = fd;
 
     switch (m->type) {
-    case CPN_MSG_BOUND:
-        return;
     case CPN_MSG_FRONT_UP:
         cpn_fronts_up(c, m->FRONT_UP.front, m->FRONT_UP.pid, cpn_steal_fd(&owned));
         return;

@@ -452,7 +452,6 @@ stream_hand_over(cpn_control *c, cpn_stream *st)
                                  .id = st->id,
                                  .tally = st->slot,
                                  .first_bytes = !s->any_protocol,
-                                 .protocol = (uint8_t)s->protocol,
                                  .answer = cpn_view_str(answer) };
     cpn_allowance_open(st, &m.OPENED);
     fd = cpn_steal_fd(&st->fd);

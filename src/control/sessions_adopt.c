@@ -122,7 +122,6 @@ cpn_sessions_alive(cpn_control *c, const cpn_msg_ALIVE *m)
     char text[CPN_UUID_TEXT];
     const json_t *row = json_object_get(c->sessions->rows, cpn_uuid_text(&m->session, text));
     cpn_session *s = cpn_session_find(c, &m->session);
-    cpn_stream *st;
 
     if (!s && row) {
         s = session_of_row(c, &m->session, row, true);
@@ -133,10 +132,8 @@ cpn_sessions_alive(cpn_control *c, const cpn_msg_ALIVE *m)
         shut_unknown(c, m);
         return;
     }
-    if (cpn_stream_find(c, m->stream))
-        return; /* one of this process's own */
-    st = cpn_stream_add(c, s, NULL, m->stream);
-    st->at.front = m->front;
+    if (!cpn_stream_find(c, m->stream)) /* else one of this process's own */
+        cpn_stream_add(c, s, NULL, m->stream);
 }
 
 /* Does a front have the stream? */
@@ -217,8 +214,6 @@ cpn_sessions_place(cpn_control *c)
         if (!st->opened || st->has_slot)
             continue;
         HASH_ITER (hh, c->fronts, f, f_next) {
-            if (st->at.front && st->at.front != f->id)
-                continue;
             if (cpn_front_slot_adopt(f, st->id, &st->slot) == CPN_OK) {
                 st->at.front = f->id;
                 st->has_slot = true;

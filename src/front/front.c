@@ -242,7 +242,6 @@ start(cpn_front *f, uv_loop_t *uv, const cpn_role_args *args, cpn_channel **news
     if ((rc = cpn_tally_map(&tally, args->tally, err)) < 0)
         return cpn_ctx(err, rc, "the shared page");
     close(args->tally);
-    cpn_tally_set(&tally->pid, (uint64_t)getpid());
     if ((rc = cpn_front_init(f, uv, tally, err)) < 0)
         return rc;
     if ((rc = cpn_accept_new(&f->accept, f, args->listen, args->listens, args->admin, args->admins,

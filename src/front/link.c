@@ -274,7 +274,7 @@ go_on(cpn_front *f)
 void
 cpn_link_serve(cpn_front *f)
 {
-    cpn_msg ready = { .type = CPN_MSG_READY, .READY = { .version = CPN_IPC_VERSION } };
+    cpn_msg ready = { .type = CPN_MSG_READY };
 
     if (f->link.setup || !f->link.channel)
         return;

@@ -63,7 +63,6 @@ cpn_relay_opened(cpn_relay *r, const cpn_msg_OPENED *m)
     r->opened = true;
     r->id = m->id;
     r->session = m->session;
-    r->suggest = (cpn_protocol)m->protocol;
     r->allowed = (cpn_byte_limits){ m->up, m->down };
     f->count.streams++;
     if (!f->tally || m->tally >= CPN_TALLY_SLOTS)

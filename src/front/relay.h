@@ -18,9 +18,8 @@ struct cpn_relay {
     cpn_relay *next;
     uint32_t number; /* ours, in OPEN; the Azure door's is 1 */
     bool opened;
-    cpn_reason why;       /* we are ending it; NONE: it goes on */
-    cpn_protocol suggest; /* by the port, as control sees it */
-    uint64_t id;          /* control's, from OPENED on */
+    cpn_reason why; /* we are ending it; NONE: it goes on */
+    uint64_t id;    /* control's, from OPENED on */
     cpn_uuid session;
     cpn_stream *stream; /* own door; belongs to the carrier */
     cpn_rawrelay *raw;  /* Azure door; ours */

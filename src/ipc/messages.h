@@ -18,13 +18,8 @@ typedef enum cpn_msg_fd { CPN_MSG_FD_NONE, CPN_MSG_FD_ONE, CPN_MSG_FD_MAYBE } cp
 
 typedef enum cpn_msg_type {
     CPN_MSG_NONE = 0,
-#define CPN_MSG(name, number, from, to, fd, since) CPN_MSG_##name = (number),
-#define CPN_FIELD(type, name)
-#define CPN_END
+#define CPN_MSG(name, number, from, to, fd) CPN_MSG_##name = (number),
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
 } cpn_msg_type;
 
 #define CPN_MSG_C_U8 uint8_t
@@ -36,7 +31,7 @@ typedef enum cpn_msg_type {
 #define CPN_MSG_C_BYTES(max) cpn_view
 
 /* C has no empty struct, hence the first member. */
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
+#define CPN_MSG(name, number, from, to, fd)                                                        \
     typedef struct cpn_msg_##name cpn_msg_##name;                                                  \
     struct cpn_msg_##name {                                                                        \
         uint8_t unused_;
@@ -45,20 +40,12 @@ typedef enum cpn_msg_type {
     }                                                                                              \
     ;
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
 
 typedef struct cpn_msg {
     cpn_msg_type type;
     union {
-#define CPN_MSG(name, number, from, to, fd, since) cpn_msg_##name name;
-#define CPN_FIELD(type, name)
-#define CPN_END
+#define CPN_MSG(name, number, from, to, fd) cpn_msg_##name name;
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
     };
 } cpn_msg;
 

@@ -16,8 +16,6 @@
 
 typedef struct cpn_tally {
     uint64_t heartbeat_ms; /* cpn_mono_ms(); 0: not yet running */
-    uint64_t pid;
-    uint64_t reserved[2];
     cpn_tally_slot slots[CPN_TALLY_SLOTS];
 } cpn_tally;
 

@@ -25,16 +25,9 @@ static const struct row {
     cpn_role from;
     cpn_role to;
     cpn_msg_fd fds;
-    uint16_t since;
 } rows[] = {
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
-    { CPN_MSG_##name, #name, FROM_##from, FROM_##to, fd, since },
-#define CPN_FIELD(type, name)
-#define CPN_END
+#define CPN_MSG(name, number, from, to, fd) { CPN_MSG_##name, #name, FROM_##from, FROM_##to, fd },
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
 };
 
 static const struct row *
@@ -139,7 +132,7 @@ put(writer *w, const char *field, kind k, size_t max, const void *from)
     }
 }
 
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
+#define CPN_MSG(name, number, from, to, fd)                                                        \
     static void encode_##name(writer *w, const cpn_msg_##name *m)                                  \
     {                                                                                              \
         (void)w;                                                                                   \
@@ -147,9 +140,6 @@ put(writer *w, const char *field, kind k, size_t max, const void *from)
 #define CPN_FIELD(type, name) put(w, #name, AS_##type, &m->name);
 #define CPN_END }
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
 
 cpn_rc
 cpn_msg_encode(const cpn_msg *msg, uint8_t *out, size_t size, size_t *n, cpn_err *err)
@@ -157,18 +147,12 @@ cpn_msg_encode(const cpn_msg *msg, uint8_t *out, size_t size, size_t *n, cpn_err
     writer w = { .p = out, .left = size };
 
     put_uint(&w, (uint64_t)msg->type, 2);
-    put_uint(&w, CPN_IPC_VERSION, 2);
     switch (msg->type) {
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
+#define CPN_MSG(name, number, from, to, fd)                                                        \
     case CPN_MSG_##name:                                                                           \
         encode_##name(&w, &msg->name);                                                             \
         break;
-#define CPN_FIELD(type, name)
-#define CPN_END
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
     case CPN_MSG_NONE:
         w.bad = "type";
         break;
@@ -252,7 +236,7 @@ get(reader *r, const char *field, kind k, size_t max, void *to)
     }
 }
 
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
+#define CPN_MSG(name, number, from, to, fd)                                                        \
     static void decode_##name(reader *r, cpn_msg_##name *m)                                        \
     {                                                                                              \
         (void)r;                                                                                   \
@@ -260,24 +244,16 @@ get(reader *r, const char *field, kind k, size_t max, void *to)
 #define CPN_FIELD(type, name) get(r, #name, AS_##type, &m->name);
 #define CPN_END }
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
 
 static void
 decode_fields(reader *r, cpn_msg *out)
 {
     switch (out->type) {
-#define CPN_MSG(name, number, from, to, fd, since)                                                 \
+#define CPN_MSG(name, number, from, to, fd)                                                        \
     case CPN_MSG_##name:                                                                           \
         decode_##name(r, &out->name);                                                              \
         break;
-#define CPN_FIELD(type, name)
-#define CPN_END
 #include "ipc/messages.def"
-#undef CPN_MSG
-#undef CPN_FIELD
-#undef CPN_END
     case CPN_MSG_NONE:
         r->bad = "type";
         break;
@@ -289,14 +265,11 @@ cpn_msg_decode(cpn_msg *out, cpn_view packet, cpn_err *err)
 {
     reader r = { .p = packet.p, .left = packet.n };
     unsigned number = (unsigned)get_uint(&r, "type", 2);
-    unsigned version = (unsigned)get_uint(&r, "version", 2);
     const struct row *row = row_of(number);
 
     memset(out, 0, sizeof(*out));
     if (r.bad || !row)
         return cpn_fail(err, CPN_E_PROTO, "unknown message %u of %zu bytes", number, packet.n);
-    if (version < CPN_IPC_VERSION_OLDEST || version > CPN_IPC_VERSION || version < row->since)
-        return cpn_fail(err, CPN_E_PROTO, "message %s of unknown version %u", row->name, version);
     out->type = row->type;
     decode_fields(&r, out);
     if (r.bad)

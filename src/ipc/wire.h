@@ -1,18 +1,14 @@
 /* ipc/wire.h -- messages to packets and back; pure, so that it can be fuzzed.
  *
- * A packet: u16 message number, u16 IPC version of the sender, then the fields of messages.def in
- * order, little-endian, with nothing behind them. */
+ * A packet: u16 message number, then the fields of messages.def in order, little-endian, with
+ * nothing behind them. */
 #ifndef CPN_IPC_WIRE_H
 #define CPN_IPC_WIRE_H
 
 #include "base/err.h"
 #include "ipc/messages.h"
 
-#define CPN_IPC_VERSION 1
-/* The oldest version that a peer may speak: the one before ours, once there is one. */
-#define CPN_IPC_VERSION_OLDEST 1
 #define CPN_IPC_PACKET_MAX 49152
-#define CPN_IPC_HEADER 4
 
 /* "DIAL"; "?" for a number that is in no table. */
 const char *cpn_msg_name(cpn_msg_type type);
@@ -26,8 +22,8 @@ const char *cpn_role_name(cpn_role role);
  * CPN_E_PROTO: a field is over its bound; that is a bug in us. */
 cpn_rc cpn_msg_encode(const cpn_msg *msg, uint8_t *out, size_t size, size_t *n,
                       cpn_err *err) CPN_MUST_CHECK;
-/* Views in *out borrow from packet. CPN_E_PROTO: unknown number or version, a field over its
- * bound, too few or too many bytes. */
+/* Views in *out borrow from packet. CPN_E_PROTO: unknown number, a field over its bound, too
+ * few or too many bytes. */
 cpn_rc cpn_msg_decode(cpn_msg *out, cpn_view packet, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

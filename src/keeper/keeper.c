@@ -28,16 +28,6 @@ cpn_keeper_tell(cpn_keeper *k, const cpn_msg *msg, CPN_TAKES int fd)
 }
 
 static void
-tell_bound(cpn_keeper *k)
-{
-    cpn_msg m = { .type = CPN_MSG_BOUND,
-                  .BOUND = { .listen = cpn_view_str(k->listen_text),
-                             .admin_listen = cpn_view_str(k->admin_text) } };
-
-    cpn_keeper_tell(k, &m, -1);
-}
-
-static void
 tell_alive(void *arg, const cpn_uuid *session, uint64_t stream)
 {
     cpn_msg m = { .type = CPN_MSG_ALIVE, .ALIVE = { .session = *session, .stream = stream } };
@@ -103,7 +93,6 @@ on_config(cpn_keeper *k, const cpn_msg_CONFIG *m)
     k->control.configured = true;
     if (!first_of_process)
         return;
-    tell_bound(k);
     cpn_keeper_offer_fronts(k);
     if (k->stopping) /* the one that was told has died, or there was none to tell */
         tell_signal(k, SIGTERM);

@@ -149,9 +149,3 @@ cpn_kept_each(const cpn_kept *k, cpn_kept_fn *fn, void *arg)
         fn(arg, &s->id, t->id);
     }
 }
-
-size_t
-cpn_kept_count(const cpn_kept *k)
-{
-    return k->n;
-}

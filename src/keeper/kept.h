@@ -24,6 +24,5 @@ size_t cpn_kept_shut(cpn_kept *k, const cpn_uuid *session);
 /* shutdown(SHUT_RDWR) and close one: whoever has a copy has nothing. False: not kept. */
 bool cpn_kept_release(cpn_kept *k, const cpn_uuid *session, uint64_t stream);
 void cpn_kept_each(const cpn_kept *k, cpn_kept_fn *fn, void *arg);
-size_t cpn_kept_count(const cpn_kept *k);
 
 #endif

@@ -26,7 +26,6 @@ say_yes(fronttest *t, uint32_t conn, uint32_t stream, uint64_t id, bool first_by
                               .id = id,
                               .tally = 3,
                               .first_bytes = first_bytes,
-                              .protocol = CPN_PROTOCOL_SSH,
                               .up = CPN_NO_LIMIT,
                               .down = CPN_NO_LIMIT,
                               .answer = CPN_VIEW_LIT("{}") } };

@@ -104,8 +104,7 @@ static CPN_UNUSED cpn_msg
 setup_msg(const fronttest *t)
 {
     return (cpn_msg){ .type = CPN_MSG_SETUP,
-                      .SETUP = { .front = 1,
-                                 .az_clients = 1,
+                      .SETUP = { .az_clients = 1,
                                  .tls_ms = 5000,
                                  .head_ms = 5000,
                                  .body_ms = 10000,

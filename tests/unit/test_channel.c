@@ -131,13 +131,12 @@ hostile_packets_break_the_channel(void **state)
         { "a byte", CPN_VIEW_LIT("x"), 0 },
         { "garbage", CPN_VIEW_LIT("garbage garbage"), 0 },
         { "too long for any message", { huge, sizeof(huge) }, 0 },
-        { "a message of control", CPN_VIEW_LIT("\x2f\x00\x01\x00\x01\0\0\0"), 0 },
-        { "a message of keeper with its descriptor", CPN_VIEW_LIT("\x16\x00\x01\x00\x01\0\0\0"),
-          1 },
-        { "GONE, one byte short", CPN_VIEW_LIT("\x44\x00\x01\x00\x01\0\0"), 0 },
-        { "GONE, one byte long", CPN_VIEW_LIT("\x44\x00\x01\x00\x01\0\0\0\0"), 0 },
-        { "GONE with a descriptor", CPN_VIEW_LIT("\x44\x00\x01\x00\x01\0\0\0"), 1 },
-        { "GONE with eight descriptors", CPN_VIEW_LIT("\x44\x00\x01\x00\x01\0\0\0"), 8 },
+        { "a message of control", CPN_VIEW_LIT("\x2f\x00\x01\0\0\0"), 0 },
+        { "a message of keeper with its descriptor", CPN_VIEW_LIT("\x16\x00\x01\0\0\0"), 1 },
+        { "GONE, one byte short", CPN_VIEW_LIT("\x44\x00\x01\0\0"), 0 },
+        { "GONE, one byte long", CPN_VIEW_LIT("\x44\x00\x01\0\0\0\0"), 0 },
+        { "GONE with a descriptor", CPN_VIEW_LIT("\x44\x00\x01\0\0\0"), 1 },
+        { "GONE with eight descriptors", CPN_VIEW_LIT("\x44\x00\x01\0\0\0"), 8 },
         { "garbage with descriptors", CPN_VIEW_LIT("\xff\xff\xff\xff"), 3 },
     };
 
@@ -163,12 +162,12 @@ missing_descriptors_break_the_channel(void **state)
 
     (void)state;
     open_side(&s, CPN_ROLE_CONTROL, CPN_ROLE_KEEPER);
-    send_raw(s.peer, "\x16\x00\x01\x00\x01\0\0\0", 8, 0);
+    send_raw(s.peer, "\x16\x00\x01\0\0\0", 6, 0);
     uv_run(&s.loop, UV_RUN_NOWAIT);
     assert_int_equal(s.broken, 1);
     close_side(&s);
     open_side(&s, CPN_ROLE_CONTROL, CPN_ROLE_KEEPER);
-    send_raw(s.peer, "\x16\x00\x01\x00\x01\0\0\0", 8, 1);
+    send_raw(s.peer, "\x16\x00\x01\0\0\0", 6, 1);
     uv_run(&s.loop, UV_RUN_NOWAIT);
     assert_int_equal(s.messages, 1);
     assert_int_equal(s.fds, 1);
@@ -199,8 +198,8 @@ a_handler_may_free_its_channel(void **state)
     (void)state;
     open_side(&s, CPN_ROLE_CONTROL, CPN_ROLE_FRONT);
     s.free_on_message = true;
-    send_raw(s.peer, "\x44\x00\x01\x00\x01\0\0\0", 8, 0);
-    send_raw(s.peer, "\x44\x00\x01\x00\x01\0\0\0", 8, 0);
+    send_raw(s.peer, "\x44\x00\x01\0\0\0", 6, 0);
+    send_raw(s.peer, "\x44\x00\x01\0\0\0", 6, 0);
     uv_run(&s.loop, UV_RUN_NOWAIT);
     assert_int_equal(s.messages, 1);
     close_side(&s);

@@ -224,7 +224,7 @@ anything(void)
 {
     switch (dice(9)) {
     case 0:
-        return (cpn_msg){ .type = CPN_MSG_READY, .READY = { .version = dice(3) } };
+        return (cpn_msg){ .type = CPN_MSG_READY };
     case 1:
     case 2:
         return request();

@@ -248,7 +248,6 @@ opened_waits_for_row_and_dial(void **state)
     assert_int_equal(opened.OPENED.conn, conn);
     assert_int_equal(opened.OPENED.stream, 9);
     assert_int_equal(opened.OPENED.first_bytes, 1);
-    assert_int_equal(opened.OPENED.protocol, CPN_PROTOCOL_SSH);
     assert_true(cpn_uuid_eq(&opened.OPENED.session, &dial.DIAL.session));
     end = (cpn_msg){ .type = CPN_MSG_ENDED,
                      .ENDED = {
