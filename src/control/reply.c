@@ -13,7 +13,6 @@
 
 #define PIECE 32768
 #define RETRY_LIMIT_TEXT "5" /* somebody has to end a session first, or time to pass */
-#define PARKED_MAX (1u << 20)
 
 typedef struct answer {
     int status;
@@ -57,7 +56,7 @@ send_rest(cpn_call *call)
 
         if (!f->channel)
             break;
-        if (cpn_channel_parked(f->channel) > PARKED_MAX)
+        if (cpn_channel_parked(f->channel) > CPN_IPC_PARKED_HIGH)
             return;
         call->out_sent += n;
         if (!cpn_front_send(f, &m, -1))

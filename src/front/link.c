@@ -22,7 +22,7 @@ cpn_link_up(const cpn_front *f)
 bool
 cpn_link_busy(const cpn_front *f)
 {
-    return f->link.channel && cpn_channel_parked(f->link.channel) > CPN_LINK_PARKED_MAX;
+    return f->link.channel && cpn_channel_parked(f->link.channel) > CPN_IPC_PARKED_HIGH;
 }
 
 cpn_rc

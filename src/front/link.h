@@ -12,8 +12,6 @@
 
 /* Ends and first words that wait for control; the front exits when there would be more. */
 #define CPN_LINK_OUTBOX_MAX 65536u
-/* Parked bytes above which no client's body is read any more. */
-#define CPN_LINK_PARKED_MAX (1u << 20)
 
 typedef struct cpn_front cpn_front;
 

@@ -12,7 +12,6 @@
 #define MESSAGES_A_TURN 64
 /* What the kernel lets one packet carry (SCM_MAX_FD): room for all, so that all can be closed. */
 #define FDS_MAX 253
-#define PARKED_HIGH (1u << 20)
 #define PARKED_LOW (256u << 10)
 
 typedef struct parked {
@@ -123,7 +122,7 @@ park(cpn_channel *c, const uint8_t *packet, size_t n, CPN_TAKES int fd)
     STAILQ_INSERT_TAIL(&c->queue, p, link);
     c->parked_n++;
     c->parked_bytes += n;
-    if (c->parked_bytes > PARKED_HIGH)
+    if (c->parked_bytes > CPN_IPC_PARKED_HIGH)
         c->above_high = true;
     if (first)
         watch(c);

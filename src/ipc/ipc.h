@@ -16,6 +16,8 @@
  * streams, the cut of every session), since a full queue costs the peer its life. */
 #define CPN_IPC_QUEUE_MAX 524288
 #define CPN_IPC_QUEUE_BYTES (64u << 20) /* and their bytes */
+/* Parked bytes above which producers of bodies pause. */
+#define CPN_IPC_PARKED_HIGH (1u << 20)
 
 typedef struct cpn_channel cpn_channel;
 
@@ -37,10 +39,10 @@ cpn_rc cpn_channel_new(cpn_channel **out, uv_loop_t *loop, CPN_TAKES int fd, cpn
  * CPN_E_PROTO: a field is over the bound of the table, and the log names it: nothing was sent. A
  * message that this direction does not permit, or without its descriptor, aborts: a bug in us. */
 cpn_rc cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd) CPN_MUST_CHECK;
-/* Bytes parked: producers of bodies pause above 1 MiB. */
+/* Bytes parked. */
 size_t cpn_channel_parked(const cpn_channel *c);
-/* Called on the loop once the queue has drained below 256 KiB after having been above 1 MiB, or
- * after it has refused a message. */
+/* Called on the loop once the queue has drained below 256 KiB after having been above
+ * CPN_IPC_PARKED_HIGH, or after it has refused a message. */
 void cpn_channel_on_drain(cpn_channel *c, void (*drained)(void *owner));
 /* Closes; freed at the end of the loop turn. NULL is fine. */
 void cpn_channel_free(cpn_channel *c);
