@@ -1,5 +1,5 @@
-/* codec/ossl.h -- OpenSSL's objects for CPN_AUTO: released at the end of the scope, NULL is fine.
- */
+/* codec/ossl.h -- OpenSSL's objects for CPN_AUTO: released at the end of the scope, NULL is fine;
+ * and no question at a terminal. */
 #ifndef CPN_CODEC_OSSL_H
 #define CPN_CODEC_OSSL_H
 
@@ -9,6 +9,17 @@
 #include <openssl/evp.h>
 
 #include "base/mem.h"
+
+/* For PEM_read_bio_*: what is encrypted is refused. Without it OpenSSL asks the terminal. */
+static inline CPN_UNUSED int
+cpn_no_passphrase(char *out, int size, int writing, void *owner)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)owner;
+    return -1;
+}
 
 #define CPN_OSSL_AUTO(name, type, release)                                                         \
     static inline CPN_UNUSED void name(type **p)                                                   \

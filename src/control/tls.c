@@ -60,7 +60,7 @@ static X509 *
 cert_parse(const cpn_buf *pem)
 {
     BIO *b = BIO_new_mem_buf(pem->p, (int)pem->n);
-    X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+    X509 *x = b ? PEM_read_bio_X509(b, NULL, cpn_no_passphrase, NULL) : NULL;
 
     BIO_free(b);
     return x;
@@ -70,7 +70,7 @@ static EVP_PKEY *
 key_parse(const cpn_buf *pem)
 {
     BIO *b = BIO_new_mem_buf(pem->p, (int)pem->n);
-    EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *k = b ? PEM_read_bio_PrivateKey(b, NULL, cpn_no_passphrase, NULL) : NULL;
 
     BIO_free(b);
     return k;

@@ -55,23 +55,13 @@ make_key(const char *path, cpn_err *err)
     return rc == CPN_OK ? rc : cpn_ctx(err, rc, "keeping the token key");
 }
 
-static int
-no_password(char *out, int size, int writing, void *owner)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)owner;
-    return -1; /* else OpenSSL would ask the terminal */
-}
-
 static cpn_rc
 parse_key(cpn_token_key *k, cpn_view text, const char *path, cpn_err *err)
 {
     CPN_AUTO(cpn_bio_auto) BIO *pem = BIO_new_mem_buf(text.p, (int)text.n);
     char group[32] = "";
 
-    k->pkey = pem ? PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL) : NULL;
+    k->pkey = pem ? PEM_read_bio_PrivateKey(pem, NULL, cpn_no_passphrase, NULL) : NULL;
     ERR_clear_error();
     if (!k->pkey || EVP_PKEY_get_group_name(k->pkey, group, sizeof(group), NULL) != 1 ||
         strcmp(group, "prime256v1") != 0) {

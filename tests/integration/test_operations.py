@@ -55,6 +55,18 @@ def test_wrong_settings_stop_the_start(tmp_path, text, says):
         assert says in r.stderr and str(f) in r.stderr, r.stderr
 
 
+def test_a_key_with_a_pass_phrase_is_refused_and_nobody_asked(tmp_path):
+    """Without a terminal OpenSSL would take it from standard input."""
+    cert, key, state = tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "state"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:open sesame",
+                    "-subj", "/CN=localhost", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    state.mkdir(mode=0o700)
+    f = tmp_path / "c.yaml"
+    f.write_text(f"listen: [\"127.0.0.1:0\"]\nadmin_listen: \"127.0.0.1:0\"\nstate_dir: {state}\ntls_cert: {cert}\ntls_key: {key}\n")
+    r = subprocess.run([BUILD / "caponierd", "-c", f], input="open sesame\n", capture_output=True, text=True, timeout=20, start_new_session=True)
+    assert r.returncode not in (0, None) and "not an unencrypted PEM key" in r.stderr and "pass phrase" not in r.stderr, r
+
+
 def test_defaults_are_a_file_that_checks(tmp_path):
     f = tmp_path / "c.yaml"
     f.write_text(caponierd("--print-defaults").stdout)
