@@ -316,18 +316,28 @@ def test_past_the_refresh_tokens_end_one_signs_in(gate, clock, target):
     user.ok("vm", "list")
 
 
-def test_a_used_refresh_token_is_a_copy_after_a_minute(gate, clock):
-    def refresh(kept):
-        return requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), timeout=20,
-                             data={"grant_type": "refresh_token", "refresh_token": kept, "client_id": "x"})
+def refresh(gate, kept):
+    return requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), timeout=20,
+                         data={"grant_type": "refresh_token", "refresh_token": kept, "client_id": "x"})
 
+
+def test_a_sign_in_that_is_used_all_the_time_ends_too(gate, clock):
+    kept = signed_in(gate).json()["refresh_token"]
+    for after in (DAY, 2 * DAY - HOUR):
+        moved(gate, clock, after)
+        kept = refresh(gate, kept).json()["refresh_token"]
+    moved(gate, clock, 2 * DAY + MINUTE)
+    assert refresh(gate, kept).json()["error"] == "invalid_grant"
+
+
+def test_a_used_refresh_token_is_a_copy_after_a_minute(gate, clock):
     first = signed_in(gate).json()["refresh_token"]
-    second, third = (refresh(first).json()["refresh_token"] for _ in range(2))
-    second = refresh(second).json()["refresh_token"]
+    second, third = (refresh(gate, first).json()["refresh_token"] for _ in range(2))
+    second = refresh(gate, second).json()["refresh_token"]
     clock.set(MINUTE + 30)
-    assert refresh(third).status_code == 200  # never used before: its own minute begins now
+    assert refresh(gate, third).status_code == 200  # never used before: its own minute begins now
     for kept in (first, second, third):
-        r = refresh(kept)
+        r = refresh(gate, kept)
         assert r.status_code == 400 and r.json()["error"] == "invalid_grant"
 
 
@@ -335,10 +345,6 @@ def test_sign_ins_end_whatever_the_clock_says(gate, clock):
     """A new password under a clock of tomorrow: what began before ends, what begins later, by the right clock, goes on."""
     def sign_in(password):
         return signed_in(gate, username="turned@example.test", password=password).json()["refresh_token"]
-
-    def refreshed(kept):
-        return requests.post(f"{gate.url}/adfs/oauth2/token", verify=str(gate.ca), timeout=20,
-                             data={"grant_type": "refresh_token", "refresh_token": kept, "client_id": "x"}).status_code
 
     def new_password(word):
         gate.admin.ok("user", "password", "turned@example.test", "--password-stdin", input=word + "\n")
@@ -348,13 +354,13 @@ def test_sign_ins_end_whatever_the_clock_says(gate, clock):
     moved(gate, clock, DAY)
     of_tomorrow, word = sign_in(word), new_password("a password of tomorrow 4")
     moved(gate, clock, 0)
-    assert refreshed(of_tomorrow) == 400
-    assert refreshed(sign_in(word)) == 200
+    assert refresh(gate, of_tomorrow).status_code == 400
+    assert refresh(gate, sign_in(word)).status_code == 200
     moved(gate, clock, DAY)
     of_tomorrow = sign_in(word)
     moved(gate, clock, 0)
     new_password("a password of today 5")
-    assert refreshed(of_tomorrow) == 400
+    assert refresh(gate, of_tomorrow).status_code == 400
 
 
 # ---- the record ----
