@@ -117,25 +117,26 @@ told_inside(cpn_call *call)
     return !call->own_client && cpn_az_denied_take(call->c, cpn_mono_ms()) == CPN_OK;
 }
 
-/* Somebody whom we know asks too often, or for what cannot be. */
+/* Somebody whom we know asks too often. */
 static void
-tokens_refused(cpn_call *call, cpn_reason why, const char *sentence)
+tokens_too_many(cpn_call *call)
 {
-    const char *word = cpn_reason_word(why);
+    const char *word = cpn_reason_word(CPN_WHY_LIMIT_RATE);
+    const char *sentence = cpn_reason_sentence(CPN_WHY_LIMIT_RATE);
     json_t *said;
     char *answer;
 
     if (!told_inside(call)) {
-        cpn_reply_error(call, cpn_reason_http(why), word, sentence, NULL);
+        cpn_reply_error(call, 429, word, sentence, NULL);
         return;
     }
     cpn_call_note(call, "reason", word);
-    cpn_trail_call(call, cpn_reason_http(why));
+    cpn_trail_call(call, 429);
     call->audited = true;
     said = json_pack("{s:s,s:s,s:s}", "code", word, "reason", word, "message", sentence);
     answer = cpn_json_text(said);
     json_decref(said);
-    denied_issue(call, why, sentence, answer);
+    denied_issue(call, CPN_WHY_LIMIT_RATE, sentence, answer);
     free(answer);
 }
 
@@ -233,7 +234,7 @@ tokens_post(cpn_call *call)
     a.who = cpn_call_who(call);
     if (cpn_usage_rate(c->sessions->usage, a.who->object_id, (unsigned)c->set.tickets_per_minute,
                        cpn_mono_ms()) != CPN_OK) {
-        tokens_refused(call, CPN_WHY_LIMIT_RATE, cpn_reason_sentence(CPN_WHY_LIMIT_RATE));
+        tokens_too_many(call);
         return;
     }
     if (c->draining) {
@@ -241,7 +242,7 @@ tokens_post(cpn_call *call)
         return;
     }
     if (form_read(call, &a.want, &hint, &hinted, &err) != CPN_OK) {
-        tokens_refused(call, CPN_WHY_BAD_REQUEST, err.msg);
+        cpn_reply_rc(call, CPN_INVALID, err.msg, NULL);
         return;
     }
     reused = session_reused(call, &a);

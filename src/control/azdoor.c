@@ -10,7 +10,6 @@
 #include "codec/b64url.h"
 #include "codec/digest.h"
 #include "control/allowance.h"
-#include "control/penalties.h"
 
 /* An upgrade whose ticket is being looked up. */
 typedef struct upgrade {
@@ -165,12 +164,11 @@ upgrade_session(cpn_control *c, const upgrade *u, cpn_session *s)
     cpn_stream_begin(c, s, &u->to);
 }
 
-/* It is none of ours, or used, or too old. */
+/* It is none of ours, or used, or too old. No penalty: it cannot be guessed, and all clients of a
+ * place come too late with theirs when the gateway was restarted. */
 static void
 ticket_wrong(cpn_control *c, const upgrade *u)
 {
-    cpn_penalty_source(c->penalties, &u->peer, CPN_PENALTY_TOKEN);
-    c->count.penalties++;
     upgrade_refuse(c, u, NULL, CPN_WHY_TICKET_INVALID);
 }
 

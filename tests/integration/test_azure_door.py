@@ -330,14 +330,9 @@ def test_denied_without_our_header_is_said_in_ssh(gateway, admin, az):
     ({"workloadHostPort": "22x"}, 400), ({"workloadHostPort": None}, 400), ({"resourceId": "not an id"}, 400),
     ({"resourceId": None}, 400), ({"resourceId": "/subscriptions/../x"}, 400), ({"resourceId": "/" + "a" * 3000}, 400)])
 def test_refusals_have_a_message(az, change, status):
-    r = az.post(headers={"Caponier-Client": "1"}, **change)
+    r = az.post(**change)
     assert r.status_code == status
     assert isinstance(r.json()["message"], str) and r.json()["message"]
-    # Others print nothing of it: whom we know is told inside, whom we do not know gets no ticket.
-    r = az.post(**change)
-    assert r.status_code == (401 if status == 401 else 200)
-    if r.status_code == 200:
-        assert said(az, r.json()).startswith(b"SSH-2.0-")
 
 
 def said(az, tokens):
@@ -351,16 +346,6 @@ def said(az, tokens):
     return text
 
 
-@pytest.mark.parametrize("change,word", [({"port": 0}, b"port from 1 to 65535"), ({"port": "ssh"}, b"port from 1 to 65535"),
-                                         ({"resource": "x"}, b"resourceId")])
-def test_what_cannot_be_is_told_in_ssh_and_on_record(az, admin, change, word):
-    before = len([r for r in every_record(admin) if r["operationName"] == "az.token"])
-    assert word in said(az, az.post(**change).json())
-    records = [r for r in every_record(admin) if r["operationName"] == "az.token"]
-    assert len(records) == before + 1 and (records[-1]["status"], records[-1]["reason"]) == (400, "bad_request")
-    assert records[-1]["userEmail"] == "ada@example.test"
-
-
 def test_ip_connect_shape(az, target):
     ip = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/lab/providers/Microsoft.Network/bh-hostConnect/10.77.1.5"
     ws, s = opened(az, target, az.tokens(ip, hostname="10.77.1.5"))
@@ -368,7 +353,7 @@ def test_ip_connect_shape(az, target):
     s.close()
     r = az.post(ip, port=8080, hostname="10.77.1.5", headers={"Caponier-Client": "1"})
     assert r.status_code == 403
-    r = az.post(ip, hostname="10.77.1.6", headers={"Caponier-Client": "1"})
+    r = az.post(ip, hostname="10.77.1.6")
     assert r.status_code == 400  # the two addresses differ
 
 

@@ -322,6 +322,9 @@ tickets_of_a_user_are_limited(void **state)
     st.c->set.tickets_per_minute = 3;
     for (unsigned i = 0; i < 3; i++)
         (void)issue("$ada", FORM);
+    (void)issue("$ada", FORM); /* of a session that says no */
+    assert_int_equal(HASH_COUNT(st.c->sessions->by_id), 3);
+    st.c->set.denied_sessions_max = 1;
     assert_int_equal(tokens_as("$ada", FORM, NULL), 429);
     (void)issue("$bob", FORM);
 }
