@@ -274,6 +274,12 @@ place_read(json_t *body, const json_t *p, char subnet[CPN_ID_MAX + 1], cpn_arm_w
         return cpn_arm_wrong_set(w, 400, "InvalidParameter",
                                  "properties.ipConfigurations[0].properties.subnet.id: expected "
                                  "the id of a virtual network's AzureBastionSubnet.");
+    if (!developer && network[0] &&
+        (strlen(network) != n - tail || strncasecmp(network, subnet, n - tail) != 0))
+        return cpn_arm_wrong_set(
+            w, 400, "InvalidParameter",
+            "properties.virtualNetwork: a bastion of this SKU is in the network "
+            "of its ipConfiguration.");
     json_object_set_new(body, "virtualNetwork", json_stringn(subnet, n - tail));
     return true;
 }

@@ -90,6 +90,18 @@ def put_body(**properties):
 
 # ---- refusals ----
 
+def test_a_network_that_would_not_be_taken_is_refused(root):
+    """virtualNetwork is what Developer has instead of an ipConfiguration; as an echo of that one it is no change."""
+    said = error(root.ask("PUT", BASTION + "astray", json=put_body(virtualNetwork={"id": VNET + "spoke"})), 400, "InvalidParameter")
+    assert "virtualNetwork" in said
+    error(root.ask("GET", BASTION + "astray"), 404, "ResourceNotFound")
+    for same in (VNET + "hub", (VNET + "hub").upper(), None):
+        r = root.ask("PUT", BASTION + "astray", json=put_body(virtualNetwork=same and {"id": same}))
+        assert r.status_code in (200, 201), r.text
+        root.wait(r)
+    root.wait(root.ask("DELETE", BASTION + "astray"))
+
+
 def test_errors_in_azures_words(reader, nobody):
     r = reader.ask("GET", BASTION + "door", token="not.a.token")
     error(r, 401, "InvalidAuthenticationToken")
