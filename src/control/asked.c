@@ -14,14 +14,15 @@ cpn_asked_json(const cpn_asked *a)
     return j;
 }
 
-/* Each other target that is refused is a record of its own: only as many as OPEN could make. */
+/* Each other target that is refused is a record of its own: only as many as OPEN could make. Who
+ * announces and then opens spends one of each. */
 static bool
 too_often(const cpn_call *call, cpn_verdict *v)
 {
     cpn_control *c = call->c;
 
-    if (cpn_usage_rate(c->sessions->usage, call->claims.object_id,
-                       (unsigned)c->set.tickets_per_minute, cpn_mono_ms()) == CPN_OK)
+    if (cpn_usage_announced(c->sessions->usage, call->claims.object_id,
+                            (unsigned)c->set.tickets_per_minute, cpn_mono_ms()) == CPN_OK)
         return false;
     v->why = v->missing[0].why = CPN_WHY_LIMIT_RATE;
     v->missing_n = 1;

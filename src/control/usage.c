@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 typedef struct use {
-    char *key; /* "u" or "c" object id, or "b" bastion id, in lower case */
+    char *key; /* "u", "a" or "c" object id, or "b" bastion id, in lower case */
     unsigned ssh;
     unsigned rdp;
     unsigned carriers;
@@ -136,6 +136,12 @@ cpn_rc
 cpn_usage_rate(cpn_usage *u, const char *object_id, unsigned per_minute, uint64_t now_ms)
 {
     return spend(use_get(u, 'u', cpn_view_str(object_id), true), per_minute, now_ms);
+}
+
+cpn_rc
+cpn_usage_announced(cpn_usage *u, const char *object_id, unsigned per_minute, uint64_t now_ms)
+{
+    return spend(use_get(u, 'a', cpn_view_str(object_id), true), per_minute, now_ms);
 }
 
 cpn_rc

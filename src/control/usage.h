@@ -20,7 +20,10 @@ void cpn_usage_carrier_give(cpn_usage *u, const char *object_id);
 /* One ticket or open of a user; a bucket of per_minute that fills evenly. CPN_LIMIT: empty. */
 cpn_rc cpn_usage_rate(cpn_usage *u, const char *object_id, unsigned per_minute,
                       uint64_t now_ms) CPN_MUST_CHECK;
-/* The same for SSH certificates, in a bucket of their own. */
+/* The same for opens that are only announced, and for SSH certificates; each in a bucket of its
+ * own. */
+cpn_rc cpn_usage_announced(cpn_usage *u, const char *object_id, unsigned per_minute,
+                           uint64_t now_ms) CPN_MUST_CHECK;
 cpn_rc cpn_usage_certificate(cpn_usage *u, const char *object_id, unsigned per_minute,
                              uint64_t now_ms) CPN_MUST_CHECK;
 /* Forget those without use. */
