@@ -71,15 +71,15 @@ on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
     char sentence[CPN_LAST_WORDS];
     probe *p = owner;
+    bool lost = end->why == CPN_STREAM_CARRIER_LOST || end->why == CPN_STREAM_PROTOCOL;
 
     (void)s;
     if (p->told)
         return;
     cpn_reason_sentence_of(end->text, sentence);
     cpn_doctor_line(p->d, "port", CPN_HEALTH_FAIL, port_hint(end->text), "%s port %u: %s",
-                    p->target->label, p->target->port,
-                    end->why == CPN_STREAM_CARRIER_LOST ? "the connection was lost" : sentence);
-    if (end->why == CPN_STREAM_CARRIER_LOST)
+                    p->target->label, p->target->port, lost ? "the connection was lost" : sentence);
+    if (lost)
         p->told = true;
     else
         leave(p);

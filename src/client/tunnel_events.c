@@ -90,6 +90,7 @@ word_of(cpn_stream_why why)
     case CPN_STREAM_RESET_PEER:
         return "reset_target";
     case CPN_STREAM_CARRIER_LOST:
+    case CPN_STREAM_PROTOCOL:
         return "connection_lost";
     default:
         return "closed";

@@ -354,7 +354,8 @@ cpn_carrier_finish(cpn_carrier *c, cpn_carrier_why why, const char *fmt, ...)
     vsnprintf(c->text, sizeof(c->text), fmt, ap);
     va_end(ap);
     uv_timer_stop(&c->timer);
-    end_all_streams(c, CPN_STREAM_CARRIER_LOST, (cpn_view){ 0 });
+    end_all_streams(c, why == CPN_CARRIER_PROTOCOL ? CPN_STREAM_PROTOCOL : CPN_STREAM_CARRIER_LOST,
+                    (cpn_view){ 0 });
     cpn_loop_later(c->loop, &c->notify, CPN_LATER_BULK);
 }
 

@@ -36,7 +36,8 @@ typedef enum cpn_stream_why {
     CPN_STREAM_RESET_PEER,    /* the other end sent RESET; text is its JSON, may be empty */
     CPN_STREAM_RESET_LOCAL,   /* cpn_stream_reset or cpn_stream_refuse was called */
     CPN_STREAM_SOCKET_FAILED, /* our socket broke; RESET {"code":"reset_…"} was sent */
-    CPN_STREAM_CARRIER_LOST   /* the carrier ended first */
+    CPN_STREAM_CARRIER_LOST,  /* the carrier ended first */
+    CPN_STREAM_PROTOCOL       /* so it did, because the peer broke the protocol */
 } cpn_stream_why;
 
 /* Why a carrier ended. */

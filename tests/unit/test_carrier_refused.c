@@ -72,7 +72,7 @@ protocol_violations_close(void **state)
         nettest_until(&f.nt, &h.ended);
         assert_int_equal(f.asked, refused[i].after_open);
         if (refused[i].after_open)
-            assert_int_equal(f.p[0].why[0], CPN_STREAM_CARRIER_LOST);
+            assert_int_equal(f.p[0].why[0], CPN_STREAM_PROTOCOL);
         close_at = close_frame(&h);
         assert_non_null(close_at);
         if ((unsigned)(close_at[2] << 8 | close_at[3]) != refused[i].code)

@@ -339,6 +339,29 @@ a_carrier_ends_when_its_token_does(void **state)
 }
 
 static void
+a_client_that_breaks_the_protocol_has_not_gone(void **state)
+{
+    static const uint8_t unmasked[] = { 0x82, 0x00 };
+    fronttest *t = front_start();
+    tunnel n;
+    flow w;
+    uint32_t conn = tunnel_start(t, &n);
+    int target = say_yes(t, conn, ask(t, &n, &w, SSH_HELLO)->m.OPEN.stream, 5, true);
+
+    (void)state;
+    heard(t, CPN_MSG_SPOKE);
+    reads(t, target, SSH_HELLO);
+    assert_int_equal(cpn_tls_write(cpn_carrier_tls(n.carrier), unmasked, 2), CPN_OK);
+    ended(t, 5, CPN_WHY_PROTOCOL_ERROR, strlen(SSH_HELLO), 0);
+    nettest_until(&t->nt, &n.ended);
+    assert_int_equal(n.code, CPN_WS_CLOSE_PROTO);
+    close(w.app);
+    close(target);
+    tunnel_stop(t, &n);
+    front_stop(t);
+}
+
+static void
 an_answer_that_comes_too_late_is_ended(void **state)
 {
     fronttest *t = front_start();
@@ -549,6 +572,7 @@ main(void)
         cmocka_unit_test(silence_ends_a_stream),
         cmocka_unit_test(a_cut_tells_the_client_why),
         cmocka_unit_test(a_carrier_ends_when_its_token_does),
+        cmocka_unit_test(a_client_that_breaks_the_protocol_has_not_gone),
         cmocka_unit_test(an_answer_that_comes_too_late_is_ended),
         cmocka_unit_test(a_carrier_that_control_does_not_know_says_so),
         cmocka_unit_test(relays_outlive_control),
