@@ -49,6 +49,7 @@ typedef struct cpn_front_counters {
 } cpn_front_counters;
 
 typedef struct cpn_conn cpn_conn;
+typedef struct cpn_relay cpn_relay;
 
 typedef struct cpn_front {
     uv_loop_t *uv;
@@ -66,8 +67,9 @@ typedef struct cpn_front {
     cpn_tls_ctx *tls;   /* NULL before the first SETUP: nothing is accepted */
     cpn_accept *accept; /* NULL in tests that bring their own connections */
     cpn_tally *tally;
-    cpn_conn *conns; /* by number */
-    size_t live;     /* of them not admin_listen's */
+    cpn_conn *conns;   /* by number */
+    cpn_relay *opened; /* by control's number */
+    size_t live;       /* of them not admin_listen's */
     uint32_t last_conn;
     uint32_t last_stream;
     cpn_front_counters count;

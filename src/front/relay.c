@@ -64,6 +64,7 @@ cpn_relay_opened(cpn_relay *r, const cpn_msg_OPENED *m)
     r->id = m->id;
     r->session = m->session;
     r->allowed = (cpn_byte_limits){ m->up, m->down };
+    HASH_ADD(hh, f->opened, id, sizeof(r->id), r);
     f->count.streams++;
     if (!f->tally || m->tally >= CPN_TALLY_SLOTS)
         return;
@@ -256,24 +257,12 @@ cpn_relay_spent(cpn_relay *r)
     cpn_loop_later(r->conn->front->loop, &r->asking, CPN_LATER_FIRST);
 }
 
-static cpn_relay *
-relay_by_id(const cpn_front *f, uint64_t id)
-{
-    const cpn_conn *c, *next;
-    cpn_relay *r;
-
-    HASH_ITER (hh, f->conns, c, next)
-        DL_FOREACH(c->relays, r)
-    if (r->opened && r->id == id)
-        return r;
-    return NULL;
-}
-
 void
 cpn_relays_allow(cpn_front *f, const cpn_msg_ALLOW *m)
 {
-    cpn_relay *r = relay_by_id(f, m->id);
+    cpn_relay *r = NULL;
 
+    HASH_FIND(hh, f->opened, &m->id, sizeof(m->id), r);
     if (!r)
         return;
     r->serial = m->serial;
@@ -312,8 +301,10 @@ cpn_relay_ended(cpn_relay *r, cpn_reason why, uint64_t up, uint64_t down)
         .ENDED = { .id = r->id, .why = (uint16_t)(r->why ? r->why : why), .up = up, .down = down }
     };
 
-    if (r->opened)
+    if (r->opened) {
+        HASH_DEL(f->opened, r);
         cpn_link_tell(f, &m);
+    }
     if (r->slot)
         cpn_tally_set(&r->slot->last_ms, 0);
     cpn_deadline_clear(&r->silent);
@@ -345,24 +336,16 @@ cpn_relays_lost(cpn_conn *c)
     }
 }
 
-static void
-cut_in(cpn_conn *c, const cpn_msg_CUT *m)
+void
+cpn_relays_cut(cpn_front *f, const cpn_msg_CUT *m)
 {
     cpn_relay *r, *next;
     char sentence[401];
 
     if (!cpn_view_copy(m->sentence, sentence, sizeof(sentence)))
         sentence[0] = '\0';
-    DL_FOREACH_SAFE(c->relays, r, next)
-    if (r->opened && cpn_uuid_eq(&r->session, &m->session))
-        cpn_relay_stop(r, (cpn_reason)m->why, sentence, m->answer);
-}
-
-void
-cpn_relays_cut(cpn_front *f, const cpn_msg_CUT *m)
-{
-    cpn_conn *c, *next;
-
-    HASH_ITER (hh, f->conns, c, next)
-        cut_in(c, m);
+    HASH_ITER (hh, f->opened, r, next) {
+        if (cpn_uuid_eq(&r->session, &m->session))
+            cpn_relay_stop(r, (cpn_reason)m->why, sentence, m->answer);
+    }
 }

@@ -32,6 +32,7 @@ struct cpn_relay {
     uint32_t serial;         /* of the last ALLOW */
     cpn_later asking;        /* for more bytes */
     cpn_deadline again;      /* until control has answered */
+    UT_hash_handle hh;       /* by id, once opened */
 };
 
 /* A stream that control is being asked for. */
