@@ -29,8 +29,9 @@ typedef struct cpn_leg_events {
 
 /* NULL: no memory. in_is_up: bytes towards the socket count as up (at the gateway). */
 cpn_leg *cpn_leg_new(cpn_loop *loop, bool in_is_up, const cpn_leg_events *events, void *owner);
-/* Shut and close the socket, drop what is kept; no event follows. rst: break the connection off,
- * so that the other end sees a reset. NULL is fine. */
+/* Shut and close the socket, drop what is kept; no event follows. rst: break the connection off, so
+ * that the other end sees a reset (of the client; a front may not, its keeper does for a cut).
+ * NULL is fine. */
 void cpn_leg_free(cpn_leg *leg, bool rst);
 
 /* Before attach. Bytes already put are judged by attach or the next put. */

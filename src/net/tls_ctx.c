@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codec/ossl.h"
 #include "net/tls_priv.h"
 
 #define CERT_DIR "/etc/ssl/certs"
@@ -80,28 +81,17 @@ ctx_common(cpn_tls_ctx **out, bool server, bool allow_tls12, cpn_err *err)
     return CPN_OK;
 }
 
-/* Never asks a terminal for a pass phrase. */
-static int
-no_passphrase(char *buf, int size, int rwflag, void *arg)
-{
-    (void)buf;
-    (void)size;
-    (void)rwflag;
-    (void)arg;
-    return -1;
-}
-
 static cpn_rc
 use_chain(SSL_CTX *ssl, cpn_view pem, cpn_err *err)
 {
     BIO *bio = BIO_new_mem_buf(pem.p, (int)CPN_MIN(pem.n, 1u << 20));
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, cpn_no_passphrase, NULL) : NULL;
     bool good = cert && SSL_CTX_use_certificate(ssl, cert) == 1;
     char why[128];
 
     X509_free(cert);
     for (int i = 0; good && i < CHAIN_MAX; i++) {
-        cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, cpn_no_passphrase, NULL);
         if (!cert)
             break;
         good = SSL_CTX_add0_chain_cert(ssl, cert) == 1;
@@ -120,7 +110,7 @@ static cpn_rc
 use_key(SSL_CTX *ssl, cpn_view pem, cpn_err *err)
 {
     BIO *bio = BIO_new_mem_buf(pem.p, (int)CPN_MIN(pem.n, 1u << 20));
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, cpn_no_passphrase, NULL) : NULL;
     bool read = key,
          fits = key && SSL_CTX_use_PrivateKey(ssl, key) == 1 && SSL_CTX_check_private_key(ssl) == 1;
     char why[128];
@@ -158,7 +148,7 @@ trust_pem(X509_STORE *store, cpn_view pem, cpn_err *err)
     BIO *bio = BIO_new_mem_buf(pem.p, (int)CPN_MIN(pem.n, 1u << 20));
     unsigned n = 0;
 
-    for (X509 *cert; bio && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)); n++) {
+    for (X509 *cert; bio && (cert = PEM_read_bio_X509(bio, NULL, cpn_no_passphrase, NULL)); n++) {
         X509_STORE_add_cert(store, cert);
         X509_free(cert);
     }
