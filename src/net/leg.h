@@ -52,6 +52,10 @@ size_t cpn_leg_kept(const cpn_leg *leg);
  * judge may need the next ones. Nor is what was refused, or has ended: the rest is dropped. */
 bool cpn_leg_full(const cpn_leg *leg);
 
+/* After the end: did somebody who holds a duplicate (keeper, for a cut) shut the socket, and not
+ * the machine end it? */
+bool cpn_leg_shut_here(const cpn_leg *leg);
+
 /* Could a take find something now? */
 bool cpn_leg_may_take(const cpn_leg *leg);
 /* Was the last take small, so that this is a person typing? True before the first one. */

@@ -1,4 +1,7 @@
 /* A leg's way from the socket: into the caller's slots, first bytes held until they are judged. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "net/leg_priv.h"
 
 /* A read below this is taken for a person's doing. */
@@ -129,6 +132,17 @@ cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most)
         cpn_leg_count(leg, 0, (size_t)got);
     }
     return got;
+}
+
+bool
+cpn_leg_shut_here(const cpn_leg *leg)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof(info);
+
+    return leg->fd >= 0 && !leg->shut &&
+           getsockopt(leg->fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+           info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT;
 }
 
 bool

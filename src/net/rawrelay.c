@@ -1,6 +1,7 @@
 /* The Azure door's relay: WebSocket payload bytes to a socket and back. */
 #include "net/rawrelay.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #define PING_MS 20000
 #define PING_MISSES 3
 #define CLOSE_MS 2000
+/* How long the word why a socket was shut may take after it. */
+#define WORD_MS 1000
 /* How long a target may take to accept what a client that has left said last. */
 #define TAIL_MS 30000
 #define BATCH 32
@@ -31,6 +34,7 @@ struct cpn_rawrelay {
     unsigned misses;
     bool paused;      /* we do not read, so silence says nothing */
     bool client_done; /* close frame or end of TCP: nothing more comes from it */
+    bool awaiting;    /* the target's socket was shut here: whoever did it is about to say why */
     bool closing;     /* our close frame is queued */
     bool finished;
     bool told;
@@ -75,6 +79,25 @@ say_close(cpn_rawrelay *r, cpn_raw_why why, unsigned code, const char *reason)
     cpn_wslink_close(&r->ws, code, reason);
     uv_timer_start(&r->timer, on_close_deadline, CLOSE_MS, 0);
     wake(r, true);
+}
+
+static void
+on_word_deadline(uv_timer_t *timer)
+{
+    say_close(timer->data, CPN_RAW_CLOSED_TARGET, CPN_WS_CLOSE_NORMAL, "");
+}
+
+/* Keeper shuts the sockets of a cut while its words may still queue for us: many at once take a
+ * while, and no client is to hear that its machine closed the connection. */
+static bool
+await_word(cpn_rawrelay *r)
+{
+    if (r->closing || r->finished || r->dead || !cpn_leg_shut_here(r->leg))
+        return false;
+    if (!r->awaiting)
+        uv_timer_start(&r->timer, on_word_deadline, WORD_MS, 0);
+    r->awaiting = true;
+    return true;
 }
 
 /* --- client to target ----------------------------------------------------------------------- */
@@ -209,7 +232,7 @@ serve(cpn_rawrelay *r, size_t room)
     for (int i = 0; i < slots; i++)
         iov[i] = (struct iovec){ area + (size_t)i * SLOT + front, fit };
     got = cpn_leg_take(r->leg, iov, slots, most);
-    if (got == 0 && !r->dead)
+    if (got == 0 && !r->dead && !await_word(r))
         say_close(r, CPN_RAW_CLOSED_TARGET, CPN_WS_CLOSE_NORMAL, "");
     for (uint8_t *slot = area; got > 0; slot += SLOT) {
         size_t part = CPN_MIN((size_t)got, fit), total;
@@ -239,7 +262,7 @@ pump(cpn_later *l)
         return;
     }
     hold_back(r);
-    if (cpn_wslink_push(&r->ws) && !r->closing && cpn_leg_may_take(r->leg) &&
+    if (cpn_wslink_push(&r->ws) && !r->closing && !r->awaiting && cpn_leg_may_take(r->leg) &&
         (room = cpn_tls_room(r->ws.tls)) > 0)
         serve(r, room);
     if (r->dead || r->finished)
@@ -247,7 +270,7 @@ pump(cpn_later *l)
     if (r->closing && cpn_wslink_push(&r->ws))
         cpn_tls_shutdown(r->ws.tls);
     cpn_tls_flush(r->ws.tls);
-    if (!r->closing && cpn_leg_may_take(r->leg) && cpn_tls_room(r->ws.tls) > 0)
+    if (!r->closing && !r->awaiting && cpn_leg_may_take(r->leg) && cpn_tls_room(r->ws.tls) > 0)
         wake(r, false);
 }
 
@@ -291,10 +314,9 @@ on_leg_failed(void *owner, int error)
 {
     cpn_rawrelay *r = owner;
 
-    (void)error;
     if (r->client_done)
         finish(r, CPN_RAW_RESET_TARGET);
-    else
+    else if (error != EPIPE || !await_word(r))
         say_close(r, CPN_RAW_RESET_TARGET, CPN_WS_CLOSE_INTERNAL,
                   "the machine broke the connection");
     if (!r->finished && !r->dead)

@@ -714,3 +714,31 @@ def test_real_ssh_through_the_drivers_shape(az, sshd, ada):
     with listening(az, VM + "web1") as port:
         r = ssh(sshd, port, "echo az; exit 3")
     assert (r.returncode, r.stdout) == (3, "az\n"), r.stderr
+
+
+def test_a_mass_cut_tells_every_client_why(own_gateway, network):
+    """Keeper shuts the machines' sockets too: no client may take that for the machine's own end."""
+    own_gateway.stop()
+    own_gateway.write_config(fronts=1, sessions_per_user=300)
+    own_gateway.start()
+    eve = own_gateway.user("eve@example.test")
+    role = own_gateway.admin.json("role", "assign", "--assignee", "eve@example.test", "--role", "Reader", "--scope", GROUP_ID)
+    az = AzureClient(own_gateway, signed_in(own_gateway, "eve@example.test", eve.password))
+    held = []
+    with contextlib.closing(network.machines.listen("10.77.1.5", 22)) as listener, contextlib.ExitStack() as stack:
+        listener.settimeout(20)
+        for _ in range(300):
+            az.last_token = None  # a session each
+            ws = az.ws(az.tokens())
+            s, _ = listener.accept()
+            stack.enter_context(s)
+            ws.send_binary(b"SSH-2.0-az\r\n")
+            held.append(ws)
+        own_gateway.admin.ok("role", "remove", "--ids", role["id"])
+        codes = []
+        for ws in held:
+            while (frame := ws.recv_data())[0] != websocket.ABNF.OPCODE_CLOSE:
+                assert frame[0] == websocket.ABNF.OPCODE_BINARY  # no in SSH's words
+            codes.append(int.from_bytes(frame[1][:2], "big"))
+            ws.shutdown()
+        assert {c: codes.count(c) for c in codes} == {1008: 300}
