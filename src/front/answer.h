@@ -11,7 +11,7 @@
 void cpn_answer_refuse(cpn_conn *c, int status, const char *sentence);
 /* The same with a body that control wrote (JSON); an empty one: as above with its sentence. */
 void cpn_answer_json(cpn_conn *c, int status, cpn_view json);
-/* 200, or another status, with plain text; the connection goes on unless it is to close. */
+/* 200, or another status, with plain text, with Connection: close; then LINGER. */
 void cpn_answer_text(cpn_conn *c, int status, cpn_view text);
 /* Append a head with the fields that every answer has. more: control's lines. CPN_LIMIT: as
  * cpn_conn_send. */

@@ -1,6 +1,6 @@
-/* front/denied.h -- a denied session of the Azure door (DESIGN 4.2): its client understands no HTTP
- * refusal, so the upgrade is answered 101, its first bytes are awaited, and it is told no in the
- * protocol that it speaks. It dials nothing; denied_sessions_max at once. */
+/* front/denied.h -- a denied session of the Azure door (docs/protocol.md): its client understands
+ * no HTTP refusal, so the upgrade is answered 101, its first bytes are awaited, and it is told no
+ * in the protocol that it speaks. It dials nothing; denied_sessions_max at once. */
 #ifndef CPN_FRONT_DENIED_H
 #define CPN_FRONT_DENIED_H
 

@@ -4,7 +4,7 @@
  * The story of a connection: accept.h -> conn.h (the table of stages) -> http.h, route.h (what does
  * it want) -> api.h | tunnel.h | webtunnel.h (control is asked, link.h) -> relay.h | denied.h.
  * Nothing here decides who may go where: that is control; nothing here can dial: that is keeper,
- * and net/sandbox.h. */
+ * and net/sandbox_front.h. */
 #ifndef CPN_FRONT_FRONT_H
 #define CPN_FRONT_FRONT_H
 

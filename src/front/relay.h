@@ -1,9 +1,9 @@
 /* front/relay.h -- one connection to a target, of either door: asked for, opened, judged, ended.
  * The bytes flow in net/carrier.h and net/rawrelay.h; here stands what control is told about them.
  *
- * The rule of the first bytes (DESIGN 4.4): the client's side is judged before anything reaches the
- * target, the target's before anything reaches the client, and one of them must have spoken within
- * first_bytes_ms. */
+ * The rule of the first bytes (docs/protocol.md, SSH and RDP only): the client's side is judged
+ * before anything reaches the target, the target's before anything reaches the client, and one of
+ * them must have spoken within first_bytes_ms. */
 #ifndef CPN_FRONT_RELAY_H
 #define CPN_FRONT_RELAY_H
 

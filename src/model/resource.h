@@ -69,7 +69,7 @@ typedef struct cpn_bastion {
     bool enable_tunneling;
     bool enable_ip_connect;
     bool any_protocol;
-    uint16_t *ports; /* ports_n 0: the defaults of DESIGN 5 */
+    uint16_t *ports; /* ports_n 0: those of SSH and RDP; any by resource */
     unsigned ports_n;
 } cpn_bastion;
 

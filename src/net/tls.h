@@ -38,8 +38,8 @@ typedef struct cpn_tls_events {
      * many bytes from the start are consumed (all of n, as a rule); the rest comes again with more
      * behind it. An owner that leaves more than CPN_TLS_UNCONSUMED ends the connection. */
     size_t (*on_bytes)(void *owner, cpn_tls *t, uint8_t *p, size_t n);
-    /* There is room in the output again after cpn_tls_room() had been 0, or everything was sent.
-     * At the end of the turn. May be NULL. */
+    /* There is room in the output again after cpn_tls_room() had been 0, or a write CPN_AGAIN. At
+     * the end of the turn. May be NULL. */
     void (*on_room)(void *owner, cpn_tls *t);
     /* The peer is gone or the connection failed; err has the sentence. Bytes received before were
      * delivered before. Reading is over; after CPN_TLS_END_CLOSED writing still works. */
@@ -66,8 +66,8 @@ void cpn_tls_set_owner(cpn_tls *t, const cpn_tls_events *events, void *owner);
 /* Stop taking bytes from the socket, and on_bytes; false: go on, with what was left first. */
 void cpn_tls_pause(cpn_tls *t, bool paused);
 
-/* Plain bytes that may be written now, a multiple of records as the kernel's appetite allows:
- * 0 while earlier ones are stuck. Up to CPN_TLS_GATHER. */
+/* Plain bytes that may be written now: what is left of what one send is likely to take, up to
+ * CPN_TLS_GATHER; 0 while earlier ones are stuck. */
 size_t cpn_tls_room(const cpn_tls *t);
 /* Encrypt n bytes into the output: records of at most CPN_TLS_RECORD, so write in those units.
  * Small messages (control frames, answers) may exceed the room by up to 16 KiB in all, beyond:
