@@ -363,7 +363,6 @@ void
 cpn_carrier_violated(cpn_carrier *c, unsigned code, const char *text)
 {
     cpn_wslink_close(&c->ws, code, text);
-    cpn_tls_shutdown(c->ws.tls);
     cpn_carrier_finish(c, CPN_CARRIER_PROTOCOL, "%s", text);
 }
 

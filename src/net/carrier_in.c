@@ -198,7 +198,6 @@ on_close_frame(cpn_carrier *c)
 {
     cpn_wslink_close(
         &c->ws, c->ws.close_code == CPN_WS_CLOSE_NONE ? CPN_WS_CLOSE_NORMAL : c->ws.close_code, "");
-    cpn_tls_shutdown(c->ws.tls);
     cpn_carrier_finish(c, CPN_CARRIER_CLOSED, "closed with code %u", c->ws.close_code);
 }
 

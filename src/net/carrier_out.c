@@ -236,8 +236,6 @@ cpn_carrier_pump(cpn_later *l)
     }
     if (c->dead || c->finished)
         return;
-    if (c->closing && c->ws.waiting.n == 0)
-        cpn_tls_shutdown(c->ws.tls);
     cpn_tls_flush(c->ws.tls);
     if ((c->small.head || c->bulk.head) && cpn_tls_room(c->ws.tls) > 0)
         cpn_carrier_wake(c, false);

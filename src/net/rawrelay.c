@@ -134,7 +134,6 @@ static void
 violated(cpn_rawrelay *r, unsigned code, const char *text)
 {
     cpn_wslink_close(&r->ws, code, text);
-    cpn_tls_shutdown(r->ws.tls);
     r->why = CPN_RAW_NONE;
     finish(r, CPN_RAW_PROTOCOL);
 }
@@ -167,8 +166,7 @@ read_batch(cpn_rawrelay *r, uint8_t *p, size_t n, size_t *at)
         return CPN_OK;
     if (closed) {
         cpn_wslink_close(&r->ws, CPN_WS_CLOSE_NORMAL, "");
-        cpn_tls_shutdown(r->ws.tls);
-        client_done(r, CPN_RAW_CLOSED_CLIENT);
+        client_done(r);
     } else if (rc != CPN_OK && rc != CPN_AGAIN) {
         violated(r, code, err.msg);
     }
@@ -267,8 +265,6 @@ pump(cpn_later *l)
         serve(r, room);
     if (r->dead || r->finished)
         return;
-    if (r->closing && cpn_wslink_push(&r->ws))
-        cpn_tls_shutdown(r->ws.tls);
     cpn_tls_flush(r->ws.tls);
     if (!r->closing && !r->awaiting && cpn_leg_may_take(r->leg) && cpn_tls_room(r->ws.tls) > 0)
         wake(r, false);

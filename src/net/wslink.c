@@ -167,6 +167,8 @@ cpn_wslink_push(cpn_wslink *l)
         cpn_buf_fini(&l->waiting);
         l->waiting_at = 0;
     }
+    if (l->close_sent)
+        cpn_tls_shutdown(l->tls);
     return true;
 }
 
@@ -180,6 +182,6 @@ cpn_wslink_close(cpn_wslink *l, unsigned code, const char *reason)
         return;
     l->close_sent = true;
     n = cpn_ws_close_write(payload, code, cpn_view_str(reason));
-    if (cpn_wslink_put(l, CPN_WS_CLOSE, (cpn_view){ payload, n }) == CPN_OK)
-        cpn_wslink_push(l);
+    (void)!cpn_wslink_put(l, CPN_WS_CLOSE, (cpn_view){ payload, n });
+    cpn_wslink_push(l);
 }

@@ -57,7 +57,7 @@ uint8_t *cpn_wslink_frame(cpn_wslink *l, uint8_t *p, size_t n, size_t *total);
 cpn_rc cpn_wslink_put(cpn_wslink *l, cpn_ws_op op, cpn_view payload) CPN_MUST_CHECK;
 /* Hand what waits to TLS, as far as there is room. True: nothing waits any more. */
 bool cpn_wslink_push(cpn_wslink *l);
-/* Queue a close frame (once) and shut TLS down behind it. */
+/* Queue a close frame (once); TLS is shut down behind it as soon as a push has sent it. */
 void cpn_wslink_close(cpn_wslink *l, unsigned code, const char *reason);
 
 #endif

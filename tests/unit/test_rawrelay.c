@@ -2,6 +2,7 @@
 #include "nettest.h"
 
 #include "net/rawrelay.h"
+#include "net/wslink.h"
 
 typedef struct fixture {
     nettest nt;
@@ -294,6 +295,73 @@ fill(fixture *f)
     return sent;
 }
 
+typedef struct last_words {
+    uint8_t tail[9];
+    bool ended;
+} last_words;
+
+static size_t
+words_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
+{
+    last_words *w = owner;
+
+    (void)t;
+    if (n >= sizeof(w->tail))
+        memcpy(w->tail, p + n - sizeof(w->tail), sizeof(w->tail));
+    return n;
+}
+
+static void
+words_end(void *owner, cpn_tls *t, cpn_tls_end why, const cpn_err *err)
+{
+    (void)t;
+    (void)err;
+    assert_int_equal(why, CPN_TLS_END_CLOSED);
+    ((last_words *)owner)->ended = true;
+}
+
+/* A close for which there is no room yet is sent all the same, and TLS is shut behind it. */
+static void
+a_close_waits_for_room(void **state)
+{
+    static const cpn_tls_events words = { .on_bytes = words_bytes, .on_end = words_end };
+    static const cpn_tls_events none = { .on_bytes = hand_bytes, .on_end = hand_end };
+    static uint8_t zeros[16384];
+    static hand h;
+    last_words w = { .ended = false };
+    nettest nt;
+    cpn_tls *t[2];
+    cpn_wslink l;
+
+    (void)state;
+    nettest_start(&nt);
+    nettest_tls(&nt, &t[0], &t[1], "gate.test");
+    cpn_wslink_init(&l, nt.loop, t[0], CPN_WS_SERVER);
+    cpn_tls_set_owner(t[0], &none, &h);
+    cpn_tls_set_owner(t[1], &words, &w);
+    while (cpn_tls_room(t[0]) == 0)
+        uv_run(&nt.uv, UV_RUN_ONCE);
+    nettest_turns(&nt, 8);
+    cpn_tls_pause(t[1], true);
+    for (size_t n = sizeof(zeros); n > 0; n /= 2) { /* until nothing more fits, however small */
+        while (cpn_tls_write(t[0], zeros, n) == CPN_OK)
+            nettest_turns(&nt, 2);
+    }
+    cpn_wslink_close(&l, CPN_WS_CLOSE_POLICY, "later");
+    nettest_turns(&nt, 4);
+    assert_true(l.waiting.n > 0);
+    cpn_tls_pause(t[1], false);
+    for (uint64_t end = cpn_mono_ms() + 20000; !w.ended && cpn_mono_ms() < end;) {
+        cpn_wslink_push(&l);
+        uv_run(&nt.uv, UV_RUN_NOWAIT);
+    }
+    assert_true(w.ended);
+    assert_memory_equal(w.tail, "\x88\x07\x03\xf0later", sizeof(w.tail));
+    cpn_wslink_fini(&l);
+    cpn_tls_free(t[1]);
+    nettest_stop(&nt);
+}
+
 static void
 a_full_target_stops_the_client(void **state)
 {
@@ -442,6 +510,7 @@ main(void)
         cmocka_unit_test(fragments_and_pings_are_accepted),
         cmocka_unit_test(a_cut_frame_is_a_broken_connection),
         cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
+        cmocka_unit_test(a_close_waits_for_room),
         cmocka_unit_test(a_full_target_stops_the_client),
         cmocka_unit_test(a_cut_waits_for_the_clients_close),
         cmocka_unit_test(a_cut_in_an_upload_is_answered),
