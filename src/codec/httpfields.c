@@ -11,16 +11,6 @@ cpn_http_header(const cpn_http_head *head, const char *name)
     return (cpn_view){ NULL, 0 };
 }
 
-unsigned
-cpn_http_count(const cpn_http_head *head, const char *name)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < head->fields; i++)
-        n += cpn_view_is_nocase(head->field[i].name, name);
-    return n;
-}
-
 bool
 cpn_http_list_next(cpn_view *list, cpn_view *item)
 {

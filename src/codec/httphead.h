@@ -67,7 +67,6 @@ cpn_rc cpn_http_response_parse(cpn_view in, const cpn_http_limits *limits, cpn_h
 
 /* The first field of that name (without case); p is NULL when there is none. */
 cpn_view cpn_http_header(const cpn_http_head *head, const char *name);
-unsigned cpn_http_count(const cpn_http_head *head, const char *name);
 /* Take the next item of a comma-separated list; false: none left. */
 bool cpn_http_list_next(cpn_view *list, cpn_view *item);
 /* Is the word in a comma-separated list (without case)? */

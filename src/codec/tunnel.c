@@ -30,14 +30,6 @@ rule_of(unsigned type)
     return type < CPN_COUNT(rules) && rules[type].name ? &rules[type] : NULL;
 }
 
-const char *
-cpn_tunnel_type_name(cpn_tunnel_type type)
-{
-    const struct rule *r = rule_of(type);
-
-    return r ? r->name : "?";
-}
-
 /* What reader and writer both hold a frame to. */
 static cpn_rc
 frame_check(const cpn_tunnel_frame *f, size_t body, cpn_err *err)

@@ -76,7 +76,4 @@ cpn_rc cpn_tunnel_put(cpn_buf *out, const cpn_tunnel_frame *f, cpn_err *err) CPN
 /* Append OPEN from f->stream, value, target and first. Errors as above. */
 cpn_rc cpn_tunnel_put_open(cpn_buf *out, const cpn_tunnel_frame *f, cpn_err *err) CPN_MUST_CHECK;
 
-/* "OPEN"; "?" for no type. */
-const char *cpn_tunnel_type_name(cpn_tunnel_type type);
-
 #endif

@@ -11,7 +11,7 @@
 #include "net/carrier_priv.h"
 
 #define PING_MS 20000
-#define PING_MISSES 3
+#define PING_MISSES 3u
 #define CLOSE_MS 2000
 #define FIRST_WAITING_MAX 32768u
 
@@ -35,7 +35,7 @@ cpn_carrier_add(cpn_carrier *c, uint32_t id)
         return NULL;
     }
     s->text.max = CPN_TUNNEL_REASON_MAX;
-    cpn_flow_init(&s->flow, c->opts.window_max);
+    cpn_flow_init(&s->flow, CPN_FLOW_WINDOW_MAX);
     HASH_ADD(hh, c->streams, id, sizeof(s->id), s);
     return s;
 }
@@ -100,7 +100,9 @@ static void
 on_leg_failed(void *owner, int error)
 {
     cpn_stream *s = owner;
-    cpn_view why = cpn_view_str(s->carrier->opts.reset_reason);
+    cpn_view why = s->carrier->opts.role == CPN_WS_SERVER
+                       ? CPN_VIEW_LIT("{\"code\":\"reset_target\"}")
+                       : CPN_VIEW_LIT("{\"code\":\"reset_client\"}");
 
     (void)error;
     if (s->state == CPN_STREAM_NEW)
@@ -191,12 +193,6 @@ cpn_stream_tally(cpn_stream *s, cpn_tally_slot *slot)
     cpn_leg_tally(s->leg, slot);
 }
 
-uint32_t
-cpn_stream_id(const cpn_stream *s)
-{
-    return s->id;
-}
-
 cpn_carrier *
 cpn_stream_carrier(const cpn_stream *s)
 {
@@ -225,12 +221,6 @@ uint64_t
 cpn_stream_down(const cpn_stream *s)
 {
     return cpn_leg_down(s->leg);
-}
-
-uint64_t
-cpn_stream_last_ms(const cpn_stream *s)
-{
-    return cpn_leg_last_ms(s->leg);
 }
 
 /* OPEN's first bytes save a round trip; where many streams open at once they wait for their turn
@@ -283,8 +273,8 @@ cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES in
     if (c->dead || c->finished || c->closing || c->draining || c->opts.role != CPN_WS_CLIENT ||
         c->last_id == UINT32_MAX)
         return cpn_fail(err, CPN_UNAVAILABLE, "the connection to the gateway is closing");
-    if (HASH_COUNT(c->streams) >= c->opts.streams_max)
-        return cpn_fail(err, CPN_LIMIT, "%u streams are open already", c->opts.streams_max);
+    if (HASH_COUNT(c->streams) >= CPN_SESSION_STREAMS_MAX)
+        return cpn_fail(err, CPN_LIMIT, "%u streams are open already", CPN_SESSION_STREAMS_MAX);
     if (!(s = cpn_carrier_add(c, ++c->last_id)))
         return cpn_fail(err, CPN_E_NOMEM, "stream");
     s->user = user;
@@ -432,8 +422,8 @@ static void
 ping(cpn_carrier *c)
 {
     cpn_carrier_hold_back(c);
-    if (c->ping_ns != 0 && ++c->misses >= c->opts.ping_misses) {
-        cpn_carrier_finish(c, CPN_CARRIER_DEAD, "%u pings went unanswered%s", c->opts.ping_misses,
+    if (c->ping_ns != 0 && ++c->misses >= PING_MISSES) {
+        cpn_carrier_finish(c, CPN_CARRIER_DEAD, "%u pings went unanswered%s", PING_MISSES,
                            c->held_back ? ": relay_memory is full of what nobody takes" : "");
         return;
     }
@@ -485,17 +475,8 @@ cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
     c->loop = loop;
     c->opts = *opts;
     c->rtt_ms = -1;
-    if (!c->opts.window_max)
-        c->opts.window_max = CPN_FLOW_WINDOW_MAX;
-    if (!c->opts.streams_max)
-        c->opts.streams_max = CPN_SESSION_STREAMS_MAX;
     if (!c->opts.ping_ms)
         c->opts.ping_ms = PING_MS;
-    if (!c->opts.ping_misses)
-        c->opts.ping_misses = PING_MISSES;
-    if (!c->opts.reset_reason)
-        c->opts.reset_reason = opts->role == CPN_WS_SERVER ? "{\"code\":\"reset_target\"}"
-                                                           : "{\"code\":\"reset_client\"}";
     c->pump.fn = cpn_carrier_pump;
     c->notify.fn = notify;
     c->reap.fn = carrier_reap;

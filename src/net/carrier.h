@@ -72,13 +72,8 @@ typedef struct cpn_carrier_events {
 } cpn_carrier_events;
 
 typedef struct cpn_carrier_opts {
-    cpn_ws_role role;         /* CPN_WS_SERVER: acceptor; CPN_WS_CLIENT: opener */
-    uint64_t window_max;      /* bytes a stream; 0: CPN_FLOW_WINDOW_MAX */
-    unsigned streams_max;     /* 0: CPN_SESSION_STREAMS_MAX */
-    unsigned ping_ms;         /* 0: 20000 */
-    unsigned ping_misses;     /* 0: 3 */
-    const char *reset_reason; /* JSON sent when a local socket breaks; NULL: reset_target at the
-                                 acceptor, reset_client at the opener */
+    cpn_ws_role role;                 /* CPN_WS_SERVER: acceptor; CPN_WS_CLIENT: opener */
+    unsigned ping_ms;                 /* 0: 20000 */
     const cpn_carrier_events *events; /* static */
     void *owner;
 } cpn_carrier_opts;
@@ -103,7 +98,7 @@ cpn_tls *cpn_carrier_tls(cpn_carrier *c);
 
 /* Opener: ask for a stream and relay fd over it. target is the JSON text. Bytes that are readable
  * on fd in this turn travel with the request. fd is consumed whatever the result. CPN_LIMIT:
- * streams_max. CPN_UNAVAILABLE: the carrier is draining or ended. */
+ * CPN_SESSION_STREAMS_MAX. CPN_UNAVAILABLE: the carrier is draining or ended. */
 cpn_rc cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES int fd,
                         void *user, cpn_err *err) CPN_MUST_CHECK;
 
@@ -124,13 +119,10 @@ bool cpn_stream_wants(const cpn_stream *s, bool up);
 
 /* Count into shared memory from now on (up and down continue from what was moved). NULL: stop. */
 void cpn_stream_tally(cpn_stream *s, cpn_tally_slot *slot);
-uint32_t cpn_stream_id(const cpn_stream *s);
 cpn_carrier *cpn_stream_carrier(const cpn_stream *s);
 void *cpn_stream_user(const cpn_stream *s);
 void cpn_stream_set_user(cpn_stream *s, void *user);
 uint64_t cpn_stream_up(const cpn_stream *s);
 uint64_t cpn_stream_down(const cpn_stream *s);
-/* Loop time of the last relayed byte either way, ms. */
-uint64_t cpn_stream_last_ms(const cpn_stream *s);
 
 #endif

@@ -52,7 +52,7 @@ on_open_frame(cpn_carrier *c, const cpn_tunnel_frame *f, cpn_err *err)
     c->last_id = f->stream;
     if (c->closing) /* it crossed with our close frame, which answers it */
         return CPN_OK;
-    if (HASH_COUNT(c->streams) >= c->opts.streams_max || !(s = cpn_carrier_add(c, f->stream))) {
+    if (HASH_COUNT(c->streams) >= CPN_SESSION_STREAMS_MAX || !(s = cpn_carrier_add(c, f->stream))) {
         cpn_carrier_control(c, CPN_TUNNEL_REFUSED, f->stream, 0, cpn_view_str(full));
         return CPN_OK;
     }

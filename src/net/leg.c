@@ -22,7 +22,6 @@ cpn_leg_new(cpn_loop *loop, bool in_is_up, const cpn_leg_events *events, void *o
     leg->events = events;
     leg->owner = owner;
     leg->up_open = leg->down_open = true;
-    leg->last_ms = cpn_loop_now_ms(loop);
     return leg;
 }
 
@@ -125,11 +124,10 @@ cpn_leg_count(cpn_leg *leg, size_t in, size_t out)
 {
     leg->in += in;
     leg->out += out;
-    leg->last_ms = cpn_loop_now_ms(leg->loop);
     if (leg->slot) {
         __atomic_store_n(&leg->slot->up, cpn_leg_up(leg), __ATOMIC_RELAXED);
         __atomic_store_n(&leg->slot->down, cpn_leg_down(leg), __ATOMIC_RELAXED);
-        __atomic_store_n(&leg->slot->last_ms, leg->last_ms, __ATOMIC_RELAXED);
+        __atomic_store_n(&leg->slot->last_ms, cpn_loop_now_ms(leg->loop), __ATOMIC_RELAXED);
     }
 }
 
@@ -269,10 +267,4 @@ uint64_t
 cpn_leg_down(const cpn_leg *leg)
 {
     return leg->in_is_up ? leg->out : leg->in;
-}
-
-uint64_t
-cpn_leg_last_ms(const cpn_leg *leg)
-{
-    return leg->last_ms;
 }

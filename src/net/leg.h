@@ -73,6 +73,5 @@ bool cpn_leg_wants(const cpn_leg *leg, bool up);
 void cpn_leg_tally(cpn_leg *leg, cpn_tally_slot *slot);
 uint64_t cpn_leg_up(const cpn_leg *leg);
 uint64_t cpn_leg_down(const cpn_leg *leg);
-uint64_t cpn_leg_last_ms(const cpn_leg *leg);
 
 #endif

@@ -26,7 +26,6 @@ struct cpn_leg {
     uint64_t out;
     uint64_t in_max; /* never below in */
     uint64_t out_max;
-    uint64_t last_ms;
     int write_error; /* it takes nothing more: told when everything it said has been read */
     cpn_tally_slot *slot;
     bool in_is_up;

@@ -5,7 +5,6 @@
 
 struct cpn_pool {
     cpn_quota *quota;
-    size_t used;
     struct {
         cpn_block *head;
         unsigned n;
@@ -60,7 +59,6 @@ cpn_pool_take(cpn_pool *pool, size_t size)
     b->next = NULL;
     b->size = whole;
     b->at = b->n = 0;
-    pool->used += whole;
     pool->quota->used += whole;
     return b;
 }
@@ -74,7 +72,6 @@ cpn_pool_give(cpn_pool *pool, cpn_block **b)
     if (!gone)
         return;
     *b = NULL;
-    pool->used -= gone->size;
     cpn_quota_give(pool->quota, gone->size);
     k = kind_of(gone->size);
     if (pool->cached[k].n == CPN_POOL_CACHED) {
@@ -96,10 +93,4 @@ bool
 cpn_pool_full(const cpn_pool *pool)
 {
     return pool->quota->used >= pool->quota->max;
-}
-
-size_t
-cpn_pool_used(const cpn_pool *pool)
-{
-    return pool->used;
 }

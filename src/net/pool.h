@@ -43,8 +43,6 @@ void cpn_pool_give(cpn_pool *pool, cpn_block **b);
 bool cpn_pool_tight(const cpn_pool *pool);
 /* At the cap: no new sessions, no new bulk reads. */
 bool cpn_pool_full(const cpn_pool *pool);
-/* Bytes charged now. */
-size_t cpn_pool_used(const cpn_pool *pool);
 
 static inline size_t
 cpn_block_room(const cpn_block *b)

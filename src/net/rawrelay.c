@@ -104,20 +104,20 @@ await_word(cpn_rawrelay *r)
 
 /* Nothing more comes from the client: the end, as soon as the target has taken what is kept. */
 static void
-client_done(cpn_rawrelay *r, cpn_raw_why why)
+client_done(cpn_rawrelay *r)
 {
     if (r->finished || r->dead)
         return;
     if (r->why == CPN_RAW_NONE)
-        r->why = why;
+        r->why = CPN_RAW_CLOSED_CLIENT;
     if (!r->client_done) {
         r->client_done = true;
         cpn_leg_put_end(r->leg);
     }
     if (r->dead || r->finished)
         return;
-    if (cpn_leg_kept(r->leg) == 0 || !cpn_leg_attached(r->leg) || why != CPN_RAW_CLOSED_CLIENT)
-        finish(r, why);
+    if (cpn_leg_kept(r->leg) == 0 || !cpn_leg_attached(r->leg))
+        finish(r, CPN_RAW_CLOSED_CLIENT);
     else
         uv_timer_start(&r->timer, on_close_deadline, TAIL_MS, 0);
 }
@@ -204,7 +204,7 @@ on_tls_end(void *owner, cpn_tls *t, cpn_tls_end why, const cpn_err *err)
     else if (r->ws.in_frame)
         finish(r, CPN_RAW_RESET_CLIENT);
     else if (why == CPN_TLS_END_CLOSED || why == CPN_TLS_END_TRUNCATED)
-        client_done(r, CPN_RAW_CLOSED_CLIENT);
+        client_done(r);
     else
         finish(r, CPN_RAW_RESET_CLIENT);
 }
@@ -300,7 +300,7 @@ on_leg_written(void *owner, size_t n)
     if (r->finished || r->dead)
         return;
     if (r->client_done)
-        client_done(r, CPN_RAW_CLOSED_CLIENT);
+        client_done(r);
     else
         hold_back(r);
 }
@@ -474,12 +474,6 @@ cpn_rawrelay_wants(const cpn_rawrelay *r, bool up)
     return cpn_leg_wants(r->leg, up);
 }
 
-void
-cpn_rawrelay_tally(cpn_rawrelay *r, cpn_tally_slot *slot)
-{
-    cpn_leg_tally(r->leg, slot);
-}
-
 uint64_t
 cpn_rawrelay_up(const cpn_rawrelay *r)
 {
@@ -490,10 +484,4 @@ uint64_t
 cpn_rawrelay_down(const cpn_rawrelay *r)
 {
     return cpn_leg_down(r->leg);
-}
-
-uint64_t
-cpn_rawrelay_last_ms(const cpn_rawrelay *r)
-{
-    return cpn_leg_last_ms(r->leg);
 }

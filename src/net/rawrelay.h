@@ -62,9 +62,7 @@ void cpn_rawrelay_close(cpn_rawrelay *r, unsigned code, const char *reason);
 void cpn_rawrelay_allow(cpn_rawrelay *r, const cpn_byte_limits *most);
 bool cpn_rawrelay_wants(const cpn_rawrelay *r, bool up);
 
-void cpn_rawrelay_tally(cpn_rawrelay *r, cpn_tally_slot *slot);
 uint64_t cpn_rawrelay_up(const cpn_rawrelay *r);
 uint64_t cpn_rawrelay_down(const cpn_rawrelay *r);
-uint64_t cpn_rawrelay_last_ms(const cpn_rawrelay *r);
 
 #endif

@@ -279,7 +279,6 @@ cpn_tls_new(cpn_tls **out, cpn_loop *loop, CPN_TAKES int fd, const cpn_tls_opts 
     t->reap.fn = reap;
     t->appetite = CPN_TLS_APPETITE_MIN;
     t->intake = CPN_TLS_INTAKE_MIN;
-    t->last_in_ms = cpn_loop_now_ms(loop);
     if ((rc = set_up_ssl(t, opts, err)) < 0)
         return rc;
     if ((rc = uv_poll_init(cpn_loop_uv(loop), &t->poll, fd)) < 0)
@@ -336,12 +335,6 @@ cpn_tls_shutdown(cpn_tls *t)
 {
     t->shut_wanted = true;
     cpn_loop_later(t->loop, &t->flush, CPN_LATER_BULK);
-}
-
-uint64_t
-cpn_tls_idle_ms(const cpn_tls *t)
-{
-    return cpn_loop_now_ms(t->loop) - t->last_in_ms;
 }
 
 int

@@ -86,8 +86,7 @@ size_t cpn_tls_unsent(const cpn_tls *t);
 void cpn_tls_shutdown(cpn_tls *t);
 
 /* For counters and records. */
-uint64_t cpn_tls_idle_ms(const cpn_tls *t); /* since the peer's last bytes */
-int cpn_tls_fd(const cpn_tls *t);           /* borrowed: getpeername, getsockopt */
+int cpn_tls_fd(const cpn_tls *t); /* borrowed: getpeername, getsockopt */
 const char *cpn_tls_version(const cpn_tls *t);
 /* Who issued the peer's certificate: "CN=Example CA,O=Example", printable ASCII, cut where it is
  * longer. False: the peer showed none. */

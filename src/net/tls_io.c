@@ -124,8 +124,6 @@ cpn_tls_recv(cpn_tls *t)
         recv_failed(t, t->write_error);
     if (got == 0)
         t->tcp_eof = true;
-    else
-        t->last_in_ms = cpn_loop_now_ms(t->loop);
     t->in->n = (size_t)got;
     if ((size_t)got == t->intake)
         t->intake = CPN_MIN(t->intake * 2, most);

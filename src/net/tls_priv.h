@@ -42,7 +42,6 @@ struct cpn_tls {
     size_t gathered; /* plain bytes in out */
     size_t appetite; /* plain bytes that one send is likely to take */
     size_t intake;   /* bytes to ask one recv for */
-    uint64_t last_in_ms;
     cpn_tls_end end;
     cpn_err *end_err;
     int write_error;
