@@ -70,12 +70,10 @@ x224_judge(cpn_view got, uint8_t code)
 
 /* Is this line, which is not yet "SSH-", one that an SSH server may send before it? */
 static bool
-line_fits(cpn_view line, bool ended)
+line_fits(cpn_view line)
 {
-    if (ended && line.n && line.p[line.n - 1] == '\r')
-        line.n--;
-    else if (!ended && line.n && line.p[line.n - 1] == '\r')
-        line.n--; /* its LF may be on the way */
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--; /* its LF came, or may be on the way */
     for (size_t i = 0; i < line.n; i++)
         if (!cpn_is_print(line.p[i]) && line.p[i] != '\t')
             return false;
@@ -94,7 +92,7 @@ ssh_target_judge(cpn_view got)
         if (banner == CPN_FIRST_YES)
             return (size_t)(rest.p - got.p) <= CPN_FIRST_LINES_MAX ? CPN_FIRST_YES : CPN_FIRST_NO;
         ended = cpn_view_cut(rest, '\n', &line, &rest);
-        if (banner != CPN_FIRST_MORE && !line_fits(line, ended))
+        if (banner != CPN_FIRST_MORE && !line_fits(line))
             return CPN_FIRST_NO;
     } while (ended);
     /* `line` is the unfinished last one. */

@@ -125,3 +125,17 @@ cpn_http_line_put(cpn_buf *out, const char *name, cpn_view value)
     out->n += n.n + value.n + 4;
     return CPN_OK;
 }
+
+cpn_rc
+cpn_http_bearer_put(cpn_buf *out, cpn_view token)
+{
+    CPN_AUTO(cpn_buf_fini) cpn_buf value = { .max = CPN_HTTP_HEAD_MAX };
+    cpn_rc rc;
+
+    if (token.n == 0)
+        return CPN_OK;
+    if ((rc = cpn_buf_append(&value, CPN_VIEW_LIT("Bearer "))) != CPN_OK ||
+        (rc = cpn_buf_append(&value, token)) != CPN_OK)
+        return rc;
+    return cpn_http_line_put(out, "Authorization", cpn_buf_view(&value));
+}

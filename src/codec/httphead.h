@@ -88,6 +88,8 @@ typedef struct cpn_http_answer {
 cpn_rc cpn_http_answer_put(cpn_buf *out, const cpn_http_answer *a) CPN_MUST_CHECK;
 /* Append "Name: value\r\n". CPN_INVALID: not a token, or a byte that would break the line. */
 cpn_rc cpn_http_line_put(cpn_buf *out, const char *name, cpn_view value) CPN_MUST_CHECK;
+/* "Authorization: Bearer TOKEN"; nothing without a token. Errors as above. */
+cpn_rc cpn_http_bearer_put(cpn_buf *out, cpn_view token) CPN_MUST_CHECK;
 /* "Not Found"; "Status" for one that we do not use. */
 const char *cpn_http_phrase(int status);
 

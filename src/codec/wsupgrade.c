@@ -94,20 +94,6 @@ cpn_ws_response_put(cpn_buf *out, cpn_view key, const char *subprotocol, cpn_vie
 }
 
 static cpn_rc
-bearer_put(cpn_buf *out, cpn_view bearer)
-{
-    CPN_AUTO(cpn_buf_fini) cpn_buf value = { .max = CPN_HTTP_HEAD_MAX };
-    cpn_rc rc;
-
-    if (bearer.n == 0)
-        return CPN_OK;
-    if ((rc = cpn_buf_append(&value, CPN_VIEW_LIT("Bearer "))) != CPN_OK ||
-        (rc = cpn_buf_append(&value, bearer)) != CPN_OK)
-        return rc;
-    return cpn_http_line_put(out, "Authorization", cpn_buf_view(&value));
-}
-
-static cpn_rc
 request_put(cpn_buf *out, const cpn_ws_ask *ask)
 {
     cpn_rc rc;
@@ -121,7 +107,7 @@ request_put(cpn_buf *out, const cpn_ws_ask *ask)
     if (ask->subprotocol && (rc = cpn_http_line_put(out, "Sec-WebSocket-Protocol",
                                                     cpn_view_str(ask->subprotocol))) != CPN_OK)
         return rc;
-    if ((rc = bearer_put(out, ask->bearer)) != CPN_OK ||
+    if ((rc = cpn_http_bearer_put(out, ask->bearer)) != CPN_OK ||
         (rc = cpn_buf_append(out, ask->more)) != CPN_OK)
         return rc;
     return cpn_buf_append(out, CPN_VIEW_LIT("\r\n"));

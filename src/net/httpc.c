@@ -70,20 +70,6 @@ put_text(cpn_buf *out, const char *a, const char *b, const char *c)
 }
 
 static cpn_rc
-put_bearer(cpn_buf *out, cpn_view token)
-{
-    CPN_AUTO(cpn_buf_fini) cpn_buf line = { .max = REQUEST_HEAD_MAX };
-    cpn_rc rc;
-
-    if (token.n == 0)
-        return CPN_OK;
-    if ((rc = cpn_buf_append(&line, CPN_VIEW_LIT("Bearer "))) != CPN_OK ||
-        (rc = cpn_buf_append(&line, token)) != CPN_OK)
-        return rc;
-    return cpn_http_line_put(out, "Authorization", cpn_buf_view(&line));
-}
-
-static cpn_rc
 put_plain_head(cpn_httpc *h, const cpn_httpc_req *req)
 {
     cpn_buf *out = &h->request;
@@ -99,7 +85,7 @@ put_plain_head(cpn_httpc *h, const cpn_httpc_req *req)
         (rc = cpn_http_line_put(out, "Accept", CPN_VIEW_LIT("application/json"))) != CPN_OK ||
         (!req->line &&
          (rc = cpn_http_line_put(out, "Connection", CPN_VIEW_LIT("close"))) != CPN_OK) ||
-        (rc = put_bearer(out, req->bearer)) != CPN_OK)
+        (rc = cpn_http_bearer_put(out, req->bearer)) != CPN_OK)
         return rc;
     if (req->content_type &&
         (rc = cpn_http_line_put(out, "Content-Type", cpn_view_str(req->content_type))) != CPN_OK)
