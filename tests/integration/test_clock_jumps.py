@@ -231,11 +231,12 @@ def test_rates_and_penalties_are_not_fooled(network, tmp_path, clock):
     g = started(network, tmp_path / "gateway", under=clock.under, tickets_per_minute=3, penalty_wrong_secret="1m")
     try:
         az = AzureClient(g, signed_in(g).json()["access_token"])
-        assert [az.post().status_code for _ in range(4)] == [200, 200, 200, 429]
+        ours = {"Caponier-Client": "1"}  # others are told inside a session
+        assert [az.post(headers=ours).status_code for _ in range(4)] == [200, 200, 200, 429]
         eventually(lambda: signed_in(g, password="wrong").status_code == 429, 20, "put off")
         for jump in (HALF_HOUR, -DAY):
             clock.set(jump)
-            assert az.post().status_code == 429
+            assert az.post(headers=ours).status_code == 429
             assert signed_in(g, password="wrong").status_code == 429
     finally:
         clock.set(0)
@@ -369,8 +370,10 @@ def test_the_record_is_whole_and_tells_of_the_jumps(gate, clock):
     for jump in (HOUR, -DAY, 0):
         moved(gate, clock, jump)
     clock.set(4 * MINUTE)  # not worth a word
-    said = [int(x.split("seconds=")[1].split()[0]) for x in gate.log_text().splitlines() if "event=clock.jumped" in x]
-    assert len(said) >= 3
+
+    def logged():  # the last jump of the test before may be among them late
+        return [int(x.split("seconds=")[1].split()[0]) for x in gate.log_text().splitlines() if "event=clock.jumped" in x]
+    assert len(logged()) >= 3
     eventually(lambda: [r["message"] for r in every_record(gate.admin) if r.get("operationName") == "gateway.clock"] == [
-        f"the wall clock jumped {'forward' if s > 0 else 'back'} by {abs(s)} s" for s in said], what="a record of each")
+        f"the wall clock jumped {'forward' if s > 0 else 'back'} by {abs(s)} s" for s in logged()], what="a record of each")
     gate.admin.ok("audit", "verify")

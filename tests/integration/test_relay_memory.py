@@ -13,6 +13,7 @@ from test_hostile_http import honest, raw
 from test_limits import signed_in
 from test_sessions import live, one_too_many
 
+pytestmark = pytest.mark.release_only  # forty seconds of filling up
 MEMORY = 16 << 20  # the least that can be set
 SMALL, LARGE = 67584, 299008  # CPN_BLOCK_…: what a request is read into, and the most that a client who reads nothing holds
 
