@@ -40,9 +40,9 @@ left(const cpn_session *s, way w)
 
     if (limit == CPN_NO_LIMIT)
         return CPN_NO_LIMIT;
-    DL_FOREACH(s->streams, st)
-    if (holds(st) && __builtin_add_overflow(used, of(&st->allowed, w), &used))
-        return 0;
+    DL_FOREACH (s->streams, st)
+        if (holds(st) && __builtin_add_overflow(used, of(&st->allowed, w), &used))
+            return 0;
     return used < limit ? limit - used : 0;
 }
 
@@ -103,8 +103,7 @@ call_back(cpn_control *c, const cpn_stream *for_whom, way w)
     cpn_stream *st;
     bool any = false;
 
-    DL_FOREACH(for_whom->session->streams, st)
-    {
+    DL_FOREACH (for_whom->session->streams, st) {
         if (st == for_whom || !has_spare(c, st, w))
             continue;
         any = true;
@@ -159,8 +158,7 @@ settle(cpn_control *c, cpn_session *s)
 {
     cpn_stream *st;
 
-    DL_FOREACH(s->streams, st)
-    {
+    DL_FOREACH (s->streams, st) {
         cpn_reason why = CPN_WHY_NONE;
 
         if (holds(st) && (st->wants_up || st->wants_down))
@@ -200,8 +198,7 @@ cpn_allowance_change(cpn_control *c, cpn_session *s, const cpn_byte_limits *limi
     if (s->limits.up == limits->up && s->limits.down == limits->down)
         return;
     s->limits = *limits;
-    DL_FOREACH(s->streams, st)
-    {
+    DL_FOREACH (s->streams, st) {
         if (!holds(st) || st->called_back)
             continue;
         say(c, st, &none, true);

@@ -55,8 +55,7 @@ op_find(const cpn_arm_ops *ops, const char *id)
 {
     op *o;
 
-    DL_FOREACH(ops->list, o)
-    {
+    DL_FOREACH (ops->list, o) {
         if (strcasecmp(o->id, id) == 0)
             return o;
     }
@@ -80,8 +79,7 @@ ops_make_room(cpn_arm_ops *ops, const char *owner)
     op *o, *oldest = NULL;
     unsigned n = 0;
 
-    DL_FOREACH(ops->list, o)
-    {
+    DL_FOREACH (ops->list, o) {
         if (strcasecmp(o->owner, owner) != 0)
             continue;
         if (!oldest)

@@ -88,8 +88,7 @@ cpn_az_forget(cpn_control *c, uint32_t front, uint32_t conn)
 {
     upgrade *u;
 
-    DL_FOREACH(c->azdoor->upgrades, u)
-    {
+    DL_FOREACH (c->azdoor->upgrades, u) {
         if (u->to.at.front == front && (conn == 0 || u->to.at.conn == conn))
             u->forgotten = true;
     }

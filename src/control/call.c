@@ -327,9 +327,9 @@ room_made(cpn_control *c)
 
     if (c->calls < CPN_CALLS_MAX)
         return true;
-    DL_FOREACH(c->collecting, goes)
-    if (!goes->signed_in)
-        break;
+    DL_FOREACH (c->collecting, goes)
+        if (!goes->signed_in)
+            break;
     goes = goes ? goes : c->collecting;
     if (!goes)
         return false;

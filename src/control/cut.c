@@ -37,8 +37,8 @@ tell_fronts(cpn_control *c, const cpn_session *s, cpn_reason why, const char *by
         const cpn_stream *st;
         bool holds = false;
 
-        DL_FOREACH(s->streams, st)
-        holds |= st->opened && (st->at.front == f->id || st->at.front == 0);
+        DL_FOREACH (s->streams, st)
+            holds |= st->opened && (st->at.front == f->id || st->at.front == 0);
         if (holds)
             (void)cpn_front_send(f, &m, -1);
     }

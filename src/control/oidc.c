@@ -107,8 +107,7 @@ answer_all(cpn_oidc *o)
 
     o->waiting_n = 0;
     o->want_keys = o->tried_description = o->tried_keys = false;
-    LL_FOREACH_SAFE(list, w, next)
-    {
+    LL_FOREACH_SAFE (list, w, next) {
         answer(o, w);
         free(w);
     }
@@ -121,8 +120,7 @@ needs_keys(const cpn_oidc *o, uint64_t now_ms)
 
     if (o->want_keys)
         return true;
-    LL_FOREACH(o->waiting, w)
-    {
+    LL_FOREACH (o->waiting, w) {
         if (w->need != CPN_OIDC_DESCRIPTION)
             return cpn_keycache_due(&o->keys, now_ms);
     }
@@ -230,7 +228,8 @@ cpn_oidc_free(cpn_oidc *o)
     if (!o)
         return;
     cpn_fetcher_free(o->fetcher);
-    LL_FOREACH_SAFE(o->waiting, w, next) free(w);
+    LL_FOREACH_SAFE (o->waiting, w, next)
+        free(w);
     cpn_oidc_trials_free(o);
     cpn_keycache_fini(&o->keys);
     cpn_secret_wipe(&o->secret);

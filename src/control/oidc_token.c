@@ -329,5 +329,6 @@ cpn_oidc_trials_free(cpn_oidc *o)
 {
     trial *t, *next;
 
-    LL_FOREACH_SAFE(o->trials, t, next) trial_free(t);
+    LL_FOREACH_SAFE (o->trials, t, next)
+        trial_free(t);
 }

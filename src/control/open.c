@@ -326,8 +326,7 @@ row_written(void *owner, cpn_rc rc, const cpn_err *err)
         cpn_session_tidy(c, s);
         return; /* s may be gone */
     }
-    DL_FOREACH_SAFE(s->streams, st, next)
-    {
+    DL_FOREACH_SAFE (s->streams, st, next) {
         bool only = s->streams_n == 1;
 
         stream_step(c, st);
@@ -500,8 +499,7 @@ cpn_openings_forget(cpn_control *c, uint32_t front, uint32_t conn)
 {
     cpn_stream *st;
 
-    DL_FOREACH2(c->sessions->openings, st, opening_next)
-    {
+    DL_FOREACH2 (c->sessions->openings, st, opening_next) {
         if (st->at.front == front && st->at.conn == conn)
             st->forgotten = true;
     }

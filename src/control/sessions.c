@@ -229,8 +229,7 @@ cpn_session_bytes(const cpn_control *c, const cpn_session *s, uint64_t *up, uint
 
     *up = s->up;
     *down = s->down;
-    DL_FOREACH(s->streams, st)
-    {
+    DL_FOREACH (s->streams, st) {
         cpn_tally_slot got = cpn_stream_counted((cpn_control *)c, st);
 
         if (st->tallied)
@@ -246,8 +245,8 @@ cpn_session_live_streams(const cpn_session *s)
     const cpn_stream *st;
     unsigned n = 0;
 
-    DL_FOREACH(s->streams, st)
-    n += st->opened;
+    DL_FOREACH (s->streams, st)
+        n += st->opened;
     return n;
 }
 

@@ -148,9 +148,9 @@ any_carried(cpn_control *c, const cpn_session *s)
 {
     const cpn_stream *st;
 
-    DL_FOREACH(s->streams, st)
-    if (is_carried(c, st))
-        return true;
+    DL_FOREACH (s->streams, st)
+        if (is_carried(c, st))
+            return true;
     return false;
 }
 

@@ -85,8 +85,8 @@ cpn_session_end(cpn_control *c, cpn_session *s, cpn_reason why)
     cpn_session_bytes(c, s, &up, &down);
     s->up = up;
     s->down = down;
-    DL_FOREACH(s->streams, st)
-    st->tallied = true;
+    DL_FOREACH (s->streams, st)
+        st->tallied = true;
     if (s->row == CPN_ROW_DURABLE) {
         c->count.sessions_ended++;
         c->count.up += up;
@@ -207,9 +207,9 @@ lives_elsewhere(const cpn_session *s, uint32_t front)
 {
     const cpn_stream *st;
 
-    DL_FOREACH(s->streams, st)
-    if (st->at.front != front)
-        return true;
+    DL_FOREACH (s->streams, st)
+        if (st->at.front != front)
+            return true;
     return false;
 }
 

@@ -217,8 +217,7 @@ cpn_conn_make_room(cpn_front *f, const cpn_addr *peer)
 
     if (!from)
         return false;
-    DL_FOREACH(f->waiting, c)
-    {
+    DL_FOREACH (f->waiting, c) {
         if (c->slot == from && worth_of(c) < (goes ? worth_of(goes) : WORTH_N))
             goes = c;
     }

@@ -49,9 +49,9 @@ cpn_relay_by_number(const cpn_conn *c, uint32_t number)
 {
     cpn_relay *r;
 
-    DL_FOREACH(c->relays, r)
-    if (r->number == number)
-        return r;
+    DL_FOREACH (c->relays, r)
+        if (r->number == number)
+            return r;
     return NULL;
 }
 

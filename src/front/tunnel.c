@@ -184,9 +184,9 @@ cpn_tunnel_cut(cpn_conn *c, const cpn_msg_REFUSED *m)
     c->cut = true;
     if (!cpn_view_copy(m->sentence, sentence, sizeof(sentence)))
         sentence[0] = '\0';
-    DL_FOREACH(c->relays, r)
-    if (r->why == CPN_WHY_NONE)
-        r->why = (cpn_reason)m->why;
+    DL_FOREACH (c->relays, r)
+        if (r->why == CPN_WHY_NONE)
+            r->why = (cpn_reason)m->why;
     cpn_carrier_close(c->carrier, CPN_WS_CLOSE_POLICY, sentence, m->answer);
 }
 
@@ -195,9 +195,9 @@ cpn_tunnel_lost(cpn_conn *c)
 {
     cpn_relay *r, *next;
 
-    DL_FOREACH_SAFE(c->relays, r, next)
-    if (!r->opened && r->stream)
-        refuse_for(r->stream, CPN_WHY_CONTROL_AWAY);
+    DL_FOREACH_SAFE (c->relays, r, next)
+        if (!r->opened && r->stream)
+            refuse_for(r->stream, CPN_WHY_CONTROL_AWAY);
     cpn_tunnel_drain(c);
 }
 

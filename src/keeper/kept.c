@@ -50,9 +50,9 @@ find_stream(const session *s, uint64_t id)
 {
     stream *t;
 
-    LIST_FOREACH(t, &s->streams, link)
-    if (t->id == id)
-        return t;
+    LIST_FOREACH (t, &s->streams, link)
+        if (t->id == id)
+            return t;
     return NULL;
 }
 
@@ -121,8 +121,7 @@ cpn_kept_shut(cpn_kept *k, const cpn_uuid *id)
 
     if (!s)
         return 0;
-    LIST_FOREACH(t, &s->streams, link)
-    {
+    LIST_FOREACH (t, &s->streams, link) {
         setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         shutdown(t->fd, SHUT_RDWR);
     }
@@ -145,7 +144,7 @@ cpn_kept_each(const cpn_kept *k, cpn_kept_fn *fn, void *arg)
 {
     for (const session *s = k->sessions; s; s = s->hh.next) {
         const stream *t;
-        LIST_FOREACH(t, &s->streams, link)
-        fn(arg, &s->id, t->id);
+        LIST_FOREACH (t, &s->streams, link)
+            fn(arg, &s->id, t->id);
     }
 }
