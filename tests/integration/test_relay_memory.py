@@ -86,7 +86,7 @@ def test_relay_memory_at_n_and_one_more(gate, target):
         assert honest(gate)
         assert settled(gate, held) == now  # nobody who was refused took any
 
-        while now + SMALL >= MEMORY:
+        while now + SMALL + LARGE >= MEMORY:  # a carrier that has something to say holds a large one for that moment
             ws, s = held.pop(0)
             ws.shutdown()
             s.close()
