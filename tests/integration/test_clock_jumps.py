@@ -142,6 +142,7 @@ def test_a_session_keeps_its_age_over_controls_death(gate, clock, target, jump):
     with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
         row = admin.json("session", "list")["value"][0]
         moved(gate, clock, jump)
+        assert signed_in(gate).status_code == 200  # its record is on the disk, and those before it
         os.kill(gate.pids("control")[0], signal.SIGKILL)
         eventually(lambda: admin.run("session", "list").code == 0, what="the API is back")
         echo(c, s)

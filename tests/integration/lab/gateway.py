@@ -114,7 +114,7 @@ class Gateway:
     def __init__(self, network, folder, outside=None, under=(), **settings):
         self.network = network
         self.outside = outside
-        self.under = under
+        self.under, self.program = under, BUILD / "caponierd"
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.listener = outside.bound_socket() if outside else net.bound_socket()
@@ -144,7 +144,7 @@ class Gateway:
         lfd = self.listener.fileno()
         self.log = open(self.dir / "caponierd.log", "ab")
         self.process = subprocess.Popen(
-            self.network.gateway.argv(*self.under, BUILD / "caponierd", "-c", self.config, "--listen-fd", lfd, "--ready-fd", ready_w),
+            self.network.gateway.argv(*self.under, self.program, "-c", self.config, "--listen-fd", lfd, "--ready-fd", ready_w),
             pass_fds=[lfd, ready_w], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         os.close(ready_w)
         try:
