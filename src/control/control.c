@@ -247,17 +247,6 @@ on_signal(cpn_control *c, uint32_t signal)
 
 /* ---- start ---- */
 
-/* With root's rights only what may need them: a configured TLS key. What is ours is made after. */
-static cpn_rc
-drop(life *l, cpn_err *err)
-{
-    cpn_rc rc;
-
-    if (l->set.tls_key[0] && (rc = tls_read(l, err)) != CPN_OK)
-        return rc;
-    return cpn_role_drop(l->set.user, err);
-}
-
 static cpn_rc
 enrolment(life *l, cpn_err *err)
 {
@@ -300,7 +289,9 @@ begin(life *l, const cpn_role_args *args, cpn_err *err)
         (rc = cpn_config_load(&l->set, args->config_path, stderr, err)) != CPN_OK)
         return rc;
     log_setup(&l->set);
-    if ((rc = drop(l, err)) != CPN_OK || (rc = store_open(l, &snapshot, err)) != CPN_OK)
+    /* Before anything is read: what only root may read, the next control could not. */
+    if ((rc = cpn_role_drop(l->set.user, err)) != CPN_OK ||
+        (rc = store_open(l, &snapshot, err)) != CPN_OK)
         return rc;
     rc = cpn_control_new(&l->c, &l->loop, &l->set, l->store, l->identity, snapshot,
                          cpn_steal_fd(&channel), err);
@@ -313,7 +304,7 @@ begin(life *l, const cpn_role_args *args, cpn_err *err)
         return rc;
     if (l->c->oidc)
         cpn_oidc_offer(l->c->oidc);
-    if (!l->key_pem && (rc = tls_read(l, err)) != CPN_OK)
+    if ((rc = tls_read(l, err)) != CPN_OK)
         return rc;
     tls_take(l);
     if ((rc = cpn_sshcert_open(l->c, err)) != CPN_OK || (rc = enrolment(l, err)) != CPN_OK)

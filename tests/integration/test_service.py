@@ -1,15 +1,17 @@
-"""The unit for systemd: that it names what is installed, and that a gateway lives with no more than it gives."""
+"""As a service: the unit names what is installed and gives all that is needed; root's gateway is somebody else's at once."""
 import configparser
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from conftest import inventory
-from lab.gateway import BUILD, Gateway
+from lab.gateway import BUILD, Gateway, eventually
 from lab.net import ROOT
+from lab.proxies import make_ca
 from test_sessions import live
 
 SOMEBODY = pwd.getpwnam("daemon")  # the test makes no users
@@ -53,5 +55,29 @@ def test_a_gateway_needs_no_more_than_the_unit_gives(network, folder, target):
                 status = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status"))
                 assert status["Uid"].split() == [str(SOMEBODY.pw_uid)] * 4
                 assert [int(status[f"Cap{which}"], 16) for which in ("Inh", "Prm", "Eff", "Amb")] == [0] * 4
+    finally:
+        g.close()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root becomes somebody else")
+def test_what_root_starts_lives_on_as_the_user(network, folder):
+    """Nothing is read with root's rights: a control that is restarted has them no more, and would not come back."""
+    ca, leaf = make_ca(folder / "service-ca", "service")
+    key = folder / "service-ca/of-the-gateway"
+    shutil.copy(leaf, key)
+    key.chmod(0o600)
+    g = Gateway(network, folder / "dropped", user=SOMEBODY.pw_name, tls_cert=str(leaf), tls_key=str(key))
+    g.program = shutil.copy(g.program, g.dir)
+    for path in (g.state, leaf.parent):
+        os.chown(path, SOMEBODY.pw_uid, SOMEBODY.pw_gid)
+    leaf.chmod(0o644)
+    g.start(wait=False)
+    try:
+        assert g.process.wait(20) != 0 and str(key) in g.log_text()  # root's own key
+        os.chown(key, SOMEBODY.pw_uid, SOMEBODY.pw_gid)
+        g.ca = ca
+        g.start().enrol()
+        os.kill(g.pids("control")[0], signal.SIGKILL)
+        eventually(lambda: g.admin.run("session", "list").code == 0, what="the API is back")
     finally:
         g.close()
