@@ -2,8 +2,8 @@
  *
  * A token request names none, and all bastions have the gateway's one name, so that its Host says
  * nothing either. The candidates are those that the caller may read: first the one that the caller
- * named for this target by /api/connection, for the SKUs Developer and QuickConnect; then
- * those in the group that an address names; then the one of the session that goes on; for a port of neither
+ * named for this target by /api/connection, for the SKUs Developer and QuickConnect; then those in
+ * the group that an address names; then the one of the session that goes on; for a port of neither
  * SSH nor RDP those that carry any protocol; in the target's network before a peered one; with
  * native client before without; by id. The first that policy allows, with its SKU, ports and
  * limits, serves. If it allows none, the first of all says why. */
