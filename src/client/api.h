@@ -70,6 +70,9 @@ cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
  * is as good: a->ctx is read again. *lock ends it when closed. CPN_NOT_FOUND: signed out meanwhile.
  */
 cpn_rc cpn_api_lock(cpn_api *a, int *lock, cpn_err *err) CPN_MUST_CHECK;
+/* Keep a->ctx, a sign-in just made, as the current one. A renewal of the one before that is under
+ * way comes first, and cannot replace it. */
+cpn_rc cpn_api_store(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 /* Keep a->ctx with its new refresh token; err is not NULL. What we hold is good even if it cannot
  * be kept, so that is a warning. */
 cpn_rc cpn_api_keep(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;

@@ -190,15 +190,21 @@ refresh(cpn_api *a, cpn_err *err)
     return rc == CPN_OK ? cpn_api_keep(a, err) : rc;
 }
 
+static cpn_rc
+take_lock(const cpn_api *a, bool make, int *lock, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int dir = -1;
+    cpn_rc rc = cpn_privdir_open(a->dir, make, &dir, err);
+
+    return rc == CPN_OK ? cpn_privfile_lock(dir, LOCK_NAME, lock, err) : rc;
+}
+
 cpn_rc
 cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
 {
-    CPN_AUTO(cpn_auto_fd) int dir = -1;
     cpn_context now = { 0 };
-    cpn_rc rc = cpn_privdir_open(a->dir, false, &dir, err);
+    cpn_rc rc = take_lock(a, false, lock, err);
 
-    if (rc == CPN_OK)
-        rc = cpn_privfile_lock(dir, LOCK_NAME, lock, err);
     if (rc == CPN_OK)
         rc = cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, err);
     if (rc != CPN_OK)
@@ -208,6 +214,15 @@ cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
     a->ctx = now;
     explicit_bzero(&now, sizeof(now));
     return CPN_OK;
+}
+
+cpn_rc
+cpn_api_store(cpn_api *a, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_fd) int lock = -1;
+    cpn_rc rc = take_lock(a, true, &lock, err);
+
+    return rc == CPN_OK ? cpn_contexts_put(a->dir, &a->ctx, true, err) : rc;
 }
 
 static cpn_rc

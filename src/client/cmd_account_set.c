@@ -14,8 +14,9 @@ static const cpn_opt opts[] = {
     { 0 },
 };
 
+/* *id is that of the subscription with this id or name; owned by the caller. */
 static cpn_rc
-choose_subscription(cpn_api *a, const char *want, cpn_err *err)
+find_subscription(cpn_api *a, const char *want, char **id, cpn_err *err)
 {
     json_auto_t *all = NULL;
     const json_t *rows, *row;
@@ -30,9 +31,26 @@ choose_subscription(cpn_api *a, const char *want, cpn_err *err)
     if (!row)
         return cpn_fail(err, CPN_NOT_FOUND, "there is no subscription '%s', or you may not see it",
                         want);
-    free(a->ctx.subscription);
-    a->ctx.subscription = cpn_xstrdup(json_string_value(json_object_get(row, "subscriptionId")));
+    *id = cpn_xstrdup(json_string_value(json_object_get(row, "subscriptionId")));
     return CPN_OK;
+}
+
+/* The tokens that are put back are those that stand there now: with a refresh token that another
+ * process has used meanwhile, the gateway would end the sign-in. id NULL: the one there stays. */
+static cpn_rc
+put(cpn_api *a, CPN_TAKES char *id, bool current, cpn_err *err)
+{
+    CPN_AUTO(cpn_auto_mem) char *mine = id;
+    CPN_AUTO(cpn_auto_fd) int lock = -1;
+    cpn_rc rc = cpn_api_lock(a, &lock, err);
+
+    if (rc != CPN_OK)
+        return rc;
+    if (mine) {
+        free(a->ctx.subscription);
+        a->ctx.subscription = cpn_steal(&mine);
+    }
+    return cpn_contexts_put(a->dir, &a->ctx, current, err);
 }
 
 static cpn_rc
@@ -41,6 +59,7 @@ account_set_run(cpn_cli *cli, cpn_err *err)
     const char *want = cpn_args_get(&cli->args, "subscription");
     bool other = cpn_args_has(&cli->args, "gateway") || cpn_args_has(&cli->args, "account");
     const char *who = cpn_args_get(&cli->args, "account");
+    char *id = NULL;
     cpn_api a = { 0 };
     cpn_rc rc;
 
@@ -54,9 +73,9 @@ account_set_run(cpn_cli *cli, cpn_err *err)
                       "%s%sno such sign-in at %s; 'caponier account list --all' shows them",
                       who ? who : "", who ? ": " : "", a.origin);
     if (rc == CPN_OK && want)
-        rc = choose_subscription(&a, want, err);
+        rc = find_subscription(&a, want, &id, err);
     if (rc == CPN_OK)
-        rc = cpn_contexts_put(a.dir, &a.ctx, other, err);
+        rc = put(&a, id, other, err);
     cpn_api_fini(&a);
     return rc;
 }

@@ -139,7 +139,7 @@ keep(cpn_api *a, cpn_err *err)
     choose_subscription(a);
     if (!a->dir[0])
         return cpn_contexts_dir(a->dir, sizeof(a->dir), err);
-    return cpn_contexts_put(a->dir, &a->ctx, true, err);
+    return cpn_api_store(a, err);
 }
 
 cpn_rc

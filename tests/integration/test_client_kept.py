@@ -1,0 +1,82 @@
+"""What a client keeps of its sign-ins, and what it sends of them, while others are at the same file; a test plays the gateway."""
+import fcntl
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from lab.fakegate import FakeGate, signed_in
+from lab.gateway import BUILD, PATIENCE, eventually
+
+CLI = str(BUILD / "caponier")
+SUBSCRIPTION = "22222222-2222-3333-4444-555555555555"
+ADA = {"name": "ada@example.test", "objectId": "11111111-2222-3333-4444-555555555555", "type": "User"}
+SUBSCRIPTIONS = {"value": [{"kind": "subscription", "id": "/subscriptions/" + SUBSCRIPTION, "body": {"displayName": "Lab"}}]}
+TOKENS = {"access_token": "fresh access", "refresh_token": "fresh refresh", "token_type": "Bearer", "expires_in": 3600}
+
+
+@pytest.fixture
+def fake(tmp_path):
+    g = FakeGate(tmp_path / "fake")
+    g.env = signed_in(tmp_path, g)
+    g.file = tmp_path / "config/caponier/contexts.json"
+    yield g
+    g.close()
+
+
+def run(fake, *args, input="", **kw):
+    return subprocess.run([CLI, *map(str, args)], env=kw.pop("env", fake.env), input=input, text=True, capture_output=True, timeout=60 * PATIENCE, **kw)
+
+
+def answer(s, body, status=200, head=""):
+    text = json.dumps(body)
+    s.sendall(f"HTTP/1.1 {status} x\r\n{head}Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+
+
+def kept(fake):
+    return json.loads(fake.file.read_text())["contexts"][0]
+
+
+def renewed_by_another(fake):
+    """As a second process leaves the file: the refresh token that stood there is used up."""
+    text = json.loads(fake.file.read_text())
+    text["contexts"][0].update(accessToken="second", refreshToken="refresh 2")
+    fake.file.write_text(json.dumps(text))
+
+
+def test_a_chosen_subscription_puts_no_used_token_back(fake):
+    def meanwhile(s):
+        renewed_by_another(fake)
+        answer(s, SUBSCRIPTIONS)
+
+    fake.answers = {"/v1/documents": meanwhile}
+    r = run(fake, "account", "set", "--subscription", "Lab")
+    assert r.returncode == 0, r
+    assert (kept(fake)["subscription"], kept(fake)["refreshToken"], kept(fake)["accessToken"]) == (SUBSCRIPTION, "refresh 2", "second")
+
+
+def holds(process, path):
+    """Has it the file open?"""
+    try:
+        return any(os.path.realpath(f) == str(path) for f in pathlib.Path(f"/proc/{process.pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def test_a_renewal_under_way_does_not_replace_a_new_sign_in(fake):
+    fake.answers = {"/adfs/oauth2/token": TOKENS, "/v1/whoami": ADA, "/v1/documents": SUBSCRIPTIONS}
+    lock = fake.file.with_name("renew.lock")
+    with open(os.open(lock, os.O_CREAT | os.O_RDWR, 0o600), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        with subprocess.Popen([CLI, "login", "--username", "ada@example.test", "--password-stdin"], env=fake.env, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+            p.stdin.write("a password\n")
+            p.stdin.close()
+            eventually(lambda: p.poll() is not None or holds(p, lock), 20, "it ends, or waits for the lock")
+            renewed_by_another(fake)
+            fcntl.flock(f, fcntl.LOCK_UN)
+            assert p.wait(30 * PATIENCE) == 0, p.stderr.read()
+    assert kept(fake)["refreshToken"] == "fresh refresh", kept(fake)
