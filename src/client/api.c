@@ -16,18 +16,34 @@ cpn_api_fini(cpn_api *a)
     cpn_context_fini(&a->ctx);
     cpn_tls_ctx_free(a->tls);
     a->tls = NULL;
+    free(a->ca);
+    a->ca = NULL;
 }
 
+/* The CA that the file names is that of its own gateway. */
+static const char *
+ca_for(const cpn_gateway_file *file, const char *origin)
+{
+    char theirs[CPN_URL_ORIGIN_SIZE];
+    cpn_url url;
+
+    if (!file->ca[0] || cpn_url_parse(cpn_view_str(file->gateway), &url, NULL) != CPN_OK)
+        return NULL;
+    cpn_url_origin(&url, theirs);
+    return strcmp(theirs, origin) == 0 ? file->ca : NULL;
+}
+
+/* What was said here and now, then with the sign-in, then for everybody on this machine. */
 static cpn_rc
-make_trust(cpn_api *a, const char *file_ca, cpn_err *err)
+make_trust(cpn_api *a, const cpn_gateway_file *file, cpn_err *err)
 {
     const char *ca = cpn_args_get(&a->cli->args, "ca");
-    cpn_tls_trust trust = { .ca_file = ca           ? ca
-                                       : a->ctx.ca  ? a->ctx.ca
-                                       : file_ca[0] ? file_ca
-                                                    : NULL };
+    cpn_tls_trust trust = { 0 };
 
-    a->pinned = trust.ca_file != NULL;
+    if (!ca)
+        ca = a->ctx.ca ? a->ctx.ca : ca_for(file, a->origin);
+    a->ca = ca ? cpn_xstrdup(ca) : NULL;
+    trust.ca_file = a->ca;
     return cpn_tls_ctx_client(&a->tls, &trust, err);
 }
 
@@ -62,28 +78,29 @@ cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err)
         a->dir[0] = '\0';
     if (!flag && (rc = load_context(a, NULL, account, err)) != CPN_OK)
         return rc;
-    if (!flag && !a->ctx.gateway && (rc = cpn_gateway_file_read(CPN_CLIENT_YAML, &file, err)) < 0)
-        return rc;
-    if ((rc = cpn_gateway_choose(flag, a->ctx.gateway, &file, &a->url, err)) != CPN_OK)
+    if ((rc = cpn_gateway_file_read(CPN_CLIENT_YAML, &file, err)) != CPN_OK ||
+        (rc = cpn_gateway_choose(flag, a->ctx.gateway, &file, &a->url, err)) != CPN_OK)
         return rc;
     cpn_url_origin(&a->url, a->origin);
     if (!a->ctx.gateway && (rc = load_context(a, a->origin, account, err)) != CPN_OK)
         return rc;
-    return make_trust(a, file.ca, err);
+    return make_trust(a, &file, err);
 }
 
 cpn_rc
 cpn_api_stored(cpn_api *a, cpn_cli *cli, const char *gateway, const char *account, cpn_err *err)
 {
+    cpn_gateway_file file = { 0 };
     cpn_rc rc;
 
     a->cli = cli;
     if ((rc = cpn_contexts_dir(a->dir, sizeof(a->dir), err)) != CPN_OK ||
+        (rc = cpn_gateway_file_read(CPN_CLIENT_YAML, &file, err)) != CPN_OK ||
         (rc = cpn_contexts_get(a->dir, gateway, account, &a->ctx, err)) != CPN_OK ||
         (rc = cpn_gateway_choose(a->ctx.gateway, NULL, NULL, &a->url, err)) != CPN_OK)
         return rc;
     cpn_url_origin(&a->url, a->origin);
-    return make_trust(a, "", err);
+    return make_trust(a, &file, err);
 }
 
 cpn_rc
@@ -152,7 +169,7 @@ cpn_api_hint_trust(const cpn_api *a, cpn_err *err)
     char said[sizeof(err->msg)];
 
     /* X509_verify_cert_error_string() of what has an issuer that is not known. */
-    if (a->pinned || (!strstr(err->msg, "issuer certificate") && !strstr(err->msg, "self-signed")))
+    if (a->ca || (!strstr(err->msg, "issuer certificate") && !strstr(err->msg, "self-signed")))
         return;
     memcpy(said, err->msg, sizeof(said));
     (void)cpn_fail(err, err->rc, "%s; if that is the gateway's own CA, trust it by --ca FILE",

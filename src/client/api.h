@@ -24,13 +24,14 @@ typedef struct cpn_api {
     char origin[CPN_URL_ORIGIN_SIZE];
     cpn_context ctx; /* ctx.gateway is NULL when the account, or nobody, is signed in there */
     cpn_tls_ctx *tls;
-    bool pinned;          /* tls trusts what stands in one file, not what this machine does */
+    char *ca;             /* the one file that tls trusts; NULL: what this machine does. Owned */
     cpn_httpc_line *line; /* calls share it; NULL: each has a connection of its own. Borrowed */
     unsigned timeout_ms;  /* of one call; 0: what cpn_httpc_call takes */
 } cpn_api;
 
 /* Which gateway, and trust in it; the sign-in is loaded when there is one. No network yet.
- * CPN_INVALID: no gateway is named anywhere. Zero-initialise; release with cpn_api_fini. */
+ * CPN_INVALID: no gateway is named anywhere, or client.yaml cannot be read. Zero-initialise;
+ * release with cpn_api_fini. */
 cpn_rc cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
 /* The same for a stored sign-in, whatever options and environment say. CPN_NOT_FOUND. */
 cpn_rc cpn_api_stored(cpn_api *a, cpn_cli *cli, const char *gateway, const char *account,

@@ -219,9 +219,7 @@ tls_hint(const trip *r)
 static const char *
 trusted_by(const cpn_api *a)
 {
-    const char *ca = cpn_args_get(&a->cli->args, "ca");
-
-    return ca ? ca : a->ctx.ca ? a->ctx.ca : "this machine";
+    return a->ca ? a->ca : "this machine";
 }
 
 /* The certificate is good by what was asked for; is it also by the CA that one signed in with? */

@@ -14,7 +14,7 @@ typedef struct cpn_gateway_file {
 } cpn_gateway_file;
 
 /* Read client.yaml: `gateway:` and `ca:`, nothing else. A file that is not there is empty.
- * CPN_E_CONF: FILE:LINE:COL: what. */
+ * CPN_INVALID: it cannot be read. CPN_E_CONF: FILE:LINE:COL: what. */
 cpn_rc cpn_gateway_file_read(const char *path, cpn_gateway_file *out, cpn_err *err) CPN_MUST_CHECK;
 
 /* flag, stored: NULL when there is none. CPN_INVALID: nobody names one, or it is not an https URL

@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from lab.fakegate import FakeGate, signed_in
 from lab.gateway import BUILD, PATIENCE, eventually
+from lab.proxies import with_files
 
 CLI = str(BUILD / "caponier")
 SUBSCRIPTION = "22222222-2222-3333-4444-555555555555"
@@ -27,8 +29,8 @@ def fake(tmp_path):
     g.close()
 
 
-def run(fake, *args, input="", **kw):
-    return subprocess.run([CLI, *map(str, args)], env=kw.pop("env", fake.env), input=input, text=True, capture_output=True, timeout=60 * PATIENCE, **kw)
+def run(fake, *args, input="", under=lambda argv: argv, **kw):
+    return subprocess.run(under([CLI, *map(str, args)]), env=kw.pop("env", fake.env), input=input, text=True, capture_output=True, timeout=60 * PATIENCE, **kw)
 
 
 def answer(s, body, status=200, head=""):
@@ -80,3 +82,50 @@ def test_a_renewal_under_way_does_not_replace_a_new_sign_in(fake):
             fcntl.flock(f, fcntl.LOCK_UN)
             assert p.wait(30 * PATIENCE) == 0, p.stderr.read()
     assert kept(fake)["refreshToken"] == "fresh refresh", kept(fake)
+
+
+# ---- /etc/caponier/client.yaml ----
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine whose administrator wrote that file."""
+    etc = tmp_path / "etc"
+    (etc / "caponier").mkdir(parents=True)
+    shutil.copy("/etc/hosts", etc)
+
+    def make(text):
+        (etc / "caponier/client.yaml").write_text(text)
+        return lambda argv: with_files(argv, {"/etc": etc})
+    make.file = etc / "caponier/client.yaml"
+    return make
+
+
+def test_an_administrators_ca_is_good_after_the_sign_in_too(fake, tmp_path, machine):
+    fake.env = signed_in(tmp_path, fake, ca=None)
+    fake.answers = {"/v1/documents": SUBSCRIPTIONS, "/v1/whoami": ADA, "/adfs/oauth2/token": TOKENS, "/adfs/oauth2/revoke": {}}
+    under = machine(f"gateway: {fake.url}/\nca: {fake.ca}\n")
+    for env in ({}, {"CAPONIER_GATEWAY": fake.url}):
+        r = run(fake, "vm", "list", under=under, env={**fake.env, **env})
+        assert r.returncode == 0, r
+    r = run(fake, "doctor", under=under)
+    assert f"trusted by {fake.ca}" in r.stdout, r
+    r = run(fake, "login", "--username", "ada@example.test", "--password-stdin", input="a password\n", under=under)
+    assert r.returncode == 0 and "ca" not in kept(fake), r  # it stays the administrator's to change
+    r = run(fake, "account", "clear", under=under)
+    assert r.returncode == 0 and not r.stderr and fake.asked[-1].startswith("POST /adfs/oauth2/revoke"), r
+
+
+def test_an_administrators_ca_is_that_of_one_gateway(fake, tmp_path, machine):
+    fake.env = signed_in(tmp_path, fake, ca=None)
+    under = machine(f"gateway: https://localhost:1\nca: {fake.ca}\n")
+    r = run(fake, "vm", "list", under=under)
+    assert r.returncode == 1 and "--ca FILE" in r.stderr and not fake.asked, r
+
+
+def test_an_administrators_file_that_cannot_be_read_is_said(fake, machine):
+    under = machine("")
+    machine.file.unlink()
+    machine.file.mkdir()
+    for args in (["vm", "list"], ["login", "--gateway", fake.url]):
+        r = run(fake, *args, under=under)
+        assert r.returncode == 2 and "/etc/caponier/client.yaml: Is a directory" in r.stderr, r
