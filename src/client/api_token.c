@@ -78,6 +78,25 @@ oauth_refused(int status, const json_t *got, cpn_err *err)
                            : "the gateway does not say why");
 }
 
+static cpn_rc
+post_form(const cpn_httpc_req *req, cpn_httpc_reply *reply, json_t **got, cpn_err *err)
+{
+    cpn_rc rc = cpn_httpc_call(req, reply, err);
+
+    if (rc == CPN_OK && reply->body.n > 0)
+        *got = json_loadb((const char *)reply->body.p, reply->body.n, 0, NULL);
+    return rc;
+}
+
+/* Any other refusal would be asked for twice: another wrong password, another early poll. */
+static bool
+proof_refused(const cpn_httpc_reply *reply, const json_t *got)
+{
+    const char *word = json_string_value(json_object_get(got, "error"));
+
+    return reply->status == 400 && word && strcmp(word, "invalid_dpop_proof") == 0;
+}
+
 cpn_rc
 cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_err *err)
 {
@@ -94,17 +113,16 @@ cpn_api_oauth(cpn_api *a, const char *path, cpn_buf *form, json_t **answer, cpn_
 
     if (strcmp(path, CPN_API_TOKEN_PATH) == 0)
         req.key = &a->ctx.key;
-    rc = cpn_httpc_call(&req, &reply, err);
-    if (rc == CPN_OK && reply.status == 400 && req.key && cpn_api_clock(a, &reply)) {
+    rc = post_form(&req, &reply, &got, err);
+    if (rc == CPN_OK && req.key && proof_refused(&reply, got) && cpn_api_clock(a, &reply)) {
         cpn_httpc_reply_fini(&reply);
         reply = (cpn_httpc_reply){ 0 };
-        rc = cpn_httpc_call(&req, &reply, err);
+        json_decref(cpn_steal(&got));
+        rc = post_form(&req, &reply, &got, err);
     }
     cpn_buf_fini(form);
     if (rc != CPN_OK)
         cpn_api_hint_trust(a, err);
-    if (rc == CPN_OK && reply.body.n > 0)
-        got = json_loadb((const char *)reply.body.p, reply.body.n, 0, NULL);
     if (rc == CPN_OK && reply.status != 200)
         rc = oauth_refused(reply.status, got, err);
     if (rc == CPN_OK && answer)

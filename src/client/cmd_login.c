@@ -107,6 +107,7 @@ login(cpn_api *a, cpn_err *err)
                         "--use-device-code is for people without a password here; it excludes "
                         "--username, --password-stdin, --password-file, --service-principal and "
                         "--enrol");
+    cpn_login_begin(a);
     if (secret)
         return by_secret(a, first, service, err);
     return cpn_args_has(args, "use-device-code") ? cpn_login_device(a, err) : by_browser(a, err);

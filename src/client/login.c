@@ -134,23 +134,28 @@ keep(cpn_api *a, cpn_err *err)
         rc = keep_identity(a, err);
     if (rc != CPN_OK)
         return rc;
-    free(a->ctx.gateway);
-    a->ctx.gateway = cpn_xstrdup(a->origin);
     choose_subscription(a);
+    a->ctx.gateway = cpn_xstrdup(a->origin);
     if (!a->dir[0])
         return cpn_contexts_dir(a->dir, sizeof(a->dir), err);
     return cpn_api_store(a, err);
 }
 
+void
+cpn_login_begin(cpn_api *a)
+{
+    free(a->ctx.gateway); /* nothing is renewed meanwhile */
+    a->ctx.gateway = NULL;
+    cpn_secret_wipe(&a->ctx.access_token);
+    cpn_secret_wipe(&a->ctx.refresh_token);
+    cpn_proof_key_make(&a->ctx.key);
+}
+
 cpn_rc
 cpn_login_redeem(cpn_api *a, cpn_buf *form, cpn_err *err)
 {
-    cpn_rc rc;
+    cpn_rc rc = cpn_api_token(a, form, err);
 
-    /* What an earlier sign-in left must not be mixed with this one. */
-    cpn_secret_wipe(&a->ctx.refresh_token);
-    cpn_proof_key_make(&a->ctx.key);
-    rc = cpn_api_token(a, form, err);
     return rc == CPN_OK ? keep(a, err) : rc;
 }
 

@@ -22,6 +22,8 @@
                    "--password-file"                                                               \
     }
 
+/* First: a new key for this sign-in, and what an earlier one left is not mixed with it. */
+void cpn_login_begin(cpn_api *a);
 /* The password from where the options say, else from the terminal; asked twice when it is new. */
 cpn_rc cpn_login_password(const cpn_cli *cli, const char *what, bool is_new, cpn_secret *out,
                           cpn_err *err) CPN_MUST_CHECK;

@@ -1,4 +1,5 @@
 """What a client keeps of its sign-ins, and what it sends of them, while others are at the same file; a test plays the gateway."""
+import base64
 import fcntl
 import json
 import os
@@ -6,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import time
+from email.utils import formatdate
 
 import pytest
 
@@ -129,3 +131,48 @@ def test_an_administrators_file_that_cannot_be_read_is_said(fake, machine):
     for args in (["vm", "list"], ["login", "--gateway", fake.url]):
         r = run(fake, *args, under=under)
         assert r.returncode == 2 and "/etc/caponier/client.yaml: Is a directory" in r.stderr, r
+
+
+# ---- the clock that is off ----
+
+def refusing(*words):
+    """The token endpoint of a gateway whose clock is an hour off ours: a word of refusal each time, then tokens."""
+    left = list(words)
+
+    def refuse(s):
+        off = f"Date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
+        answer(s, {"error": left.pop(0)}, 400, off) if left else answer(s, TOKENS)
+    return refuse
+
+
+def polls(fake):
+    return [h for h in fake.heads if h.startswith("POST /adfs/oauth2/token ")]
+
+
+def keys(fake):
+    """Those that were proved at the token endpoint."""
+    proofs = [next(line for line in h.split("\r\n") if line.lower().startswith("dpop: ")).split()[1] for h in polls(fake)]
+    return {json.dumps(json.loads(base64.urlsafe_b64decode(p.split(".")[0] + "==="))["jwk"]) for p in proofs}
+
+
+def test_a_wrong_password_is_sent_once(fake):
+    fake.answers = {"/adfs/oauth2/token": refusing("invalid_grant")}
+    r = run(fake, "login", "--username", "ada@example.test", "--password-stdin", input="wrong\n")
+    assert r.returncode == 5 and len(polls(fake)) == 1, (r, fake.asked)
+
+
+def test_a_proof_that_looks_old_is_made_again_once(fake):
+    fake.answers = {"/adfs/oauth2/token": refusing("invalid_dpop_proof"), "/v1/whoami": ADA, "/v1/documents": SUBSCRIPTIONS}
+    r = run(fake, "login", "--username", "ada@example.test", "--password-stdin", input="right\n")
+    assert r.returncode == 0 and len(polls(fake)) == 2, (r, fake.asked)
+    fake.heads.clear()
+    fake.answers["/adfs/oauth2/token"] = refusing(*["invalid_dpop_proof"] * 3)
+    r = run(fake, "login", "--username", "ada@example.test", "--password-stdin", input="right\n")
+    assert r.returncode == 5 and len(polls(fake)) == 2, (r, fake.asked)
+
+
+def test_each_poll_for_a_code_is_sent_once_and_of_one_key(fake):
+    fake.answers = {"/adfs/oauth2/devicecode": {"device_code": "x", "user_code": "y", "verification_uri": "https://z/", "interval": 1, "expires_in": 60},
+                    "/adfs/oauth2/token": refusing("authorization_pending", "authorization_pending", "expired_token")}
+    r = run(fake, "login", "--use-device-code")
+    assert r.returncode == 5 and len(polls(fake)) == 3 and len(keys(fake)) == 1, (r, fake.asked, keys(fake))

@@ -10,14 +10,15 @@ from . import proxies
 
 
 class FakeGate:
-    """HTTPS on loopback. `answers` is {path: body or bytes or (status, body) or function of the connection}; asked has each request's first line."""
+    """HTTPS on loopback. `answers` is {path: body or bytes or (status, body) or function of the connection}; asked has each request's first line,
+    heads all of its lines."""
 
     def __init__(self, folder, answers=None):
         self.ca, leaf = proxies.make_ca(folder, "Fake CA")
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(leaf)
         self._tls.set_alpn_protocols(["http/1.1"])
-        self.answers, self.asked = answers or {}, []
+        self.answers, self.asked, self.heads = answers or {}, [], []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"https://localhost:{self.port}"
@@ -48,6 +49,7 @@ class FakeGate:
             head += more
         line = head.split(b"\r\n", 1)[0].decode()
         self.asked.append(line)
+        self.heads.append(head.split(b"\r\n\r\n", 1)[0].decode())
         path = line.split()[1]
         answer = next((a for p, a in self.answers.items() if path.startswith(p)), (404, {}))
         if callable(answer):
