@@ -2,7 +2,8 @@
 #include "client/api.h"
 #include "client/printable.h"
 
-/* One context: at its own gateway, with its own trust. */
+/* One context: at its own gateway, with its own trust. One that somebody has ended meanwhile is no
+ * failure. */
 static cpn_rc
 clear_one(cpn_cli *cli, const char *dir, const json_t *row, cpn_err *err)
 {
@@ -16,7 +17,7 @@ clear_one(cpn_cli *cli, const char *dir, const json_t *row, cpn_err *err)
         rc = cpn_contexts_forget(dir, json_string_value(json_object_get(row, "gateway")),
                                  json_string_value(json_object_get(row, "user")), err);
     cpn_api_fini(&a);
-    return rc;
+    return rc == CPN_NOT_FOUND || rc == CPN_UNAUTHENTICATED ? CPN_OK : rc;
 }
 
 static cpn_rc
@@ -37,8 +38,13 @@ account_clear_run(cpn_cli *cli, cpn_err *err)
         rc = cpn_contexts_list(dir, &rows, err);
     json_array_foreach(rows, i, row)
     {
-        if (rc == CPN_OK)
-            rc = clear_one(cli, dir, row, err);
+        cpn_err why = { 0 };
+        cpn_rc one = clear_one(cli, dir, row, &why);
+
+        if (rc != CPN_OK || one == CPN_OK)
+            continue;
+        rc = one; /* the first is said; the others are ended all the same */
+        *err = why;
     }
     return rc;
 }

@@ -86,6 +86,38 @@ def test_a_renewal_under_way_does_not_replace_a_new_sign_in(fake):
     assert kept(fake)["refreshToken"] == "fresh refresh", kept(fake)
 
 
+def test_clearing_goes_on_after_a_sign_in_that_is_gone(fake):
+    def leave(*users):
+        text = json.loads(fake.file.read_text())
+        first = text["contexts"][0] if text["contexts"] else row
+        fake.file.write_text(json.dumps({"version": 1, "contexts": [{**first, "user": u} for u in users]}))
+
+    def meanwhile(s):
+        if len(fake.asked) == 1:
+            leave("carol@example.test")  # Bob's own logout
+        answer(s, {})
+
+    row = kept(fake)
+    leave("ada@example.test", "bob@example.test", "carol@example.test")
+    fake.answers = {"/adfs/oauth2/revoke": meanwhile}
+    r = run(fake, "account", "clear")
+    assert r.returncode == 0 and not r.stderr, r
+    assert json.loads(fake.file.read_text())["contexts"] == [] and len(fake.asked) == 2
+
+
+@pytest.mark.release_only  # it only waits, for long
+def test_the_settings_of_a_desktop_are_written_by_one_at_a_time(fake):
+    fake.answers = {"/v1/resolve": {"bastion": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.Network/bastionHosts/door", "name": "web1",
+                                    "targetResourceId": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/web1"}}
+    folder = os.open(fake.file.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    r = run(fake, "rdp", "--configure", "web1")
+    assert r.returncode == 1 and "another caponier holds" in r.stderr, r
+    os.close(folder)
+    r = run(fake, "rdp", "--configure", "web1")
+    assert r.returncode == 0, r
+
+
 # ---- /etc/caponier/client.yaml ----
 
 @pytest.fixture
