@@ -238,5 +238,7 @@ cpn_rdp_save(const cpn_rdp *r, const cpn_api *a, const cpn_target *t, cpn_err *e
         return cpn_fail(err, CPN_INVALID, "the options are not UTF-8");
     file_of(a, t, name);
     rc = folder_open(a, true, &dir, err);
+    if (rc == CPN_OK) /* a second one would take our temporary file away */
+        rc = cpn_privdir_lock(dir, err);
     return rc == CPN_OK ? cpn_privfile_write(dir, name, cpn_view_str(text), err) : rc;
 }
