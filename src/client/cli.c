@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -278,6 +279,16 @@ no_command(int argc, char **argv)
     return 0;
 }
 
+/* Passwords, codes and tokens stand in JSON on their way, in texts and in the library's own
+ * buffers; all that it gives back is overwritten. */
+static void
+free_wiped(void *p)
+{
+    if (p)
+        explicit_bzero(p, malloc_usable_size(p));
+    free(p);
+}
+
 int
 cpn_cli_main(int argc, char **argv)
 {
@@ -287,6 +298,7 @@ cpn_cli_main(int argc, char **argv)
 
     open_std_fds();
     signal(SIGPIPE, SIG_IGN);
+    json_set_alloc_funcs(malloc, free_wiped);
     argc -= argc > 0;
     argv += 1;
     if (argc == 1 && strcmp(argv[0], "--version") == 0)

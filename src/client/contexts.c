@@ -77,31 +77,6 @@ load(int dirfd, json_t **out, cpn_err *err)
     return rc;
 }
 
-/* The library lends its own bytes. */
-static void
-wipe(const json_t *c)
-{
-    static const char *const secrets[] = { "accessToken", "refreshToken", "key" };
-
-    for (size_t i = 0; i < CPN_COUNT(secrets); i++) {
-        const json_t *s = json_object_get(c, secrets[i]);
-
-        if (json_is_string(s))
-            explicit_bzero((void *)(uintptr_t)json_string_value(s), json_string_length(s));
-    }
-}
-
-/* NULL is fine. */
-static void
-forget(json_t *all)
-{
-    const json_t *list = json_object_get(all, "contexts");
-
-    for (size_t i = 0; i < json_array_size(list); i++)
-        wipe(json_array_get(list, i));
-    json_decref(all);
-}
-
 static bool
 is_text(const json_t *c, const char *key, const char *want)
 {
@@ -182,7 +157,7 @@ cpn_contexts_get(const char *dir, const char *gateway, const char *user, cpn_con
         return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
     c = find(all, gateway, user, &at);
     rc = c ? decode(c, out, err) : cpn_fail(err, CPN_NOT_FOUND, "not signed in");
-    forget(all);
+    json_decref(all);
     return rc;
 }
 
@@ -275,10 +250,8 @@ place(json_t *all, const cpn_context *c, bool current, cpn_err *err)
     if (!there && json_array_size(list) >= CPN_CONTEXTS_MAX)
         return cpn_fail(err, CPN_LIMIT, "more than %d accounts; 'caponier logout' forgets one",
                         CPN_CONTEXTS_MAX);
-    if (there) {
-        wipe(json_array_get(list, at));
+    if (there)
         json_array_remove(list, at);
-    }
     json_array_insert_new(list, current ? 0 : at, encode(c));
     return CPN_OK;
 }
@@ -294,7 +267,7 @@ cpn_contexts_put(const char *dir, const cpn_context *c, bool current, cpn_err *e
         rc = place(all, c, current, err);
     if (rc == CPN_OK)
         rc = save(fd, all, err);
-    forget(all);
+    json_decref(all);
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
 }
 
@@ -311,11 +284,10 @@ cpn_contexts_forget(const char *dir, const char *gateway, const char *user, cpn_
     if (!find(all, gateway, user, &at)) {
         rc = cpn_fail(err, CPN_NOT_FOUND, "not signed in");
     } else {
-        wipe(json_array_get(json_object_get(all, "contexts"), at));
         json_array_remove(json_object_get(all, "contexts"), at);
         rc = save(fd, all, err);
     }
-    forget(all);
+    json_decref(all);
     return rc < 0 ? cpn_ctx(err, rc, "%s", dir) : rc;
 }
 
@@ -346,7 +318,7 @@ cpn_contexts_list(const char *dir, json_t **out, cpn_err *err)
         json_object_set_new(row, "current", json_boolean(i == 0));
         json_array_append_new(rows, row);
     }
-    forget(all);
+    json_decref(all);
     *out = rows;
     return CPN_OK;
 }

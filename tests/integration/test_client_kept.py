@@ -6,13 +6,14 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 import time
 from email.utils import formatdate
 
 import pytest
 
 from lab.fakegate import FakeGate, signed_in
-from lab.gateway import BUILD, PATIENCE, eventually
+from lab.gateway import BUILD, PATIENCE, SANITIZED, eventually
 from lab.proxies import with_files
 
 CLI = str(BUILD / "caponier")
@@ -116,6 +117,46 @@ def test_the_settings_of_a_desktop_are_written_by_one_at_a_time(fake):
     os.close(folder)
     r = run(fake, "rdp", "--configure", "web1")
     assert r.returncode == 0, r
+
+
+# ---- in memory ----
+
+def copies(pid, secret):
+    """How often it stands in what the process can write."""
+    found = 0
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            place, mode = line.split()[:2]
+            if mode.startswith("rw"):
+                begin, end = (int(x, 16) for x in place.split("-"))
+                mem.seek(begin)
+                found += mem.read(end - begin).count(secret.encode())
+    return found
+
+
+@pytest.mark.skipif(SANITIZED, reason="freed memory is kept apart and marked")
+def test_a_served_secret_is_not_left_in_memory(fake, tmp_path):
+    """While the client waits for an answer: of the code that enrolled nothing is there, of the refresh token what it will keep."""
+    seen, began = {}, threading.Event()
+    code, refresh = "one-time-code-81723", "refresh-token-55172-" + "x" * 40
+
+    def count(name, secret, body):
+        def look(s):
+            assert began.wait(20)
+            seen[name] = copies(p.pid, secret)
+            answer(s, body)
+        return look
+
+    (tmp_path / "code").write_text(code + "\n")
+    fake.answers = {"/v1/enrol": count("code while it serves", code, {}),
+                    "/adfs/oauth2/token": count("code", code, {**TOKENS, "refresh_token": refresh}),
+                    "/v1/whoami": count("refresh", refresh, ADA), "/v1/documents": SUBSCRIPTIONS}
+    p = subprocess.Popen([CLI, "login", "--enrol", "--username", "ada@example.test", "--code-file", tmp_path / "code", "--password-stdin"],
+                         env=fake.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    began.set()
+    out, err = p.communicate("a password\n", timeout=60 * PATIENCE)
+    assert p.returncode == 0, err
+    assert seen.pop("code while it serves") > 0 and seen == {"code": 0, "refresh": 1}, seen
 
 
 # ---- /etc/caponier/client.yaml ----
