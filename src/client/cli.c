@@ -298,6 +298,7 @@ cpn_cli_main(int argc, char **argv)
 
     open_std_fds();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as some parents leave it, no child could be waited for */
     json_set_alloc_funcs(malloc, free_wiped);
     argc -= argc > 0;
     argv += 1;

@@ -141,6 +141,18 @@ def test_nothing_of_an_answer_becomes_an_option_of_ssh(fake, tmp_path, over):
             assert line.split()[1] == "ssh-ed25519" and "," in line.split()[0] and not line.startswith("*"), line
 
 
+def test_a_parent_that_ignores_its_children(fake, tmp_path):
+    """SIGCHLD is inherited as it was ignored; programs of ours are waited for all the same."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ssh").write_text("#!/bin/sh\n")
+    (folder / "ssh").chmod(0o755)
+    fake.answers = {"/v1/resolve": resolved(), "/v1/documents": documents("web1")}
+    r = run(fake, tmp_path, "vm", "hostkey", "approve", "web1", "--fingerprint", "SHA256:" + "A" * 43, env={**fake.env, "PATH": f"{folder}:/usr/bin:/bin"},
+            preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert r.returncode == 1 and b"shows no host key" in r.stderr, r
+
+
 def endless(s):
     s.sendall(b"HTTP/1.1 200 OK\r\n")
     while True:
