@@ -10,13 +10,13 @@
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "client/printable.h"
 #include "client/privfile.h"
+#include "client/rundir.h"
 
 #define ROOM (CPN_AGENT_FRAME_MAX + 4)
 #define COMMENT_MAX 2048
@@ -314,21 +314,11 @@ cpn_agent_run(cpn_agent_place *at, CPN_TAKES cpn_sshid *id, cpn_api *a, cpn_err 
 
 /* ---- where ---- */
 
-/* A folder that no other user can rename or fill. */
-static bool
-private_folder(const char *path)
-{
-    struct stat st;
-
-    return path && path[0] == '/' && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
-           st.st_uid == geteuid() && (st.st_mode & 077) == 0;
-}
-
 static cpn_rc
 make_folder(cpn_agent_place *g, cpn_err *err)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR"), *temp = getenv("TMPDIR");
-    const char *in = private_folder(runtime) ? runtime : temp && temp[0] == '/' ? temp : "/tmp";
+    const char *in = cpn_rundir_fit(runtime) ? runtime : temp && temp[0] == '/' ? temp : "/tmp";
     int n = snprintf(g->folder, sizeof(g->folder), "%s/caponier-XXXXXX", in);
 
     if (n < 0 || (size_t)n >= sizeof(g->folder) - sizeof("/agent"))

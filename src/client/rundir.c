@@ -12,8 +12,8 @@
 #define PATH_SIZE 4096
 
 /* One that su or a careless script left from another user is not ours to complain about. */
-static bool
-fit(const char *path)
+bool
+cpn_rundir_fit(const char *path)
 {
     struct stat st;
 
@@ -29,7 +29,7 @@ name(cpn_rundir which, char out[PATH_SIZE], cpn_err *err)
     const char *home = getenv("HOME");
     int n = -1;
 
-    if (which == CPN_RUNDIR_RUNTIME && !fit(runtime))
+    if (which == CPN_RUNDIR_RUNTIME && !cpn_rundir_fit(runtime))
         return CPN_NOT_FOUND;
     if (which == CPN_RUNDIR_RUNTIME)
         n = snprintf(out, PATH_SIZE, "%s/caponier", runtime);

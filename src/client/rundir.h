@@ -13,6 +13,9 @@
 
 typedef enum cpn_rundir { CPN_RUNDIR_RUNTIME, CPN_RUNDIR_STATE, CPN_RUNDIR_N } cpn_rundir;
 
+/* An absolute path of a folder of this user alone, which nobody else can rename or fill; NULL is
+ * none. */
+bool cpn_rundir_fit(const char *path);
 /* CPN_NOT_FOUND: the environment names none that is fit, or it is not there and make is not set.
  * CPN_E_CONF: one that is not to be trusted. */
 cpn_rc cpn_rundir_open(cpn_rundir which, bool make, int *out, cpn_err *err) CPN_MUST_CHECK;
