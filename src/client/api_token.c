@@ -217,6 +217,16 @@ take_lock(const cpn_api *a, bool make, int *lock, cpn_err *err)
     return rc == CPN_OK ? cpn_privfile_lock(dir, LOCK_NAME, lock, err) : rc;
 }
 
+/* What stands in the file; how far the clock is off does not stand there. */
+static void
+take_over(cpn_api *a, cpn_context *now)
+{
+    now->key.ahead_s = a->ctx.key.ahead_s;
+    cpn_context_fini(&a->ctx);
+    a->ctx = *now;
+    explicit_bzero(now, sizeof(*now));
+}
+
 cpn_rc
 cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
 {
@@ -227,10 +237,7 @@ cpn_api_lock(cpn_api *a, int *lock, cpn_err *err)
         rc = cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, err);
     if (rc != CPN_OK)
         return rc;
-    now.key.ahead_s = a->ctx.key.ahead_s;
-    cpn_context_fini(&a->ctx);
-    a->ctx = now;
-    explicit_bzero(&now, sizeof(now));
+    take_over(a, &now);
     return CPN_OK;
 }
 
@@ -326,10 +333,7 @@ cpn_api_reload(cpn_api *a)
     if (!a->ctx.user || cpn_contexts_get(a->dir, a->origin, a->ctx.user, &now, NULL) != CPN_OK)
         return;
     if (now.expires_s > a->ctx.expires_s) {
-        now.key.ahead_s = a->ctx.key.ahead_s;
-        cpn_context_fini(&a->ctx);
-        a->ctx = now;
-        explicit_bzero(&now, sizeof(now));
+        take_over(a, &now);
     } else {
         cpn_context_fini(&now);
     }
