@@ -7,6 +7,7 @@
 #include "client/agent.h"
 #include "client/hint.h"
 #include "client/hostkeys.h"
+#include "client/sshaad.h"
 #include "client/sshscan.h"
 #include "client/tunnel.h"
 
@@ -107,18 +108,14 @@ static cpn_rc
 share_agent(cpn_api *a, const cpn_target *t, const json_t *said, cpn_err *err)
 {
     const char *path = cpn_args_get(&a->cli->args, "identity-agent");
-    const char *known = json_string_value(json_object_get(said, "targetResourceId"));
-    const char *machine = t->resource[0] ? t->resource : known;
+    const char *machine = NULL;
     unsigned idle_s = CPN_AGENT_IDLE_S;
     cpn_rc rc = cpn_args_number(&a->cli->args, "identity-idle", 1, 86400, &idle_s, err);
 
     if (rc != CPN_OK || !path)
         return rc;
-    if (!machine)
-        return cpn_fail(err, CPN_INVALID,
-                        "identity sign-in is for machines that the gateway knows; %s is none",
-                        t->label);
-    return cpn_agent_share(a, machine, path, idle_s, err);
+    rc = cpn_sshaad_machine(t, said, &machine, err);
+    return rc == CPN_OK ? cpn_agent_share(a, machine, path, idle_s, err) : rc;
 }
 
 /* Everything that the stream needs from the gateway before it. */

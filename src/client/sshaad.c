@@ -41,20 +41,29 @@ add_options(cpn_sshrun *r, const char *socket, cpn_err *err)
 }
 
 cpn_rc
+cpn_sshaad_machine(const cpn_target *t, const json_t *said, const char **machine, cpn_err *err)
+{
+    const char *known = json_string_value(json_object_get(said, "targetResourceId"));
+
+    *machine = t->resource[0] ? t->resource : known;
+    if (*machine)
+        return CPN_OK;
+    return cpn_fail(err, CPN_INVALID,
+                    "identity sign-in is for machines that the gateway knows; %s is none",
+                    t->label);
+}
+
+cpn_rc
 cpn_sshaad_add(cpn_sshrun *r, cpn_api *a, const cpn_target *t, const json_t *said,
                char login[CPN_SSHID_LOGIN_MAX + 1], cpn_err *err)
 {
     CPN_AUTO(cpn_sshid_auto) cpn_sshid *id = NULL;
-    const char *known = json_string_value(json_object_get(said, "targetResourceId"));
-    const char *machine = t->resource[0] ? t->resource : known;
+    const char *machine = NULL;
     char socket[CPN_AGENT_PATH_SIZE];
-    cpn_rc rc;
+    cpn_rc rc = cpn_sshaad_machine(t, said, &machine, err);
 
-    if (!machine)
-        return cpn_fail(err, CPN_INVALID,
-                        "identity sign-in is for machines that the gateway knows; %s is none",
-                        t->label);
-    rc = cpn_sshid_new(&id, a, machine, err);
+    if (rc == CPN_OK)
+        rc = cpn_sshid_new(&id, a, machine, err);
     if (rc != CPN_OK)
         return rc;
     snprintf(login, CPN_SSHID_LOGIN_MAX + 1, "%s", id->login);

@@ -7,6 +7,10 @@
 
 /* Was it asked for? The Azure CLI writes it in capitals. */
 bool cpn_sshaad_wanted(const cpn_args *args);
+/* The id of the machine that a certificate would be for, borrowed from t or said (as in
+ * cpn_target_resolve). CPN_INVALID: the target is no machine of the gateway's. */
+cpn_rc cpn_sshaad_machine(const cpn_target *t, const json_t *said, const char **machine,
+                          cpn_err *err) CPN_MUST_CHECK;
 /* Get a certificate for the machine (said as in cpn_target_resolve), start the agent that holds it
  * and point the run at it alone. login is the account that the certificate is for, for a run that
  * names none; CPN_INVALID: none is named, and the certificate has none either; the target is no
