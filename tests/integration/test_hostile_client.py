@@ -4,10 +4,10 @@
 |---|---|
 | 56 another uid at my port, also connect-and-close; root's tunnel | test_local_end, unit test_peer |
 | 57 port taken (also on 0.0.0.0), SIGSTOP, 200 at once | here, unit test_peer |
-| 58 token file: link, FIFO, owner, mode, cut short, 1 GiB, stuck lock, full disk | test_client_signin, unit test_client |
+| 58 token file: link, FIFO, owner, mode, cut short, 1 GiB, stuck lock, full disk | test_client_signin, unit test_client; other processes at it: test_client_kept |
 | 59 redirect, names, escapes, options of ssh, endless answers, RDP fields | here, test_completion; wrong host key: test_ssh_command |
 | 60 a false sshd | test_ssh_command (100 of 100), test_ssh_config; a false RDP certificate: test_rdp; no option of ours answers for it |
-| 61 HOME, PATH, locale, descriptors closed, stdout full or gone | here, test_connect, test_ssh_command, test_rdp, unit test_callback |
+| 61 HOME, PATH, locale, descriptors closed, SIGCHLD ignored, stdout full or gone | here, test_connect, test_ssh_command, test_rdp, unit test_callback |
 | 62 browser callback: wrong state, a second one, another program first | test_client_signin, unit test_callback |
 | 63 SIGKILL at any moment | here; the agent of identity sign-in: test_ssh_identity, test_ssh_config_identity |
 | names that are options, newlines | here, test_ssh_config, test_rdp |
