@@ -15,10 +15,8 @@
 void
 cpn_tunnel_distrust(cpn_tunnel_link *k)
 {
-    if (!k->carrier || k->draining)
-        return;
-    k->draining = true;
-    cpn_carrier_drain(k->carrier);
+    if (k->carrier && cpn_carrier_opens(k->carrier))
+        cpn_carrier_drain(k->carrier);
 }
 
 /* The usable carrier with the fewest streams; NULL: none. *usable: how many there are. */
@@ -35,7 +33,7 @@ least_busy(cpn_tunnel *t, unsigned *usable)
         /* The gateway opens no stream with a token that has ended; a new carrier has a new one. */
         if (k->expires_s <= now_s)
             cpn_tunnel_distrust(k);
-        if (!k->carrier || k->draining)
+        if (!k->carrier || !cpn_carrier_opens(k->carrier))
             continue;
         ++*usable;
         if (!least || cpn_carrier_streams(k->carrier) < cpn_carrier_streams(least))
@@ -108,7 +106,6 @@ on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text
 
     (void)code;
     cpn_carrier_free(cpn_steal(&k->carrier));
-    k->draining = false;
     t->enough = false;
     if (t->stopping) {
         if (cpn_tunnel_carriers(t) == 0)

@@ -41,7 +41,6 @@ typedef struct cpn_tunnel_link {
     cpn_tunnel *tunnel;
     cpn_carrier *carrier;
     int64_t expires_s; /* of the token it was made with, Unix time */
-    bool draining;     /* takes no new streams */
 } cpn_tunnel_link;
 
 /* One inlet while it is served. */

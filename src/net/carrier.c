@@ -262,6 +262,13 @@ send_open(cpn_stream *s, cpn_view target, cpn_err *err)
     return CPN_OK;
 }
 
+bool
+cpn_carrier_opens(const cpn_carrier *c)
+{
+    return !c->dead && !c->finished && !c->closing && !c->draining &&
+           c->opts.role == CPN_WS_CLIENT && c->last_id != UINT32_MAX;
+}
+
 cpn_rc
 cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES int fd, void *user,
                  cpn_err *err)
@@ -270,8 +277,7 @@ cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES in
     cpn_stream *s;
     cpn_rc rc;
 
-    if (c->dead || c->finished || c->closing || c->draining || c->opts.role != CPN_WS_CLIENT ||
-        c->last_id == UINT32_MAX)
+    if (!cpn_carrier_opens(c))
         return cpn_fail(err, CPN_UNAVAILABLE, "the connection to the gateway is closing");
     if (HASH_COUNT(c->streams) >= CPN_SESSION_STREAMS_MAX)
         return cpn_fail(err, CPN_LIMIT, "%u streams are open already", CPN_SESSION_STREAMS_MAX);

@@ -92,6 +92,9 @@ void cpn_carrier_close(cpn_carrier *c, unsigned code, const char *reason, cpn_vi
 void cpn_carrier_drain(cpn_carrier *c);
 
 unsigned cpn_carrier_streams(const cpn_carrier *c);
+/* Does it still open streams? Not from the moment that it drains, closes or has ended, although
+ * on_end comes only at the end of the turn. */
+bool cpn_carrier_opens(const cpn_carrier *c);
 /* Round-trip time of the last ping in ms, or -1. */
 int cpn_carrier_rtt_ms(const cpn_carrier *c);
 cpn_tls *cpn_carrier_tls(cpn_carrier *c);

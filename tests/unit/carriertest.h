@@ -36,6 +36,7 @@ struct fixture {
     int n;
     int asked;
     bool refuse;
+    bool opens;     /* the client's end, when it last told of a stream's end */
     bool hold_open; /* neither attach nor refuse in on_open */
     cpn_judge judge;
     char first[64];
@@ -97,7 +98,9 @@ server_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 static CPN_UNUSED void
 client_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
-    (void)owner;
+    fixture *f = owner;
+
+    f->opens = cpn_carrier_opens(f->c[1]);
     stream_end(s, end, 1);
 }
 

@@ -280,6 +280,7 @@ a_cut_carries_its_reason(void **state)
     assert_int_equal(p->why[0], CPN_STREAM_RESET_LOCAL);
     assert_string_equal(p->text[1], "{\"code\":\"cut_admin\"}");
     assert_false(q->ended[0] || q->ended[1]);
+    assert_true(f.opens && !cpn_carrier_opens(f.c[0]));
     cpn_carrier_close(f.c[0], CPN_WS_CLOSE_AWAY, "bye", CPN_VIEW_LIT("{\"code\":\"shutdown\"}"));
     nettest_until(&f.nt, &f.ended[0]);
     nettest_until(&f.nt, &f.ended[1]);
@@ -303,6 +304,7 @@ draining_waits_for_streams(void **state)
     p = open_stream(&f, "");
     nettest_until(&f.nt, &p->opened);
     cpn_carrier_drain(f.c[1]);
+    assert_false(cpn_carrier_opens(f.c[1]));
     assert_int_equal(cpn_carrier_open(f.c[1], &s, CPN_VIEW_LIT("{}"), dup(0), NULL, &err),
                      CPN_UNAVAILABLE);
     nettest_turns(&f.nt, 5);
@@ -498,6 +500,26 @@ a_lost_connection_ends_its_streams(void **state)
     stop(&f);
 }
 
+/* It is told at the end of the turn; who asks for a stream meanwhile must take another carrier. */
+static void
+an_ended_carrier_opens_no_stream(void **state)
+{
+    fixture f;
+    leg_pair *p;
+
+    (void)state;
+    start(&f, 0, true);
+    p = open_stream(&f, "");
+    nettest_until(&f.nt, &p->opened);
+    assert_true(cpn_carrier_opens(f.c[1]));
+    f.opens = true;
+    cpn_carrier_free(cpn_steal(&f.c[0]));
+    nettest_until(&f.nt, &p->ended[1]);
+    assert_int_equal(p->why[1], CPN_STREAM_CARRIER_LOST);
+    assert_false(f.opens);
+    stop(&f);
+}
+
 int
 main(void)
 {
@@ -517,6 +539,7 @@ main(void)
         cmocka_unit_test(first_bytes_wait_for_judgement),
         cmocka_unit_test(silent_peers_are_dead),
         cmocka_unit_test(a_lost_connection_ends_its_streams),
+        cmocka_unit_test(an_ended_carrier_opens_no_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
