@@ -241,7 +241,7 @@ cpn_tunnel_run(cpn_api *api, const cpn_inlet *inlets, unsigned n, const cpn_tunn
         if (plan->timeout_s)
             uv_timer_start(&t.timeout, on_timeout, (uint64_t)plan->timeout_s * 1000, 0);
         cpn_tunnel_accept(&t, true);
-        cpn_tunnel_connect(&t);
+        cpn_tunnel_advance(&t);
         uv_run(&t.uv, UV_RUN_DEFAULT);
     }
     cpn_tunnel_finish(&t);

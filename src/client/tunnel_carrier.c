@@ -63,7 +63,9 @@ has_enough(cpn_tunnel *t)
     unsigned usable;
     const cpn_carrier *least = least_busy(t, &usable);
 
-    return (usable >= t->plan->carriers || t->enough) && takes_one_more(least);
+    if (usable < CPN_MAX(t->plan->carriers, 1u) && !t->enough)
+        return false;
+    return takes_one_more(least) || !cpn_locals_wait(t);
 }
 
 unsigned
@@ -96,6 +98,8 @@ on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
          cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_TOKEN_EXPIRED))))
         cpn_tunnel_distrust(k);
     cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end);
+    if (cpn_locals_wait(k->tunnel)) /* there may be room now */
+        cpn_tunnel_advance(k->tunnel);
 }
 
 static void
@@ -118,7 +122,7 @@ on_carrier_end(void *owner, cpn_carrier_why why, unsigned code, const char *text
         cpn_say("the connection to the gateway was lost (%s)%s", text,
                 t->stdio ? "" : "; the next one makes a new one");
     if (cpn_locals_wait(t))
-        cpn_tunnel_connect(t);
+        cpn_tunnel_advance(t);
 }
 
 static const cpn_carrier_events events = { .on_opened = on_opened,
@@ -179,7 +183,7 @@ on_refused(cpn_tunnel *t, const cpn_httpc_reply *reply)
     if (reply->status == 401 && !t->renewed) {
         (void)cpn_api_clock(t->api, reply);
         t->renewed = true;
-        cpn_tunnel_connect(t);
+        cpn_tunnel_advance(t);
         return;
     }
     if (reply->body.n > 0)
@@ -232,15 +236,14 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         t->failures = 0;
         t->renewed = false;
         cpn_tunnel_carrier_made(t);
-        cpn_locals_open(t);
-        cpn_tunnel_connect(t);
+        cpn_tunnel_advance(t);
     }
 }
 
 void
 cpn_tunnel_retry(uv_timer_t *timer)
 {
-    cpn_tunnel_connect(timer->data);
+    cpn_tunnel_advance(timer->data);
 }
 
 static cpn_rc
@@ -270,13 +273,16 @@ start(cpn_tunnel *t, cpn_err *err)
 }
 
 void
-cpn_tunnel_connect(cpn_tunnel *t)
+cpn_tunnel_advance(cpn_tunnel *t)
 {
     cpn_err err = { 0 };
     cpn_rc rc;
 
-    if (t->connecting || t->stopping || uv_is_active((uv_handle_t *)&t->retry) || has_enough(t) ||
-        !free_link(t) || cpn_tunnel_renews(t))
+    if (t->stopping)
+        return;
+    cpn_locals_open(t);
+    if (t->connecting || uv_is_active((uv_handle_t *)&t->retry) || has_enough(t) || !free_link(t) ||
+        cpn_tunnel_renews(t))
         return;
     rc = start(t, &err);
     if (rc == CPN_UNAVAILABLE)

@@ -58,7 +58,7 @@ cpn_tunnel_with(cpn_api *api, cpn_inlet *inlet, char *const argv[], cpn_tunnel_r
         rc = cpn_tunnel_serve(&t, inlet, err);
     if (rc == CPN_OK) {
         cpn_tunnel_accept(&t, true);
-        cpn_tunnel_connect(&t);
+        cpn_tunnel_advance(&t);
         rc = start(&c, argv, err);
     }
     if (rc == CPN_OK) {

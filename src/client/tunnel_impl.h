@@ -139,7 +139,7 @@ void cpn_tunnel_finish(cpn_tunnel *t);
 bool cpn_local_join(const cpn_tunnel_inlet *in, CPN_TAKES int fd);
 /* A connection that came in; refused unless its peer may. Consumes fd. */
 void cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd);
-/* There is room in a carrier: open the streams of those that wait. */
+/* Open the streams of those that wait, as far as the carriers have room. */
 void cpn_locals_open(cpn_tunnel *t);
 /* There will be none: tell all that wait why not. older_ms: only those that have waited so long. */
 void cpn_locals_fail(cpn_tunnel *t, const char *sentence, uint64_t older_ms);
@@ -149,8 +149,9 @@ void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end
 void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 
 /* ---- tunnel_carrier.c ---- */
-/* Make one unless there are as many as the plan wants and one has room, or one is being made. */
-void cpn_tunnel_connect(cpn_tunnel *t);
+/* Serve the locals that wait; then make a carrier, unless there are as many as the plan wants and
+ * one has room for whoever waits still, or one is being made. */
+void cpn_tunnel_advance(cpn_tunnel *t);
 /* The carrier with the fewest streams, if it takes one more; NULL: none does now. */
 cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);
 /* New streams take another carrier; those that run stay, since the way may come back. */
@@ -161,7 +162,7 @@ void cpn_tunnel_retry(uv_timer_t *timer);
 uint64_t cpn_tunnel_retry_ms(unsigned failures);
 
 /* ---- tunnel_renew.c ---- */
-/* Is the token being renewed? It is begun when it is time; connect is called again at its end. */
+/* Is the token being renewed? It is begun when it is time; advance is called again at its end. */
 bool cpn_tunnel_renews(cpn_tunnel *t);
 
 /* ---- tunnel_roam.c ---- */

@@ -117,15 +117,10 @@ local_open(cpn_local *l, cpn_carrier *carrier)
 static void
 local_ready(cpn_local *l)
 {
-    cpn_carrier *carrier = cpn_tunnel_room(l->tunnel);
-
     uv_poll_stop(&l->poll);
     uv_timer_stop(&l->timer);
     l->state = CPN_LOCAL_WAITS;
-    if (carrier)
-        local_open(l, carrier);
-    else
-        cpn_tunnel_connect(l->tunnel);
+    cpn_tunnel_advance(l->tunnel);
 }
 
 static void
@@ -211,7 +206,7 @@ cpn_local_new(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
         return;
     uv_poll_start(&l->poll, UV_READABLE, on_first_bytes);
     uv_timer_start(&l->timer, on_first_timer, CPN_LOCAL_FIRST_MS, 0);
-    cpn_tunnel_connect(in->tunnel);
+    cpn_tunnel_advance(in->tunnel);
 }
 
 bool
@@ -234,10 +229,8 @@ cpn_locals_open(cpn_tunnel *t)
         next = l->next;
         if (l->state != CPN_LOCAL_WAITS)
             continue;
-        if (!(carrier = cpn_tunnel_room(t))) {
-            cpn_tunnel_connect(t);
+        if (!(carrier = cpn_tunnel_room(t)))
             return;
-        }
         local_open(l, carrier);
     }
 }

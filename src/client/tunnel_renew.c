@@ -16,7 +16,7 @@ on_closed(uv_handle_t *h)
     if (t->stopping)
         return;
     cpn_api_reload(t->api);
-    cpn_tunnel_connect(t);
+    cpn_tunnel_advance(t);
 }
 
 static void

@@ -8,6 +8,8 @@ from lab import net
 from lab.gateway import eventually
 from test_tunnel_background import session
 
+STREAMS = 256  # of one carrier
+
 
 @pytest.mark.parametrize("n", ["0", "65", "-1", "x", ""])
 def test_numbers_that_cannot_be(ada, n):
@@ -40,3 +42,22 @@ def test_more_than_the_gateway_allows_still_serve(own_gateway, network):
             with session(t.port, s):
                 assert len(net.connections(t.process.pid, own_gateway.port)) == 2
         assert t.stderr().count("\n") == 1, t.stderr()
+
+
+def test_who_found_no_room_is_served_when_a_stream_ends(own_gateway, network):
+    """The only carrier is full and the gateway lets us have no other: whoever waits takes the first place that is free."""
+    own_gateway.write_config(carriers_per_user=1, sessions_per_user=1000)
+    own_gateway.stop()
+    own_gateway.start()
+    with own_gateway.admin.tunnel("scripted") as t, network.machines.listen("10.77.1.5", 22) as s, contextlib.ExitStack() as stack:
+        s.settimeout(20)
+        sessions = [stack.enter_context(session(t.port, s)) for _ in range(STREAMS)]
+        with net.dial(t.port) as c:
+            c.sendall(b"SSH-2.0-me\r\n")
+            eventually(lambda: "carriers" in t.stderr() or "limit" in t.stderr(), what="a second carrier is refused")
+            for end in sessions[0]:
+                end.close()
+            far, _ = s.accept()
+            with far:
+                far.settimeout(20)
+                assert far.recv(100) == b"SSH-2.0-me\r\n"
