@@ -27,7 +27,7 @@ on_renewer_exit(uv_process_t *p, int64_t status, int sig)
     uv_close((uv_handle_t *)p, on_closed);
 }
 
-/* False: it cannot be started. */
+/* False: it cannot be started, which is known at once. */
 static bool
 start(cpn_tunnel *t)
 {
@@ -44,10 +44,10 @@ start(cpn_tunnel *t)
         return false;
     /* No stdio: standard input and output may be the stream itself. */
     t->renewer.data = t;
-    if (uv_spawn(&t->uv, &t->renewer, &o) == 0)
-        return true;
-    uv_close((uv_handle_t *)&t->renewer, NULL);
-    return false;
+    /* Failed or not, libuv has the handle until it is closed. */
+    if (uv_spawn(&t->uv, &t->renewer, &o) != 0)
+        uv_close((uv_handle_t *)&t->renewer, on_closed);
+    return true;
 }
 
 bool
