@@ -62,6 +62,7 @@ class FakeGate:
             s.sendall(f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
 
     def close(self):
+        self._socket.shutdown(socket.SHUT_RDWR)  # or the thread in accept() could go on with whoever gets the descriptor next
         self._socket.close()
 
 
