@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/doctor.h"
+#include "client/hint.h"
 #include "client/out.h"
 #include "client/printable.h"
 
@@ -28,9 +29,11 @@ examine(cpn_doctor *d, cpn_target *t)
 static void
 conclude(cpn_doctor *d, const cpn_target *t)
 {
-    if (d->worst == CPN_HEALTH_OK && t)
-        snprintf(d->advice, sizeof(d->advice), "All is well: caponier tunnel %s works from here.",
-                 t->label);
+    CPN_AUTO(cpn_buf_fini) cpn_buf label = { .max = sizeof(t->label) * 4 };
+
+    if (d->worst == CPN_HEALTH_OK && t && cpn_hint_put(&label, t->label) == CPN_OK)
+        snprintf(d->advice, sizeof(d->advice), "All is well: caponier tunnel%.*s works from here.",
+                 CPN_VIEW_ARG(cpn_buf_view(&label)));
     else if (d->worst == CPN_HEALTH_OK)
         snprintf(d->advice, sizeof(d->advice),
                  "All is well up to the gateway; name a machine to go on.");

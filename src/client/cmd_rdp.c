@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/hint.h"
 #include "client/printable.h"
 #include "client/program.h"
 #include "client/rdp.h"
@@ -128,6 +129,16 @@ connect_desktop(cpn_api *a, cpn_inlet *in, const cpn_rdp *r, const char *program
 
 /* ---- a file instead ---- */
 
+static void
+say_first(const cpn_target *t, unsigned port)
+{
+    CPN_AUTO(cpn_buf_fini) cpn_buf label = { .max = sizeof(t->label) * 4 };
+
+    if (cpn_hint_put(&label, t->label) == CPN_OK)
+        cpn_say("first: caponier tunnel%.*s --resource-port %u --port %u",
+                CPN_VIEW_ARG(cpn_buf_view(&label)), t->port, port);
+}
+
 static cpn_rc
 write_file(const cpn_rdp *r, const cpn_target *t, const char *path, unsigned port, cpn_err *err)
 {
@@ -153,7 +164,7 @@ write_file(const cpn_rdp *r, const cpn_target *t, const char *path, unsigned por
         return cpn_fail(err, CPN_INVALID, "the path is too long");
     rc = cpn_userfile_write(full, cpn_buf_view(&b), err);
     if (rc == CPN_OK)
-        cpn_say("first: caponier tunnel %s --resource-port %u --port %u", t->label, t->port, port);
+        say_first(t, port);
     return rc;
 }
 

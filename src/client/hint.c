@@ -14,9 +14,9 @@ cpn_hint_plain(const char *word)
     return word[0] && word[0] != '-' && word[strspn(word, plain)] == '\0';
 }
 
-/* A blank, then the word; in single quotes, outside of which a shell is shown those within. */
-static cpn_rc
-put_word(cpn_buf *out, const char *word)
+/* Outside of the single quotes a shell is shown those within. */
+cpn_rc
+cpn_hint_put(cpn_buf *out, const char *word)
 {
     cpn_view rest = cpn_view_str(word), part;
     bool more = true;
@@ -47,7 +47,7 @@ put_options(cpn_buf *out, const cpn_args *args, const cpn_target *t)
         if (value)
             rc = cpn_buf_printf(out, " --%s", names[i]);
         if (value && rc == CPN_OK)
-            rc = put_word(out, value);
+            rc = cpn_hint_put(out, value);
     }
     if (rc == CPN_OK && t->port != SSH_PORT)
         rc = cpn_buf_printf(out, " --resource-port %u", t->port);
@@ -63,7 +63,7 @@ cpn_hint_next(cpn_cli *cli, const char *command, const cpn_target *t, const char
     if (rc == CPN_OK)
         rc = put_options(&b, &cli->args, t);
     if (rc == CPN_OK)
-        rc = put_word(&b, t->asked);
+        rc = cpn_hint_put(&b, t->asked);
     if (rc == CPN_OK && more[0])
         rc = cpn_buf_printf(&b, " %s", more);
     if (rc != CPN_OK || !cpn_view_copy(cpn_buf_view(&b), cli->next, sizeof(cli->next)))

@@ -9,6 +9,8 @@
 
 /* Does a shell take it as one word, and a program for no option? */
 bool cpn_hint_plain(const char *word);
+/* A blank, then the word, in single quotes unless it is plain. CPN_LIMIT, CPN_E_NOMEM. */
+cpn_rc cpn_hint_put(cpn_buf *out, const char *word) CPN_MUST_CHECK;
 /* "caponier COMMAND OPTIONS MACHINE MORE" into cli->next, which is printed on a line of its own
  * after the error's sentence. The command takes the options of CPN_TARGET_OPTS and of the gateway;
  * more is "" or further words as they are. Nothing when it would be too long. */

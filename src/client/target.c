@@ -144,10 +144,12 @@ compose_bastion(cpn_target *t, cpn_api *a)
     return n > 0 && (size_t)n < sizeof(t->bastion);
 }
 
-/* The gateway's answer into t. */
+/* The gateway's answer into t. Its machine's name is told and offered for pasting, so it must be
+ * one. */
 static cpn_rc
 take(cpn_target *t, const json_t *got, cpn_err *err)
 {
+    cpn_resource_id id;
     cpn_rc rc =
         put(t->bastion, sizeof(t->bastion), json_string_value(json_object_get(got, "bastion")),
             "the gateway's bastion id", err);
@@ -156,6 +158,9 @@ take(cpn_target *t, const json_t *got, cpn_err *err)
         rc = put(t->resource, sizeof(t->resource),
                  json_string_value(json_object_get(got, "targetResourceId")),
                  "the gateway's machine id", err);
+    if (rc == CPN_OK && !t->address[0] &&
+        cpn_resource_id_parse(&id, cpn_view_str(t->resource), NULL) != CPN_OK)
+        rc = cpn_fail(err, CPN_E_PROTO, "the gateway's machine id is none");
     return rc;
 }
 

@@ -44,6 +44,20 @@ advice(cpn_reason why)
     return "ask an administrator of the gateway";
 }
 
+/* The command that assigns the role. False: there is none that does only that. Role and scope are
+ * the gateway's words, and this is offered for pasting. */
+static bool
+assignment(const char *user, const char *role, const char *scope, char *out, size_t size)
+{
+    CPN_AUTO(cpn_buf_fini) cpn_buf b = { .max = size - 1 };
+
+    return role[0] && role[0] != '-' && cpn_hint_plain(scope) && (!user || cpn_hint_plain(user)) &&
+           cpn_buf_printf(&b, "caponier role assign --assignee %s --role", user ? user : "USER") ==
+               CPN_OK &&
+           cpn_hint_put(&b, role) == CPN_OK && cpn_buf_printf(&b, " --scope %s", scope) == CPN_OK &&
+           cpn_view_copy(cpn_buf_view(&b), out, size);
+}
+
 static json_t *
 row_of(const json_t *line, const char *user)
 {
@@ -51,12 +65,7 @@ row_of(const json_t *line, const char *user)
     cpn_reason why = cpn_reason_from_word(cpn_view_str(text_of(line, "reason")));
     char mend[CPN_ID_MAX + 512];
 
-    if (role[0] && why != CPN_WHY_ROLE_DENIED && cpn_hint_plain(scope) &&
-        (!user || cpn_hint_plain(user)))
-        snprintf(mend, sizeof(mend), "caponier role assign --assignee %s --role %s%s%s --scope %s",
-                 user ? user : "USER", strchr(role, ' ') ? "'" : "", role,
-                 strchr(role, ' ') ? "'" : "", scope);
-    else
+    if (why == CPN_WHY_ROLE_DENIED || !assignment(user, role, scope, mend, sizeof(mend)))
         snprintf(mend, sizeof(mend), "%s", advice(why));
     return json_pack("{s:s, s:s, s:s, s:s, s:s}", "reason", text_of(line, "reason"), "message",
                      why == CPN_WHY_NONE ? text_of(line, "reason") : cpn_reason_sentence(why),

@@ -115,6 +115,26 @@ def resolved(**over):
     return {"bastion": DOOR, "targetResourceId": VM + "web1", "name": "web1", "sshHostKeys": [KEY], **over}
 
 
+def test_what_is_offered_for_pasting_does_only_that(fake, tmp_path):
+    for role in [*NASTY, "Virtual Machine User Login"]:
+        fake.answers = {"/v1/resolve": resolved(), "/v1/can-i": {"allowed": False, "missing": [{"reason": "role_missing", "role": role, "scope": "/"}]}}
+        r = run(fake, tmp_path, "can-i", "web1", "--why", "-o", "json")
+        row = json.loads(r.stdout)["value"][0]
+        assert row["role"] == role and row["mend"].startswith("ask " if role[0] == "-" else "caponier role assign --assignee ada@example.test --role "), r
+        pasted = subprocess.run(["sh", "-c", 'caponier() { printf "%s\\n" "$6"; }\n' + row["mend"]], cwd=tmp_path, capture_output=True)
+        assert role[0] == "-" or pasted.stdout.decode() == role + "\n", row
+    for label, told in [("web1", b"web1"), ("a(touch ran)", None), ("a(b)", b"'a(b)'")]:
+        fake.answers = {"/v1/resolve": resolved(targetResourceId=VM + label)}
+        r = run(fake, tmp_path, "rdp", "web1", "--file", "web1.rdp")
+        assert (b"first: caponier tunnel %s --" % told in r.stderr) if told else (r.returncode and b"first" not in r.stderr), r
+        (tmp_path / "web1.rdp").unlink(missing_ok=True)
+    for n in NASTY:
+        fake.answers = {"/v1/resolve": resolved(targetResourceId=n)}
+        r = run(fake, tmp_path, "rdp", "web1", "--file", "web1.rdp")
+        assert r.returncode == 1 and b"machine id" in r.stderr and b"first" not in r.stderr, r
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("over", [{k: n} for n in NASTY for k in ("targetResourceId", "name", "bastion")]
                          + [{"targetResourceId": VM + n} for n in NASTY] + [{"sshHostKeys": [n]} for n in NASTY] + [{"sshHostKeys": [f"{KEY}\n* {KEY}"]}, {"sshHostKeys": [KEY] * 5000},
                          {"sshHostKeys": "x"}, {"sshHostKeys": [None, 5]}, {"bastion": None}, {"targetResourceId": ["x"]}, {"bastion": "/" + "a" * 100000}])
