@@ -17,10 +17,11 @@ static void
 on_acceptable(uv_poll_t *poll, int status, int what)
 {
     const cpn_tunnel_inlet *in = poll->data;
+    cpn_tunnel *t = in->tunnel;
 
     (void)what;
-    cpn_tunnel_roam_look(in->tunnel);
-    for (unsigned i = 0; i < ACCEPTS && status == 0 && in->tunnel->locals_n < CPN_LOCALS_MAX; i++) {
+    cpn_tunnel_roam_look(t);
+    for (unsigned i = 0; i < ACCEPTS && status == 0 && t->locals_n < t->locals_max; i++) {
         int fd = accept4(in->inlet->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0)
@@ -84,16 +85,19 @@ on_timeout(uv_timer_t *timer)
     cpn_tunnel_stop(timer->data, "timeout");
 }
 
-/* Each local connection takes two descriptors. */
-static void
-raise_descriptors(void)
+/* Each local connection takes two descriptors, and together they get half of those that we may
+ * have: where accept() fails for want of one, the loop would only turn. */
+static unsigned
+locals_max(void)
 {
-    struct rlimit r;
+    struct rlimit r = { 0 };
 
     if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
         r.rlim_cur = r.rlim_max;
         setrlimit(RLIMIT_NOFILE, &r);
+        getrlimit(RLIMIT_NOFILE, &r);
     }
+    return (unsigned)CPN_MAX(CPN_MIN(r.rlim_cur / 4, (rlim_t)CPN_LOCALS_MAX), (rlim_t)1);
 }
 
 cpn_rc
@@ -152,7 +156,7 @@ cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err)
     uv_timer_t *timers[] = { &t->timeout, &t->retry, &t->goodbye };
     cpn_rc rc;
 
-    raise_descriptors();
+    t->locals_max = locals_max();
     t->plan = t->plan ? t->plan : &none;
     t->roam_fd = t->idle_fd = -1;
     t->memory.max = CPN_TUNNEL_MEMORY;

@@ -29,7 +29,7 @@
 #define CPN_TUNNEL_MEMORY ((size_t)256 << 20)
 /* Further ones when all are full or their token has ended: a shell an hour, left open, two days. */
 #define CPN_CARRIERS_MAX (CPN_CARRIERS_WANTED_MAX + 48)
-#define CPN_LOCALS_MAX 4096     /* local connections at once; further ones wait in the backlog */
+#define CPN_LOCALS_MAX 4096     /* local connections at once, where descriptors suffice */
 #define CPN_LOCAL_FIRST_MS 200  /* for the first bytes, which tell the protocol */
 #define CPN_LOCAL_LAST_MS 2000  /* for the program to read our last words */
 #define CPN_LOCAL_WAIT_MS 15000 /* for a carrier, while the gateway is away */
@@ -91,7 +91,7 @@ struct cpn_tunnel {
     bool renewed;      /* the token was renewed because of a 401, and not accepted since */
 
     cpn_local *locals;
-    unsigned locals_n;
+    unsigned locals_n, locals_max; /* further ones wait in the backlog */
     char *said[CPN_SAID_MAX];
     unsigned said_n;
     bool stopping;
@@ -149,8 +149,8 @@ void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end
 void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 
 /* ---- tunnel_carrier.c ---- */
-/* Serve the locals that wait; then make a carrier, unless there are as many as the plan wants and
- * one has room for whoever waits still, or one is being made. */
+/* Serve the locals that wait; then make a carrier, if there are fewer than the plan wants or
+ * somebody still waits, and none is being made. */
 void cpn_tunnel_advance(cpn_tunnel *t);
 /* The carrier with the fewest streams, if it takes one more; NULL: none does now. */
 cpn_carrier *cpn_tunnel_room(cpn_tunnel *t);

@@ -41,7 +41,7 @@ local_drop(cpn_local *l)
     *p = l->next;
     uv_close((uv_handle_t *)&l->poll, local_closed);
     uv_close((uv_handle_t *)&l->timer, local_closed);
-    if (t->locals_n-- == CPN_LOCALS_MAX)
+    if (t->locals_n-- == t->locals_max)
         cpn_tunnel_accept(t, true);
     if (t->stdio)
         cpn_stdio_over(t->stdio);
@@ -185,7 +185,7 @@ local_add(const cpn_tunnel_inlet *in, CPN_TAKES int fd)
     l->since_ms = uv_now(&t->uv);
     l->next = t->locals;
     t->locals = l;
-    if (++t->locals_n == CPN_LOCALS_MAX)
+    if (++t->locals_n == t->locals_max)
         cpn_tunnel_accept(t, false);
     return l;
 }

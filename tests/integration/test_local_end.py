@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 from lab import net
 from lab.gateway import eventually
 from lab.ssh import OPTIONS, ssh
+from test_tunnel_background import session
 
 needs_root = pytest.mark.skipif(not net.ROOT, reason="a second user id needs root")
 SECOND = 65534
@@ -209,3 +211,20 @@ def test_many_machines_and_connections_cost_one_handshake(admin, gateway, sshd, 
 def test_forwards_that_are_no_forwards(ada, args):
     r = ada.run("tunnel", *args)
     assert r.code == 2 and "-L" in r.err, r
+
+
+def test_more_connections_than_descriptors_cost_no_processor(ada, target, monkeypatch):
+    """What cannot be taken waits in the backlog; the tunnel sleeps meanwhile and has descriptors left for itself."""
+    plain = ada.argv
+    monkeypatch.setattr(ada, "argv", lambda *args, **kw: ["prlimit", "--nofile=64:64", *plain(*args, **kw)])
+    with ada.tunnel("scripted") as t, contextlib.ExitStack() as stack:
+        c, s = stack.enter_context(session(t.port, target))
+        for _ in range(64):
+            stack.enter_context(net.dial(t.port))
+        taken = lambda: len(os.listdir(f"/proc/{t.process.pid}/fd"))  # noqa: E731
+        state = lambda: pathlib.Path(f"/proc/{t.process.pid}/stat").read_text().rsplit(") ", 1)[1][0]  # noqa: E731
+        eventually(lambda: taken() >= 32, what="half of the descriptors are taken")
+        eventually(lambda: all(state() == "S" for _ in range(100)), what="the tunnel sleeps")
+        assert taken() < 60
+        c.sendall(b"ping")
+        assert s.recv(100) == b"ping"
