@@ -178,7 +178,7 @@ void cpn_tunnel_roam_look(cpn_tunnel *t);
 bool cpn_reason_is(cpn_view json, const char *word);
 /* One sentence from a reason of the gateway, roles and scopes included. */
 void cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS]);
-/* On stderr, once for the same refusal. */
+/* On stderr, once for the same refusal of the same target. */
 void cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json);
 /* On stderr: why a running stream was ended by the gateway; nothing for ordinary ends. */
 void cpn_tunnel_say_reset(const cpn_target *target, cpn_view json);

@@ -41,6 +41,7 @@ cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS])
 {
     json_auto_t *reason = cpn_reason_parse(json);
     const char *message = text_of(reason, "message");
+    const char *before = "; missing:";
     const json_t *row;
     size_t i;
     int n;
@@ -54,8 +55,9 @@ cpn_reason_sentence_of(cpn_view json, char out[CPN_LAST_WORDS])
 
         if (!role[0] || n < 0 || n >= CPN_LAST_WORDS || strstr(message, text_of(row, "scope")))
             continue;
-        n += snprintf(out + n, (size_t)(CPN_LAST_WORDS - n), "%s %s on %s",
-                      i ? "," : "; missing:", role, text_of(row, "scope"));
+        n += snprintf(out + n, (size_t)(CPN_LAST_WORDS - n), "%s %s on %s", before, role,
+                      text_of(row, "scope"));
+        before = ",";
     }
 }
 
@@ -85,12 +87,13 @@ cpn_tunnel_say_once(cpn_tunnel *t, const char *sentence)
 void
 cpn_tunnel_say_refused(cpn_tunnel *t, const cpn_target *target, cpn_view json)
 {
-    char sentence[CPN_LAST_WORDS];
+    char sentence[CPN_LAST_WORDS], key[sizeof(target->label) + CPN_LAST_WORDS + 16];
     json_auto_t *reason = cpn_reason_parse(json);
 
     cpn_event_refused(t, target, json);
     cpn_reason_sentence_of(json, sentence);
-    if (told_before(t, sentence))
+    snprintf(key, sizeof(key), "%s, port %u: %s", target->label, target->port, sentence);
+    if (told_before(t, key))
         return;
     cpn_say("%s, port %u: refused: %s", target->label, target->port,
             cpn_cli_roles_missing(reason)   ? "you need these roles"
