@@ -31,14 +31,20 @@ typedef struct search {
 
 /* ---- one tunnel ---- */
 
-/* Nobody listens there any more; but in a folder that machines share it may be another's. */
+/* Nobody listens there any more; but in a folder that machines share it may be another's. So it is
+ * removed only from file systems that are known to be one machine's. */
 static void
 remove_stale(int dirfd, const char *name)
 {
+    static const uint32_t own[] = { BTRFS_SUPER_MAGIC,     EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+                                    OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,      XFS_SUPER_MAGIC };
     struct statfs fs;
 
-    if (fstatfs(dirfd, &fs) == 0 && fs.f_type != NFS_SUPER_MAGIC)
-        (void)unlinkat(dirfd, name, 0);
+    if (fstatfs(dirfd, &fs) < 0)
+        return;
+    for (size_t i = 0; i < CPN_COUNT(own); i++)
+        if ((uint32_t)fs.f_type == own[i])
+            (void)unlinkat(dirfd, name, 0);
 }
 
 /* CPN_NOT_FOUND: no tunnel of ours. *pid: of the process that listens. */

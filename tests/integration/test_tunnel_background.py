@@ -265,6 +265,15 @@ def test_what_is_no_tunnel_is_not_shown(me):
 
 
 @needs_root
+def test_a_socket_that_may_be_another_machines_stays(me, tmp_path):
+    """A file system that is not known to be this machine's alone: a home that machines share is mounted by many names."""
+    body = "import os,socket,sys\nos.mkdir(sys.argv[1]+'/caponier',0o700)\nsocket.socket(socket.AF_UNIX).bind(sys.argv[1]+'/caponier/tunnel-00dead')"
+    r = subprocess.run(["unshare", "-m", "sh", "-ec", 'mount -t ramfs none "$1"; /usr/bin/python3 -c "$2" "$1"; shift 2; "$@"; ls "$XDG_STATE_HOME/caponier"',
+                        "sh", tmp_path, body, *me.argv("tunnel", "list")], env={**me.env, "XDG_STATE_HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert r.returncode == 0 and "tunnel-00dead" in r.stdout, r
+
+
+@needs_root
 def test_the_socket_of_another_user_is_not_asked_and_asks_nobody_else(me):
     folder = me.dir / ".local/state/caponier"
     t = detach(me, "web1")
