@@ -2,17 +2,13 @@
 #include "client/inlet.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/secret.h"
-
 #define BACKLOG 128
-#define ASIDE_SIZE 16 /* ".cpn-" and eight digits */
 
 static cpn_rc
 tcp_failed(const cpn_addr *address, unsigned port, int why, cpn_err *err)
@@ -96,58 +92,31 @@ remove_stale(const struct sockaddr_un *at)
     return unlink(at->sun_path) == 0;
 }
 
-/* Listen under a name of nobody's in the folder. False: errno says why. */
-static bool
-listen_aside(int fd, int folder, char name[ASIDE_SIZE])
+static cpn_rc
+bind_path(int fd, const struct sockaddr_un *at, cpn_err *err)
 {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
     mode_t before = umask(0177);
-    uint32_t random;
-    bool done;
-
-    cpn_random(&random, sizeof(random));
-    snprintf(name, ASIDE_SIZE, ".cpn-%08x", random);
-    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", folder, name);
-    done = bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
-    umask(before);
-    return done && listen(fd, BACKLOG) == 0;
-}
-
-/* A socket that does not listen yet refuses like one that nobody serves any more, and whoever
- * looked at that moment would remove it. So it gets its name when it listens. 0, or why not. */
-static int
-listen_at(int fd, int folder, const struct sockaddr_un *at)
-{
-    char name[ASIDE_SIZE];
-    bool done =
-        listen_aside(fd, folder, name) && (linkat(folder, name, AT_FDCWD, at->sun_path, 0) == 0 ||
-                                           (errno == EEXIST && remove_stale(at) &&
-                                            linkat(folder, name, AT_FDCWD, at->sun_path, 0) == 0));
+    bool done = bind(fd, (const struct sockaddr *)at, sizeof(*at)) == 0;
     int why = errno;
 
-    (void)unlinkat(folder, name, 0);
-    return done ? 0 : why;
-}
-
-static int
-open_folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
-
-    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-             slash ? path : ".");
-    return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (!done && why == EADDRINUSE && remove_stale(at)) {
+        done = bind(fd, (const struct sockaddr *)at, sizeof(*at)) == 0;
+        why = errno;
+    }
+    umask(before);
+    if (!done)
+        return cpn_fail(err, CPN_E_SYS, "--socket %s: %s", at->sun_path,
+                        why == EADDRINUSE ? "there is something already" : strerror(why));
+    return CPN_OK;
 }
 
 cpn_rc
 cpn_inlet_unix(cpn_inlet *in, const char *path, cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    CPN_AUTO(cpn_auto_fd) int folder = -1;
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     struct stat st;
-    int why;
+    cpn_rc rc;
 
     if (!path[0] || strlen(path) >= sizeof(at.sun_path))
         return cpn_fail(err, CPN_INVALID, "--socket: a path of 1 to %zu bytes is expected",
@@ -155,15 +124,18 @@ cpn_inlet_unix(cpn_inlet *in, const char *path, cpn_err *err)
     memcpy(at.sun_path, path, strlen(path) + 1);
     if (fd < 0)
         return cpn_fail(err, CPN_E_SYS, "socket: %s", strerror(errno));
-    folder = open_folder_of(path);
-    why = folder < 0 ? errno : listen_at(fd, folder, &at);
-    if (why != 0)
-        return cpn_fail(err, CPN_E_SYS, "--socket %s: %s", path,
-                        why == EEXIST ? "there is something already" : strerror(why));
+    rc = bind_path(fd, &at, err);
+    if (rc != CPN_OK)
+        return rc;
     memcpy(in->path, at.sun_path, sizeof(in->path));
     if (lstat(path, &st) == 0) {
         in->device = st.st_dev;
         in->inode = st.st_ino;
+    }
+    if (listen(fd, BACKLOG) < 0) {
+        rc = cpn_fail(err, CPN_E_SYS, "--socket %s: %s", path, strerror(errno));
+        cpn_inlet_close(in);
+        return rc;
     }
     in->fd = cpn_steal_fd(&fd);
     return CPN_OK;

@@ -34,9 +34,8 @@ typedef struct cpn_inlet {
  * allowed, not of this machine, or peers cannot be known. */
 cpn_rc cpn_inlet_tcp(cpn_inlet *in, const cpn_addr *address, unsigned port,
                      cpn_err *err) CPN_MUST_CHECK;
-/* Listen on a path, where nothing is before it listens. A socket of ours that nobody serves any
- * more is replaced; anything else that is there stays and is an error. CPN_INVALID: the path;
- * CPN_E_SYS. */
+/* Listen on a path. A socket of ours that nobody serves any more is replaced; anything else that is
+ * there stays and is an error. CPN_INVALID: the path; CPN_E_SYS. */
 cpn_rc cpn_inlet_unix(cpn_inlet *in, const char *path, cpn_err *err) CPN_MUST_CHECK;
 /* Where it listens: "127.0.0.1:50022", "[::1]:50022", or the path. */
 #define CPN_INLET_TEXT 128

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,17 +15,6 @@
 #include "client/rundir.h"
 
 static char home[64], runtime[96], folder[128], state[128];
-
-/* Instead of the C library's. */
-static const char *not_yet;
-static bool was_there;
-
-int
-listen(int fd, int backlog)
-{
-    was_there |= not_yet && access(not_yet, F_OK) == 0;
-    return (int)syscall(SYS_listen, fd, backlog);
-}
 
 static int
 make_home(void **unused)
@@ -152,32 +139,6 @@ control_sockets_are_the_users_alone_and_go_away(void **unused)
     cpn_ctlsock_close(&one); /* and once more */
 }
 
-/* Whoever looks for tunnels removes a socket that refuses. */
-static void
-sockets_that_are_there_listen(void **unused)
-{
-    cpn_inlet one = CPN_INLET_NONE, two = CPN_INLET_NONE;
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    (void)unused;
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s/real", home);
-    not_yet = at.sun_path;
-    assert_int_equal(cpn_inlet_unix(&one, at.sun_path, NULL), CPN_OK);
-    not_yet = NULL;
-    assert_false(was_there);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(cpn_inlet_unix(&two, at.sun_path, NULL), CPN_E_SYS);
-    close(one.fd); /* killed: its socket stays behind */
-    assert_int_equal(cpn_inlet_unix(&two, at.sun_path, NULL), CPN_OK);
-    one.fd = -1;
-    cpn_inlet_close(&one); /* not its socket any more */
-    assert_int_equal(access(at.sun_path, F_OK), 0);
-    cpn_inlet_close(&two);
-    assert_int_not_equal(access(at.sun_path, F_OK), 0);
-    close(fd); /* and remove_home finds nothing left aside */
-}
-
 int
 main(void)
 {
@@ -187,7 +148,6 @@ main(void)
         cmocka_unit_test_setup_teardown(an_unfit_runtime_folder_is_none, make_home, remove_home),
         cmocka_unit_test_setup_teardown(control_sockets_are_the_users_alone_and_go_away, make_home,
                                         remove_home),
-        cmocka_unit_test_setup_teardown(sockets_that_are_there_listen, make_home, remove_home),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
