@@ -13,7 +13,7 @@ from email.utils import formatdate
 import pytest
 
 from lab.fakegate import FakeGate, signed_in
-from lab.gateway import BUILD, PATIENCE, SANITIZED, eventually
+from lab.gateway import BUILD, PATIENCE, eventually
 from lab.proxies import with_files
 
 CLI = str(BUILD / "caponier")
@@ -134,7 +134,7 @@ def copies(pid, secret):
     return found
 
 
-@pytest.mark.skipif(SANITIZED, reason="freed memory is kept apart and marked")
+@pytest.mark.release_only  # sanitizers keep freed memory apart, and mark it
 def test_a_served_secret_is_not_left_in_memory(fake, tmp_path):
     """While the client waits for an answer: of the code that enrolled nothing is there, of the refresh token what it will keep."""
     seen, began = {}, threading.Event()
