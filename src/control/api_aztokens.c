@@ -121,23 +121,17 @@ told_inside(cpn_call *call)
 static void
 tokens_too_many(cpn_call *call)
 {
-    const char *word = cpn_reason_word(CPN_WHY_LIMIT_RATE);
-    const char *sentence = cpn_reason_sentence(CPN_WHY_LIMIT_RATE);
-    json_t *said;
-    char *answer;
+    CPN_AUTO(cpn_auto_mem) char *answer = NULL;
 
     if (!told_inside(call)) {
-        cpn_reply_error(call, 429, word, sentence, NULL);
+        cpn_reply_reason(call, CPN_WHY_LIMIT_RATE);
         return;
     }
-    cpn_call_note(call, "reason", word);
+    answer = cpn_reason_text(CPN_WHY_LIMIT_RATE);
+    cpn_call_note(call, "reason", cpn_reason_word(CPN_WHY_LIMIT_RATE));
     cpn_trail_call(call, 429);
     call->audited = true;
-    said = json_pack("{s:s,s:s,s:s}", "code", word, "reason", word, "message", sentence);
-    answer = cpn_json_text(said);
-    json_decref(said);
-    denied_issue(call, CPN_WHY_LIMIT_RATE, sentence, answer);
-    free(answer);
+    denied_issue(call, CPN_WHY_LIMIT_RATE, cpn_reason_sentence(CPN_WHY_LIMIT_RATE), answer);
 }
 
 /* Policy said no. */

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "control/accounts.h"
 #include "control/penalties.h"
 #include "control/reply.h"
 
@@ -86,8 +85,5 @@ cpn_az_identify(cpn_call *call, cpn_view token)
             cpn_reply_reason(call, why);
         return false;
     }
-    why = cpn_account_refusal(c->snapshot, call->claims.object_id, call->claims.epoch, NULL);
-    if (why)
-        cpn_reply_reason(call, why);
-    return why == CPN_WHY_NONE;
+    return cpn_call_account_ok(call);
 }

@@ -28,6 +28,17 @@ cpn_call_who(const cpn_call *call)
     return who;
 }
 
+bool
+cpn_call_account_ok(cpn_call *call)
+{
+    cpn_reason why =
+        cpn_account_refusal(call->c->snapshot, call->claims.object_id, call->claims.epoch, NULL);
+
+    if (why)
+        cpn_reply_reason(call, why);
+    return why == CPN_WHY_NONE;
+}
+
 const char *
 cpn_call_param(const cpn_call *call, const char *name)
 {
@@ -229,10 +240,7 @@ identify(cpn_call *call, const cpn_msg_REQUEST *m)
         return false;
     }
     call->signed_in = true;
-    why = cpn_account_refusal(c->snapshot, call->claims.object_id, call->claims.epoch, NULL);
-    if (why)
-        cpn_reply_reason(call, why);
-    return why == CPN_WHY_NONE;
+    return cpn_call_account_ok(call);
 }
 
 /* Is the announced body one that the row takes? False: answered. */

@@ -54,7 +54,7 @@ struct cpn_call {
     /* The session's own records will tell it again: this one may wait to be written with them. */
     bool told_again;
 
-    /* Among those whose body is not whole and whose caller is not known, oldest first. */
+    /* Among those whose body is not whole, oldest first. */
     struct cpn_call *prev, *next;
     bool collecting;
     bool dispatched; /* the body is whole: the handler owns the call */
@@ -75,6 +75,8 @@ void cpn_call_free(cpn_call *call);
 
 /* The caller in the current snapshot; NULL when not signed in, disabled or deleted meanwhile. */
 const cpn_principal *cpn_call_who(const cpn_call *call);
+/* May the account that the checked claims name act now? False: answered with the reason. */
+bool cpn_call_account_ok(cpn_call *call);
 /* A parameter of the path, decoded; "" when the row has no such one. */
 const char *cpn_call_param(const cpn_call *call, const char *name);
 /* A query parameter into out; false when absent or too long. */

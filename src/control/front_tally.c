@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/fronts.h"
-#include "ipc/role.h"
 
 void
 cpn_fronts_tally(cpn_control *c, uint32_t id, CPN_TAKES int fd)
@@ -29,15 +28,13 @@ cpn_front_tally_unmap(cpn_front *f)
 cpn_rc
 cpn_front_slot_take(cpn_front *f, uint32_t *slot)
 {
-    size_t most = CPN_MIN(cpn_role_front_half(), CPN_TALLY_SLOTS);
-
     for (uint32_t word = 0; word < CPN_COUNT(f->slots_used); word++) {
         uint64_t idle = ~f->slots_used[word];
 
         if (!idle)
             continue;
         *slot = word * 64 + (uint32_t)__builtin_ctzll(idle);
-        if (*slot >= most)
+        if (*slot >= f->slots_max)
             return CPN_LIMIT;
         f->slots_used[word] |= 1ull << (*slot % 64);
         return CPN_OK;

@@ -14,6 +14,7 @@
 #include "control/reply.h"
 #include "control/sessions.h"
 #include "control/usage.h"
+#include "ipc/role.h"
 
 cpn_front *
 cpn_front_find(cpn_control *c, uint32_t id)
@@ -180,6 +181,7 @@ cpn_fronts_up(cpn_control *c, uint32_t id, uint32_t pid, CPN_TAKES int fd)
     f->pid = pid;
     f->c = c;
     f->up_ms = cpn_mono_ms();
+    f->slots_max = (uint32_t)CPN_MIN(cpn_role_front_half(), CPN_TALLY_SLOTS);
     HASH_ADD(hh, c->fronts, id, sizeof(f->id), f);
     if (cpn_channel_new(&f->channel, c->loop, cpn_steal_fd(&owned), CPN_ROLE_CONTROL,
                         CPN_ROLE_FRONT, &front_handler, f, &err) < 0) {

@@ -42,6 +42,7 @@ struct cpn_front {
     cpn_channel *channel; /* NULL once broken */
     const cpn_tally *tally;
     uint64_t slots_used[CPN_TALLY_SLOTS / 64];
+    uint32_t slots_max; /* by its descriptors */
     uint64_t up_ms;
     bool killed; /* keeper was asked to */
     cpn_msg_COUNTERS counters;

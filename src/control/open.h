@@ -54,7 +54,9 @@ cpn_facts cpn_ask_facts(cpn_control *c, const cpn_want *want, const cpn_principa
 void cpn_session_begin(cpn_control *c, cpn_session *s);
 void cpn_stream_begin(cpn_control *c, cpn_session *s, const cpn_place *to);
 
-/* REFUSED. verdict NULL: the reason alone. */
+/* {"code","reason","message"} of a reason alone. Caller frees. */
+char *cpn_reason_text(cpn_reason why);
+/* REFUSED, for the reason alone. */
 void cpn_refuse(cpn_control *c, const cpn_place *to, cpn_reason why);
 /* The same, of a request that never came to policy, with its record. What was wanted is recorded
  * only where it is bounded: each other target is a record of its own. */

@@ -12,14 +12,9 @@
 #define TOKEN_MS 1000
 #define NAME_MAX_BYTES 256
 
-/* The address itself (IPv4), or the prefix that counts as one source. */
-typedef struct source_key {
-    uint8_t b[16];
-} source_key;
-
 /* Kept in the order of use: uthash's own list, oldest first. */
 typedef struct penalty {
-    source_key of;
+    cpn_addr of; /* a source */
     uint64_t until_ms;
     UT_hash_handle hh;
 } penalty;
@@ -84,19 +79,10 @@ seconds_left(const cpn_penalties *p, uint64_t until_ms, uint64_t now_ms)
 
 /* ---- sources ---- */
 
-static source_key
-source_key_of(const cpn_addr *a)
-{
-    source_key s = { { 0 } };
-
-    memcpy(s.b, a->b, cpn_addr_is_v4(a) ? 16 : 7);
-    return s;
-}
-
 static penalty *
 entry_find(const cpn_penalties *p, const cpn_addr *a)
 {
-    source_key key = source_key_of(a);
+    cpn_addr key = cpn_addr_source(a);
     penalty *e = NULL;
 
     HASH_FIND(hh, p->sources, &key, sizeof(key), e);
@@ -118,7 +104,7 @@ cpn_penalty_source_at(cpn_penalties *p, const cpn_addr *a, cpn_penalty_kind kind
     } else {
         e = cpn_xcalloc(1, sizeof(*e));
     }
-    e->of = source_key_of(a);
+    e->of = cpn_addr_source(a);
     e->until_ms = CPN_MIN(CPN_MAX(e->until_ms, now_ms) + ms, now_ms + p->cap_ms);
     HASH_ADD(hh, p->sources, of, sizeof(e->of), e);
 }

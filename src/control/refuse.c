@@ -67,16 +67,22 @@ cpn_refuse_said(cpn_control *c, const cpn_place *to, cpn_reason why, const char 
     (void)cpn_front_send(cpn_front_find(c, to->at.front), &m, -1);
 }
 
+char *
+cpn_reason_text(cpn_reason why)
+{
+    CPN_AUTO(cpn_json_auto)
+    json_t *j = json_pack("{s:s,s:s,s:s}", "code", cpn_reason_word(why), "reason",
+                          cpn_reason_word(why), "message", cpn_reason_sentence(why));
+
+    return cpn_json_text(j);
+}
+
 void
 cpn_refuse(cpn_control *c, const cpn_place *to, cpn_reason why)
 {
-    json_t *j = json_pack("{s:s,s:s,s:s}", "code", cpn_reason_word(why), "reason",
-                          cpn_reason_word(why), "message", cpn_reason_sentence(why));
-    char *text = cpn_json_text(j);
+    CPN_AUTO(cpn_auto_mem) char *text = cpn_reason_text(why);
 
     cpn_refuse_said(c, to, why, cpn_reason_sentence(why), text);
-    json_decref(j);
-    free(text);
 }
 
 void

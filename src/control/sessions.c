@@ -230,10 +230,10 @@ cpn_session_bytes(const cpn_control *c, const cpn_session *s, uint64_t *up, uint
     *up = s->up;
     *down = s->down;
     DL_FOREACH (s->streams, st) {
-        cpn_tally_slot got = cpn_stream_counted((cpn_control *)c, st);
+        cpn_tally_slot got = { 0 };
 
-        if (st->tallied)
-            continue;
+        if (!st->tallied)
+            got = cpn_stream_counted((cpn_control *)c, st);
         *up += got.up;
         *down += got.down;
     }

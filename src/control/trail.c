@@ -13,10 +13,15 @@
 #include "control/allowance.h"
 #include "policy/sshlogin.h"
 
+typedef enum merged {
+    REFUSALS,    /* of connect requests, by user */
+    TURNED_AWAY, /* calls of people who are not signed in, by source */
+    UNCHANGING,  /* calls of those who are, and change nothing, by user */
+    MERGED_N
+} merged;
+
 struct cpn_trail {
-    cpn_merge *refusals;    /* of connect requests, by user */
-    cpn_merge *turned_away; /* calls of people who are not signed in, by source */
-    cpn_merge *unchanging;  /* calls of those who are, and change nothing, by user */
+    cpn_merge *of[MERGED_N];
 };
 
 cpn_trail *
@@ -24,9 +29,8 @@ cpn_trail_new(void)
 {
     cpn_trail *t = cpn_xcalloc(1, sizeof(*t));
 
-    t->refusals = cpn_merge_new();
-    t->turned_away = cpn_merge_new();
-    t->unchanging = cpn_merge_new();
+    for (int of = 0; of < MERGED_N; of++)
+        t->of[of] = cpn_merge_new();
     return t;
 }
 
@@ -35,9 +39,8 @@ cpn_trail_free(cpn_trail *t)
 {
     if (!t)
         return;
-    cpn_merge_free(t->refusals);
-    cpn_merge_free(t->turned_away);
-    cpn_merge_free(t->unchanging);
+    for (int of = 0; of < MERGED_N; of++)
+        cpn_merge_free(t->of[of]);
     free(t);
 }
 
@@ -169,19 +172,25 @@ cpn_trail_call_in(cpn_batch *b, cpn_call *call, int status)
     call->audited = true;
 }
 
+/* False: it is counted with one that was written. */
+static bool
+add(cpn_control *c, merged of, const char *key, const json_t *record)
+{
+    return cpn_merge_add(c->trail->of[of], cpn_view_str(key), record, cpn_mono_ms());
+}
+
 /* One source's addresses are one. */
 static const char *
 source_text(const cpn_addr *peer, char out[CPN_ADDR_TEXT])
 {
-    cpn_addr source = *peer;
+    cpn_addr source = cpn_addr_source(peer);
 
-    if (!cpn_addr_is_v4(&source))
-        memset(source.b + 7, 0, sizeof(source.b) - 7);
     return cpn_addr_text(&source, out);
 }
 
 /* Whoever has no account could else write as many records as it sends requests. Names that were
  * tried stay apart as long as the penalties let them be tried at all. */
+
 static bool
 turned_away_again(const cpn_call *call, int status, const json_t *record)
 {
@@ -193,7 +202,7 @@ turned_away_again(const cpn_call *call, int status, const json_t *record)
     snprintf(key, sizeof(key), "%s %d %s %s %.320s", call->route->audit, status,
              source_text(&call->peer, text), cpn_json_string(record, "reason"),
              status == 429 ? "" : name);
-    return !cpn_merge_add(call->c->trail->turned_away, cpn_view_str(key), record, cpn_mono_ms());
+    return !add(call->c, TURNED_AWAY, key, record);
 }
 
 /* An account without any role could else do the same. What it says of itself in the call is not in
@@ -207,7 +216,7 @@ unchanging_again(const cpn_call *call, int status, const json_t *record)
         return false;
     snprintf(key, sizeof(key), "%s %d %s %s", call->route->audit, status, call->claims.object_id,
              cpn_json_string(record, "reason"));
-    return !cpn_merge_add(call->c->trail->unchanging, cpn_view_str(key), record, cpn_mono_ms());
+    return !add(call->c, UNCHANGING, key, record);
 }
 
 void
@@ -319,8 +328,7 @@ cpn_trail_refused(cpn_control *c, const cpn_trail_refusal *r)
     snprintf(key, sizeof(key), "%s %d %u %s", id ? id : source_text(r->peer, source), (int)r->why,
              r->port, r->target);
     /* Strangers are kept apart, so that they cannot fill the table of those who are known. */
-    if (cpn_merge_add(id ? c->trail->refusals : c->trail->turned_away, cpn_view_str(key), record,
-                      cpn_mono_ms()))
+    if (add(c, id ? REFUSALS : TURNED_AWAY, key, record))
         record_alone(c, json_incref(record));
     json_decref(record);
 }
@@ -330,10 +338,7 @@ cpn_trail_flush(cpn_control *c, uint64_t now_ms, bool all)
 {
     json_t *record;
 
-    while ((record = cpn_merge_next(c->trail->refusals, now_ms, all)) != NULL)
-        record_alone(c, record);
-    while ((record = cpn_merge_next(c->trail->turned_away, now_ms, all)) != NULL)
-        record_alone(c, record);
-    while ((record = cpn_merge_next(c->trail->unchanging, now_ms, all)) != NULL)
-        record_alone(c, record);
+    for (int of = 0; of < MERGED_N; of++)
+        while ((record = cpn_merge_next(c->trail->of[of], now_ms, all)) != NULL)
+            record_alone(c, record);
 }

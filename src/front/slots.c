@@ -2,33 +2,23 @@
 #include "front/slots.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define HASH_FUNCTION HASH_SAX
 #include <uthash.h>
 
 struct cpn_slot_source {
-    uint8_t key[16];
+    cpn_addr source;
     size_t used;
     UT_hash_handle hh;
 };
 
-/* A home or an office has one IPv4 address, or one IPv6 /56. */
-static void
-key_of(const cpn_addr *peer, uint8_t key[16])
-{
-    memcpy(key, peer->b, 16);
-    if (!cpn_addr_is_v4(peer))
-        memset(key + 7, 0, 9);
-}
-
 static cpn_slot_source *
-source_of(const cpn_slots *slots, const cpn_addr *peer, uint8_t key[16])
+source_of(const cpn_slots *slots, const cpn_addr *peer)
 {
+    cpn_addr source = cpn_addr_source(peer);
     cpn_slot_source *s;
 
-    key_of(peer, key);
-    HASH_FIND(hh, slots->sources, key, 16, s);
+    HASH_FIND(hh, slots->sources, &source, sizeof(source), s);
     return s;
 }
 
@@ -37,12 +27,11 @@ cpn_slot_greediest(const cpn_slots *slots, const cpn_addr *peer)
 {
     cpn_slot_source *s, *next;
     const cpn_slot_source *most = NULL;
-    uint8_t key[16];
     size_t has;
 
     if (slots->used < slots->max)
         return NULL;
-    s = source_of(slots, peer, key);
+    s = source_of(slots, peer);
     has = s ? s->used : 0;
     HASH_ITER (hh, slots->sources, s, next) {
         if (!most || s->used > most->used)
@@ -55,18 +44,17 @@ cpn_rc
 cpn_slot_take(cpn_slots *slots, const cpn_addr *peer, cpn_slot_source **out)
 {
     cpn_slot_source *s;
-    uint8_t key[16];
 
     *out = NULL;
     if (slots->used >= slots->max)
         return CPN_LIMIT;
-    s = source_of(slots, peer, key);
+    s = source_of(slots, peer);
     if ((s ? s->used : 0) >= slots->source_max)
         return CPN_LIMIT;
     if (!s) {
         s = cpn_xcalloc(1, sizeof(*s));
-        memcpy(s->key, key, sizeof(key));
-        HASH_ADD(hh, slots->sources, key, sizeof(s->key), s);
+        s->source = cpn_addr_source(peer);
+        HASH_ADD(hh, slots->sources, source, sizeof(s->source), s);
     }
     s->used++;
     slots->used++;

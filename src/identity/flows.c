@@ -105,7 +105,9 @@ sweep(cpn_flows *f, uint64_t now_ms)
 static bool
 same_source(const cpn_addr *a, const cpn_addr *b)
 {
-    return memcmp(a->b, b->b, cpn_addr_is_v4(a) ? 16 : 7) == 0;
+    cpn_addr of_a = cpn_addr_source(a), of_b = cpn_addr_source(b);
+
+    return cpn_addr_eq(&of_a, &of_b);
 }
 
 unsigned

@@ -216,3 +216,13 @@ cpn_addr_is_loopback(const cpn_addr *a)
 
     return cpn_addr_is_v4(a) ? a->b[12] == 127 : cpn_addr_eq(a, &one);
 }
+
+cpn_addr
+cpn_addr_source(const cpn_addr *a)
+{
+    cpn_addr source = *a;
+
+    if (!cpn_addr_is_v4(a))
+        memset(source.b + 7, 0, sizeof(source.b) - 7);
+    return source;
+}

@@ -30,6 +30,8 @@ const char *cpn_addr_text(const cpn_addr *a, char out[CPN_ADDR_TEXT]);
 const char *cpn_prefix_text(const cpn_prefix *p, char out[CPN_ADDR_TEXT]);
 bool cpn_addr_eq(const cpn_addr *a, const cpn_addr *b);
 bool cpn_addr_is_v4(const cpn_addr *a);
+/* What counts as one source: a home or an office has one IPv4 address, or one IPv6 /56. */
+cpn_addr cpn_addr_source(const cpn_addr *a);
 /* A prefix of one family never holds or overlaps the other: ::/0 is not 0.0.0.0/0. */
 bool cpn_prefix_holds(const cpn_prefix *p, const cpn_addr *a);
 bool cpn_prefix_overlaps(const cpn_prefix *a, const cpn_prefix *b);
