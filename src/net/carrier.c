@@ -226,7 +226,7 @@ cpn_stream_down(const cpn_stream *s)
 /* OPEN's first bytes save a round trip; where many streams open at once they wait for their turn
  * instead, so that the OPENs themselves always find room. */
 static ssize_t
-first_bytes(cpn_stream *s, uint8_t *area)
+first_bytes(cpn_stream *s, uint8_t area[CPN_TUNNEL_FIRST_MAX])
 {
     struct iovec iov = { area, CPN_TUNNEL_FIRST_MAX };
 
@@ -241,7 +241,7 @@ send_open(cpn_stream *s, cpn_view target, cpn_err *err)
 {
     cpn_carrier *c = s->carrier;
     CPN_AUTO(cpn_buf_fini) cpn_buf frame = { .max = CPN_TUNNEL_MESSAGE_MAX };
-    uint8_t *area = cpn_loop_scratch_out(c->loop);
+    uint8_t area[CPN_TUNNEL_FIRST_MAX];
     ssize_t got = first_bytes(s, area);
     cpn_tunnel_frame f = { .type = CPN_TUNNEL_OPEN,
                            .stream = s->id,

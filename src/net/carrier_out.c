@@ -178,12 +178,16 @@ serve(cpn_stream *s, size_t room)
 {
     cpn_carrier *c = s->carrier;
     size_t front = CPN_WSLINK_HEAD(c->opts.role) + CPN_TUNNEL_HEAD, fit = CPN_TLS_RECORD - front;
-    uint8_t *area = cpn_loop_scratch_out(c->loop);
+    uint8_t *area = cpn_tls_area(c->ws.tls);
     struct iovec iov[SLOTS];
     int slots = (int)CPN_MIN(room / CPN_TLS_RECORD + (room < CPN_TLS_RECORD), SLOTS);
     size_t most = cpn_flow_may_send(&s->flow, (uint64_t)slots * fit);
     ssize_t got;
 
+    if (!area) {
+        cpn_carrier_finish(c, CPN_CARRIER_LOST, "out of memory");
+        return;
+    }
     if (cpn_pool_full(cpn_loop_pool(c->loop)))
         most = CPN_MIN(most, fit);
     else if (cpn_pool_tight(cpn_loop_pool(c->loop)))

@@ -20,8 +20,6 @@ struct cpn_loop {
     void *now_arg;
     unsigned stall_ms;
     uint64_t typed_ms; /* until then somebody counts as typing */
-    uint8_t *scratch_in;
-    uint8_t *scratch_out;
     uint8_t masks[MASK_BATCH];
     size_t masks_left;
 };
@@ -124,8 +122,6 @@ loop_handle_closed(uv_handle_t *h)
     if (--loop->open_handles > 0)
         return;
     cpn_pool_free(loop->pool);
-    free(loop->scratch_in);
-    free(loop->scratch_out);
     explicit_bzero(loop->masks, sizeof(loop->masks));
     free(loop);
 }
@@ -225,24 +221,4 @@ cpn_loop_mask_key(cpn_loop *loop, uint8_t key[4])
     }
     loop->masks_left -= 4;
     memcpy(key, loop->masks + loop->masks_left, 4);
-}
-
-static uint8_t *
-scratch(uint8_t **slot)
-{
-    if (!*slot)
-        *slot = cpn_xcalloc(1, CPN_BLOCK_LARGE);
-    return *slot;
-}
-
-uint8_t *
-cpn_loop_scratch_in(cpn_loop *loop)
-{
-    return scratch(&loop->scratch_in);
-}
-
-uint8_t *
-cpn_loop_scratch_out(cpn_loop *loop)
-{
-    return scratch(&loop->scratch_out);
 }

@@ -64,9 +64,4 @@ bool cpn_loop_typing(cpn_loop *loop);
 /* Four bytes for a WebSocket mask, from the kernel's generator, drawn in batches. */
 void cpn_loop_mask_key(cpn_loop *loop, uint8_t key[4]);
 
-/* The shared plain-text area of CPN_BLOCK_LARGE bytes: contents live until control returns to the
- * loop or to the next call that fills it. */
-uint8_t *cpn_loop_scratch_in(cpn_loop *loop);
-uint8_t *cpn_loop_scratch_out(cpn_loop *loop);
-
 #endif

@@ -216,13 +216,17 @@ static void
 serve(cpn_rawrelay *r, size_t room)
 {
     size_t front = CPN_WSLINK_HEAD(r->opts.role), fit = SLOT - front;
-    uint8_t *area = cpn_loop_scratch_out(r->loop);
+    uint8_t *area = cpn_tls_area(r->ws.tls);
     cpn_pool *pool = cpn_loop_pool(r->loop);
     struct iovec iov[SLOTS];
     int slots = (int)CPN_MIN(room / SLOT + 1, SLOTS);
     size_t most = CPN_MIN(CPN_MAX(room, CPN_TLS_RECORD), (size_t)slots * fit);
     ssize_t got;
 
+    if (!area) {
+        finish(r, CPN_RAW_RESET_CLIENT);
+        return;
+    }
     if (cpn_pool_full(pool))
         most = CPN_TLS_RECORD / 2;
     else if (cpn_pool_tight(pool))

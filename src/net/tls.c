@@ -86,7 +86,7 @@ cpn_tls_watch(cpn_tls *t)
 
     if (t->dead || t->busy)
         return;
-    if (!t->paused && t->end == CPN_TLS_END_NONE && !t->in)
+    if (!t->paused && t->end == CPN_TLS_END_NONE && !(t->in && t->in->n > 0))
         want |= UV_READABLE;
     if (t->stuck && cpn_tls_writable(t))
         want |= UV_WRITABLE;
@@ -164,7 +164,6 @@ reap(cpn_later *l)
 
     cpn_pool_give(pool, &t->in);
     cpn_pool_give(pool, &t->out);
-    cpn_pool_give(pool, &t->kept);
     uv_close((uv_handle_t *)&t->poll, tls_handle_closed);
     uv_close((uv_handle_t *)&t->timer, tls_handle_closed);
 }

@@ -69,6 +69,11 @@ void cpn_tls_pause(cpn_tls *t, bool paused);
 /* Plain bytes that may be written now: what is left of what one send is likely to take, up to
  * CPN_TLS_GATHER; 0 while earlier ones are stuck. */
 size_t cpn_tls_room(const cpn_tls *t);
+/* Where to read what is to be written, as much as cpn_tls_room tells, in slots of CPN_TLS_RECORD or
+ * multiples: written slot by slot from the first one on it is encrypted without a second large
+ * buffer, the output follows close behind what was read. Valid until flush, for what is written
+ * next. NULL: no memory. */
+uint8_t *cpn_tls_area(cpn_tls *t);
 /* Encrypt n bytes into the output: records of at most CPN_TLS_RECORD, so write in those units.
  * Small messages (control frames, answers) may exceed the room by up to 16 KiB in all, beyond:
  * CPN_AGAIN and nothing was taken. CPN_EOF: the connection has ended. Goes out at the end of the

@@ -15,6 +15,10 @@
 /* Four records a turn while somebody types. */
 #define TYPING_INTAKE (4 * RECORD_WIRE)
 
+/* What was read to be sent lies this far behind the output: more than a gathering's records are
+ * longer than their plain bytes, and what OpenSSL itself may say between them. */
+#define AREA_GAP (2 * OUT_RESERVE)
+
 static int
 bio_read(BIO *bio, char *p, size_t n, size_t *got)
 {
@@ -34,6 +38,12 @@ bio_read(BIO *bio, char *p, size_t n, size_t *got)
     return 1;
 }
 
+static bool
+out_block(cpn_tls *t)
+{
+    return t->out || (t->out = cpn_pool_take(cpn_loop_pool(t->loop), CPN_BLOCK_LARGE));
+}
+
 static int
 bio_write(BIO *bio, const char *p, size_t n, size_t *put)
 {
@@ -41,9 +51,7 @@ bio_write(BIO *bio, const char *p, size_t n, size_t *put)
 
     BIO_clear_retry_flags(bio);
     *put = 0;
-    if (!t->out)
-        t->out = cpn_pool_take(cpn_loop_pool(t->loop), CPN_BLOCK_LARGE);
-    if (!t->out)
+    if (!out_block(t))
         return 0;
     if (n > cpn_block_room(t->out)) {
         BIO_set_retry_write(bio);
@@ -98,34 +106,65 @@ recv_failed(cpn_tls *t, int e)
         cpn_tls_ending(t, CPN_TLS_END_RESET, "the connection broke: %s", strerror(e));
 }
 
+/* Plain and cipher text move to a block of this size. */
+static bool
+in_block(cpn_tls *t, size_t size)
+{
+    cpn_pool *pool = cpn_loop_pool(t->loop);
+    cpn_block *b = cpn_pool_take(pool, size);
+
+    if (!b)
+        return false;
+    b->at = t->plain + RECORD_WIRE;
+    if (t->in) {
+        memcpy(b->p, t->in->p, t->plain);
+        memcpy(b->p + b->at, t->in->p + t->in->at, t->in->n);
+        b->n = t->in->n;
+        cpn_pool_give(pool, &t->in);
+    }
+    t->in = b;
+    return true;
+}
+
+/* Room for cipher text, a record's length behind the plain text: one that OpenSSL holds most of may
+ * come out first. From there on decryption takes more than it gives, so that its output, in the
+ * same block, never reaches what it has not read yet. */
+static bool
+in_room(cpn_tls *t, size_t ask)
+{
+    size_t need = CPN_MIN(t->plain + RECORD_WIRE + ask, CPN_BLOCK_LARGE);
+
+    if (t->in && t->in->size >= need) {
+        t->in->at = t->plain + RECORD_WIRE;
+        return true;
+    }
+    return in_block(t, need);
+}
+
 void
 cpn_tls_recv(cpn_tls *t)
 {
-    cpn_pool *pool = cpn_loop_pool(t->loop);
     size_t most = CPN_TLS_GATHER + 16 * RECORD_OVERHEAD, ask;
     ssize_t got;
 
-    if (t->in)
+    if (t->in && t->in->n > 0)
         return;
-    ask = cpn_pool_tight(pool) ? CPN_TLS_INTAKE_MIN : t->intake;
+    ask = cpn_pool_tight(cpn_loop_pool(t->loop)) ? CPN_TLS_INTAKE_MIN : t->intake;
     if (cpn_loop_typing(t->loop))
         ask = CPN_MIN(ask, TYPING_INTAKE);
-    if (!(t->in = cpn_pool_take(pool, ask))) {
+    if (!in_room(t, ask)) {
         cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");
         return;
     }
-    got = recv(t->fd, t->in->p, ask, 0);
-    if (got < 0) {
+    got = recv(t->fd, t->in->p + t->in->at, CPN_MIN(ask, t->in->size - t->in->at), 0);
+    if (got < 0)
         recv_failed(t, errno);
-        cpn_pool_give(pool, &t->in);
-        return;
-    }
     if (got == 0 && t->write_error)
         recv_failed(t, t->write_error);
     if (got == 0)
         t->tcp_eof = true;
-    t->in->n = (size_t)got;
-    if ((size_t)got == t->intake)
+    t->in->n = (size_t)CPN_MAX(got, 0);
+    if (t->in->n == t->intake)
         t->intake = CPN_MIN(t->intake * 2, most);
 }
 
@@ -167,77 +206,58 @@ shake(cpn_tls *t)
         t->events->on_ready(t->owner, t);
 }
 
-/* Hand out n bytes of scratch; what the owner leaves moves to the front. Returns what is left. */
-static size_t
-hand_out(cpn_tls *t, uint8_t *p, size_t n)
+/* Hand out the plain text; what the owner leaves moves to the front. */
+static void
+hand_out(cpn_tls *t)
 {
-    size_t used = t->events->on_bytes(t->owner, t, p, n);
+    uint8_t *p = t->in->p;
+    size_t used = t->events->on_bytes(t->owner, t, p, t->plain);
 
     if (t->dead)
-        return 0;
-    used = CPN_MIN(used, n);
-    if (used > 0 && used < n)
-        memmove(p, p + used, n - used);
-    return n - used;
+        return;
+    used = CPN_MIN(used, t->plain);
+    t->plain -= used;
+    if (used > 0 && t->plain > 0)
+        memmove(p, p + used, t->plain);
 }
 
-static bool
-keep(cpn_tls *t, const uint8_t *p, size_t n)
+/* Decrypt as many records as there are, to behind the plain text. */
+static void
+decrypt(cpn_tls *t)
 {
-    cpn_pool *pool = cpn_loop_pool(t->loop);
-
-    if (n == 0)
-        return true;
-    if (!t->kept && !(t->kept = cpn_pool_take(pool, n)))
-        return false;
-    memcpy(t->kept->p, p, n);
-    t->kept->n = n;
-    return true;
-}
-
-/* Decrypt as many records as there are and fit behind n bytes of p; returns the new n. */
-static size_t
-decrypt(cpn_tls *t, uint8_t *p, size_t n)
-{
-    while (CPN_BLOCK_LARGE - n >= CPN_TLS_RECORD) {
+    while (t->in->size - t->plain >= CPN_TLS_RECORD) {
         int got;
 
         ERR_clear_error();
-        got = SSL_read(t->ssl, p + n, (int)CPN_TLS_RECORD);
+        got = SSL_read(t->ssl, t->in->p + t->plain, (int)CPN_TLS_RECORD);
         if (got <= 0) {
             only_waiting(t, got, "transfer");
             break;
         }
-        n += (size_t)got;
+        t->plain += (size_t)got;
     }
-    return n;
 }
 
 static void
 deliver(cpn_tls *t)
 {
-    cpn_pool *pool = cpn_loop_pool(t->loop);
-    uint8_t *p = cpn_loop_scratch_in(t->loop);
-    size_t n = 0, before;
+    size_t before;
 
-    if (t->kept) {
-        n = t->kept->n;
-        memcpy(p, t->kept->p, n);
-        cpn_pool_give(pool, &t->kept);
+    if (!t->in && !in_room(t, CPN_TLS_INTAKE_MIN)) {
+        cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");
+        return;
     }
     do {
-        before = t->in ? t->in->n : 0;
+        before = t->in->n;
         if (t->end == CPN_TLS_END_NONE)
-            n = decrypt(t, p, n);
-        if (n > 0)
-            n = hand_out(t, p, n);
+            decrypt(t);
+        if (t->plain > 0)
+            hand_out(t);
         if (t->dead)
             return;
-    } while (!t->paused && t->events && t->end == CPN_TLS_END_NONE && n <= CPN_TLS_UNCONSUMED &&
-             t->in && t->in->n > 0 && t->in->n < before);
-    if (!keep(t, p, n))
-        cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");
-    if (!t->paused && n > CPN_TLS_UNCONSUMED)
+    } while (!t->paused && t->events && t->end == CPN_TLS_END_NONE &&
+             t->plain <= CPN_TLS_UNCONSUMED && t->in->n > 0 && t->in->n < before);
+    if (!t->paused && t->plain > CPN_TLS_UNCONSUMED)
         cpn_tls_ending(t, CPN_TLS_END_FAILED, "the peer sent more than it may at once");
 }
 
@@ -245,24 +265,12 @@ deliver(cpn_tls *t)
 static void
 shrink_intake(cpn_tls *t)
 {
-    cpn_pool *pool = cpn_loop_pool(t->loop);
-    cpn_block *b = t->in, *small;
+    cpn_block *b = t->in;
 
-    if (!b)
-        return;
-    if (b->n == 0) {
-        cpn_pool_give(pool, &t->in);
-        return;
-    }
-    if (b->size == CPN_BLOCK_SMALL || b->n > CPN_BLOCK_SMALL)
-        return;
-    small = cpn_pool_take(pool, CPN_BLOCK_SMALL);
-    if (!small)
-        return;
-    memcpy(small->p, b->p + b->at, b->n);
-    small->n = b->n;
-    cpn_pool_give(pool, &t->in);
-    t->in = small;
+    if (b && b->n + t->plain == 0)
+        cpn_pool_give(cpn_loop_pool(t->loop), &t->in);
+    else if (b && b->size > CPN_BLOCK_SMALL && t->plain + RECORD_WIRE + b->n <= CPN_BLOCK_SMALL)
+        in_block(t, CPN_BLOCK_SMALL);
 }
 
 void
@@ -310,6 +318,12 @@ static size_t
 wire_size(size_t n)
 {
     return n + (n / CPN_TLS_RECORD + 1) * RECORD_OVERHEAD;
+}
+
+uint8_t *
+cpn_tls_area(cpn_tls *t)
+{
+    return out_block(t) ? t->out->p + t->out->at + t->out->n + AREA_GAP : NULL;
 }
 
 static cpn_rc
@@ -406,7 +420,13 @@ stay_stuck(cpn_tls *t, size_t taken)
 static void
 send_once(cpn_tls *t)
 {
-    ssize_t put = send(t->fd, t->out->p + t->out->at, t->out->n, MSG_NOSIGNAL);
+    ssize_t put;
+
+    if (t->out->n == 0) { /* there was nothing to read into it */
+        cpn_pool_give(cpn_loop_pool(t->loop), &t->out);
+        return;
+    }
+    put = send(t->fd, t->out->p + t->out->at, t->out->n, MSG_NOSIGNAL);
 
     if (put < 0 && errno != EAGAIN && errno != EINTR) {
         t->write_error = errno; /* reading goes on: what the peer sent before counts */

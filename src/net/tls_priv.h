@@ -34,9 +34,9 @@ struct cpn_tls {
     cpn_later flush;
     cpn_later room;
     cpn_later reap;
-    cpn_block *in;   /* cipher text not decrypted yet: paused, or output is full */
+    cpn_block *in;   /* plain text in front (see plain), at and n: cipher text not decrypted yet */
     cpn_block *out;  /* cipher text not sent yet */
-    cpn_block *kept; /* plain text that the owner left */
+    size_t plain;    /* bytes at the start of in that the owner has left */
     cpn_buf backlog; /* write_all: plain text without room */
     size_t backlog_at;
     size_t gathered; /* plain bytes in out */
