@@ -131,7 +131,8 @@ def pictures(done, report, folder):
 
 def machine():
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
+    congestion = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "congestion": congestion, "date": time.strftime("%Y-%m-%d")}
 
 
 def arguments():

@@ -39,7 +39,7 @@ def memory(report):
 
 def figures(report):
     m = report["machine"]
-    lines = [BEGIN, "", f"{m['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; {report['repetitions']} repetitions of "
+    lines = [BEGIN, "", f"{m['date']}, {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, {m['congestion']}; {report['repetitions']} repetitions of "
              f"{report['seconds']} s. A cell is the median (least..most) **median of the ratios to haproxy2 in the same repetition**. Tables of "
              "the client and of set-ups with TLS connections of their own have ratios to their first line.", ""]
     for name in NAMES:

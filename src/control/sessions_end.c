@@ -123,7 +123,8 @@ end_reason(uint16_t why)
     return why > CPN_WHY_NONE && why < CPN_WHY_N ? (cpn_reason)why : CPN_WHY_CLOSED;
 }
 
-/* What ended while there was no control may be told before keeper has said that it lived. */
+/* What ended while there was no control may be told before keeper has named all that lived, and
+ * before it is known which front has which of them. */
 static void
 ended_early(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
 {
@@ -156,11 +157,11 @@ cpn_sessions_early_ends(cpn_control *c)
 void
 cpn_stream_ended(cpn_control *c, uint32_t front, const cpn_msg_ENDED *m)
 {
-    cpn_stream *st;
+    cpn_stream *st = cpn_stream_find(c, m->id);
     cpn_session *s;
     bool last;
 
-    if (c->sessions->rows && !cpn_stream_find(c, m->id)) {
+    if (c->sessions->rows && (!st || st->at.front == 0)) {
         ended_early(c, front, m);
         return;
     }

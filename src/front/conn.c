@@ -188,6 +188,12 @@ cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32])
     return (cpn_view){ out, 32 };
 }
 
+bool
+cpn_conn_silent(const cpn_conn *c)
+{
+    return c->scanned == 0 && !c->waits;
+}
+
 /* How little is lost when it goes before control has said yes to it, least first. What control is
  * at work on stays. */
 typedef enum worth { SILENT, UNFINISHED, WORTH_N } worth;
@@ -199,7 +205,7 @@ worth_of(const cpn_conn *c)
     case CPN_STAGE_TLS:
         return SILENT;
     case CPN_STAGE_HTTP:
-        return c->scanned == 0 ? SILENT : UNFINISHED;
+        return cpn_conn_silent(c) ? SILENT : UNFINISHED;
     case CPN_STAGE_LINGER:
         return UNFINISHED;
     case CPN_STAGE_API:

@@ -91,7 +91,7 @@ struct cpn_conn {
     char ws_key[CPN_WS_KEY_SIZE];
     cpn_carrier *carrier; /* own door, in RELAY */
     uint32_t epoch;       /* of the control that knows the carrier */
-    bool cut;             /* the carrier was told to end */
+    unsigned opens;       /* that control has not answered, those included whose stream has gone */
     cpn_relay *relays;    /* streams asked for or running; the Azure door has one */
     cpn_denied *denied;
     cpn_deadline deadline;
@@ -112,6 +112,8 @@ cpn_view cpn_conn_exporter(const cpn_conn *c, cpn_view proof, uint8_t out[32]);
  * is fairer to peer: the oldest that has said nothing yet, else the oldest whose head or body is
  * not all there or that does not take its answer. False: nobody goes. */
 bool cpn_conn_make_room(cpn_front *f, const cpn_addr *peer);
+/* In HTTP: nothing of a next request has come. */
+bool cpn_conn_silent(const cpn_conn *c);
 /* Start a connection; everything else follows from its events. fd is taken. slot may be NULL. */
 void cpn_conn_start(cpn_front *f, CPN_TAKES int fd, const cpn_addr *peer, uint16_t port,
                     CPN_TAKES cpn_slot_source *slot, bool admin);

@@ -86,10 +86,8 @@ tell_counters(cpn_front *f)
                                 .connections = HASH_COUNT(f->conns),
                                 .log_refused = cpn_log_refused() } };
 
-    if (!cpn_link_up(f) || memcmp(&f->told, &m.COUNTERS, sizeof(f->told)) == 0)
-        return;
-    f->told = m.COUNTERS;
-    cpn_link_tell(f, &m);
+    if (memcmp(&f->told, &m.COUNTERS, sizeof(f->told)) != 0 && cpn_link_ask(f, &m) == CPN_OK)
+        f->told = m.COUNTERS;
 }
 
 static void
@@ -160,7 +158,7 @@ cpn_front_on_drain(cpn_front *f, uint32_t ms)
     cpn_deadline_set(f->deadlines, &f->drained,
                      ms > 2 * CPN_FRONT_LEAVE_MS ? ms - CPN_FRONT_LEAVE_MS : ms / 2);
     HASH_ITER (hh, f->conns, c, next) {
-        if (c->stage == CPN_STAGE_HTTP && c->scanned == 0 && !c->admin)
+        if (c->stage == CPN_STAGE_HTTP && cpn_conn_silent(c) && !c->admin)
             cpn_conn_advance(c, CPN_STAGE_CLOSED);
         else if (c->stage == CPN_STAGE_RELAY)
             cpn_tunnel_drain(c);
@@ -197,6 +195,7 @@ cpn_front_fini(cpn_front *f)
     HASH_ITER (hh, f->conns, c, next)
         cpn_conn_advance(c, CPN_STAGE_CLOSED);
     cpn_accept_free(cpn_steal(&f->accept));
+    cpn_link_say_last(f);
     cpn_link_fini(f);
     cpn_deadline_clear(&f->drained);
     cpn_deadlines_free(cpn_steal(&f->deadlines));

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "front/answer.h"
 #include "front/api.h"
 #include "front/relay.h"
 #include "front/tunnel.h"
 #include "front/webtunnel.h"
+
+/* A front that leaves may take so long to tell how its streams ended. */
+#define LAST_WORDS_MS 500
 
 /* ---- towards control ---- */
 
@@ -108,6 +112,13 @@ nobody_there(cpn_front *f, const cpn_msg_OPENED *m)
 }
 
 static void
+answered(cpn_conn *c)
+{
+    if (c->opens > 0)
+        c->opens--;
+}
+
+static void
 on_opened(cpn_front *f, const cpn_msg_OPENED *m, CPN_TAKES int fd)
 {
     CPN_AUTO(cpn_auto_fd) int owned = fd;
@@ -118,8 +129,10 @@ on_opened(cpn_front *f, const cpn_msg_OPENED *m, CPN_TAKES int fd)
         cpn_webtunnel_opened(c, m, cpn_steal_fd(&owned));
         return;
     }
-    if (c && c->stage == CPN_STAGE_RELAY)
+    if (c && c->stage == CPN_STAGE_RELAY) {
         r = cpn_relay_by_number(c, m->stream);
+        answered(c);
+    }
     if (!r || r->opened || !r->stream)
         nobody_there(f, m);
     else
@@ -139,11 +152,11 @@ on_refused(cpn_front *f, const cpn_msg_REFUSED *m)
     } else if (c->stage == CPN_STAGE_CARRIER) {
         c->asked = false;
         cpn_answer_json(c, m->status >= 400 ? m->status : 403, m->answer);
-    } else if (c->stage == CPN_STAGE_RELAY && m->stream == 0) {
-        cpn_tunnel_cut(c, m);
-    } else if (c->stage == CPN_STAGE_RELAY && (r = cpn_relay_by_number(c, m->stream)) &&
-               !r->opened && r->stream) {
-        cpn_tunnel_refused(r, m);
+    } else if (c->stage == CPN_STAGE_RELAY) {
+        answered(c);
+        r = cpn_relay_by_number(c, m->stream);
+        if (r && !r->opened && r->stream)
+            cpn_tunnel_refused(r, m);
     }
 }
 
@@ -250,7 +263,7 @@ cpn_link_adopt(cpn_front *f, CPN_TAKES int fd)
     if (cpn_channel_new(&f->link.channel, f->uv, fd, CPN_ROLE_FRONT, CPN_ROLE_CONTROL, &handler, f,
                         &err) < 0) {
         cpn_log(CPN_LOG_ERROR, "control.channel", CPN_KE(&err));
-        return;
+        exit(1); /* nobody would give us another one */
     }
     f->link.epoch++;
     cpn_channel_on_drain(f->link.channel, drained);
@@ -279,8 +292,19 @@ cpn_link_serve(cpn_front *f)
     if (f->link.setup || !f->link.channel)
         return;
     f->link.setup = true;
+    memset(&f->told, 0xff, sizeof(f->told));              /* this control has heard no counters */
     (void)!cpn_channel_send(f->link.channel, &ready, -1); /* it has gone: its successor asks */
     go_on(f);
+}
+
+void
+cpn_link_say_last(cpn_front *f)
+{
+    uint64_t until = cpn_mono_ms() + LAST_WORDS_MS;
+
+    tell_what_waited(f);
+    while (f->link.channel && cpn_channel_parked(f->link.channel) > 0 && cpn_mono_ms() < until)
+        uv_run(f->uv, UV_RUN_ONCE);
 }
 
 void

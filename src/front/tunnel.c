@@ -33,8 +33,8 @@ on_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
         why = CPN_WHY_SHUTDOWN;
     else if (!cpn_link_up(f) || c->epoch != f->link.epoch)
         why = CPN_WHY_CONTROL_AWAY;
-    else if (cpn_front_full(f))
-        why = CPN_WHY_BUSY;
+    else if (cpn_front_full(f) || c->opens == CPN_SESSION_STREAMS_MAX || cpn_link_busy(f))
+        why = CPN_WHY_BUSY; /* an OPEN that was reset is still control's to answer */
     m.OPEN.stream = ++f->last_stream ? f->last_stream : ++f->last_stream;
     if (why == CPN_WHY_NONE && cpn_link_ask(f, &m) != CPN_OK)
         why = CPN_WHY_CONTROL_AWAY;
@@ -43,6 +43,7 @@ on_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
         refuse_for(s, why);
         return;
     }
+    c->opens++;
     r = cpn_relay_new(c, m.OPEN.stream);
     r->stream = s;
     cpn_stream_set_user(s, r);
@@ -174,23 +175,6 @@ cpn_tunnel_refused(cpn_relay *r, const cpn_msg_REFUSED *m)
 }
 
 void
-cpn_tunnel_cut(cpn_conn *c, const cpn_msg_REFUSED *m)
-{
-    cpn_relay *r;
-    char sentence[401];
-
-    if (!c->carrier || c->cut)
-        return;
-    c->cut = true;
-    if (!cpn_view_copy(m->sentence, sentence, sizeof(sentence)))
-        sentence[0] = '\0';
-    DL_FOREACH (c->relays, r)
-        if (r->why == CPN_WHY_NONE)
-            r->why = (cpn_reason)m->why;
-    cpn_carrier_close(c->carrier, CPN_WS_CLOSE_POLICY, sentence, m->answer);
-}
-
-void
 cpn_tunnel_lost(cpn_conn *c)
 {
     cpn_relay *r, *next;
@@ -198,6 +182,7 @@ cpn_tunnel_lost(cpn_conn *c)
     DL_FOREACH_SAFE (c->relays, r, next)
         if (!r->opened && r->stream)
             refuse_for(r->stream, CPN_WHY_CONTROL_AWAY);
+    c->opens = 0;
     cpn_tunnel_drain(c);
 }
 

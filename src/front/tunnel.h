@@ -14,8 +14,6 @@ void cpn_tunnel_granted(cpn_conn *c, bool bound);
 void cpn_tunnel_opened(cpn_relay *r, const cpn_msg_OPENED *m, CPN_TAKES int fd);
 /* REFUSED for a stream. */
 void cpn_tunnel_refused(cpn_relay *r, const cpn_msg_REFUSED *m);
-/* REFUSED for the whole carrier while it runs: its token has ended. */
-void cpn_tunnel_cut(cpn_conn *c, const cpn_msg_REFUSED *m);
 /* Control is away: refuse the streams it was being asked for, and take no new ones. */
 void cpn_tunnel_lost(cpn_conn *c);
 /* No new streams; ends with the last one. */

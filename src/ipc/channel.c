@@ -223,6 +223,9 @@ receive(cpn_channel *c, received *got, cpn_err *err)
                         .msg_controllen = sizeof(control.b) };
     ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+    /* Said once when the peer closed with messages of ours unread; what it sent stands behind. */
+    if (n < 0 && errno == ECONNRESET)
+        n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     got->fds_n = 0;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return CPN_AGAIN;
@@ -267,9 +270,9 @@ break_off(cpn_channel *c, const cpn_err *err)
 }
 
 static void
-read_messages(cpn_channel *c)
+read_messages(cpn_channel *c, size_t most)
 {
-    for (int i = 0; i < MESSAGES_A_TURN && !c->broken && !c->closing; i++) {
+    for (size_t i = 0; i < most && !c->broken && !c->closing; i++) {
         received got = { 0 };
         cpn_err err = { 0 };
         cpn_msg msg;
@@ -295,13 +298,13 @@ on_event(uv_poll_t *poll, int status, int events)
     cpn_channel *c = poll->data;
 
     if (status < 0) {
-        /* POLLERR: the peer closed with our messages unread. What it sent before still counts. */
-        read_messages(c);
+        /* POLLERR: the peer closed with our messages unread, and libuv watches no longer. */
+        read_messages(c, SIZE_MAX);
         break_off(c, NULL);
         return;
     }
     if (events & UV_READABLE)
-        read_messages(c);
+        read_messages(c, MESSAGES_A_TURN);
     if ((events & UV_WRITABLE) && !c->broken && !c->closing)
         flush(c);
 }

@@ -35,7 +35,7 @@ cpn_rc cpn_channel_new(cpn_channel **out, uv_loop_t *loop, CPN_TAKES int fd, cpn
                        cpn_err *err) CPN_MUST_CHECK;
 /* Encode and send, or park. fd (or -1) is taken, also on failure. CPN_LIMIT: the queue is full,
  * nothing was sent; the caller decides (a peer that does not read for that long is dead).
- * CPN_EOF: the peer has gone; the handler's `broken` comes next, nothing else to do.
+ * CPN_EOF: it could not be sent, as a rule because the peer has gone, and then `broken` comes next.
  * CPN_E_PROTO: a field is over the bound of the table, and the log names it: nothing was sent. A
  * message that this direction does not permit, or without its descriptor, aborts: a bug in us. */
 cpn_rc cpn_channel_send(cpn_channel *c, const cpn_msg *msg, CPN_TAKES int fd) CPN_MUST_CHECK;

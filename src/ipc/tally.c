@@ -27,8 +27,10 @@ check(int fd, cpn_err *err)
 {
     struct stat st;
 
-    if (fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof(cpn_tally) ||
-        (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS)
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof(cpn_tally) || seals < 0 ||
+        (seals & SEALS) != SEALS)
         return cpn_fail(err, CPN_E_PROTO, "not a tally");
     return CPN_OK;
 }

@@ -367,7 +367,8 @@ on_close_deadline(uv_timer_t *timer)
 {
     cpn_carrier *c = timer->data;
 
-    cpn_carrier_finish(c, CPN_CARRIER_CLOSED, "closed; the peer did not answer");
+    if (cpn_loop_now_ms(c->loop) >= c->close_by || cpn_wslink_untaken(&c->ws) == 0)
+        cpn_carrier_finish(c, CPN_CARRIER_CLOSED, "closed; the peer did not answer");
 }
 
 void
@@ -377,11 +378,13 @@ cpn_carrier_close(cpn_carrier *c, unsigned code, const char *reason, cpn_view re
 
     if (c->closing || c->finished || c->dead)
         return;
+    /* Where every stream has ended by itself its last bytes have the time of any stall. */
+    c->close_by = cpn_loop_now_ms(c->loop) + (c->streams ? 0 : cpn_loop_stall_ms(c->loop));
     HASH_ITER (hh, c->streams, s, next)
         cpn_stream_reset(s, reset_json);
     c->closing = true;
     cpn_wslink_close(&c->ws, code, reason);
-    uv_timer_start(&c->timer, on_close_deadline, CLOSE_MS, 0);
+    uv_timer_start(&c->timer, on_close_deadline, c->opts.close_ms, c->opts.close_ms);
     cpn_carrier_wake(c, true);
 }
 
@@ -483,6 +486,8 @@ cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
     c->rtt_ms = -1;
     if (!c->opts.ping_ms)
         c->opts.ping_ms = PING_MS;
+    if (!c->opts.close_ms)
+        c->opts.close_ms = CLOSE_MS;
     c->pump.fn = cpn_carrier_pump;
     c->notify.fn = notify;
     c->reap.fn = carrier_reap;

@@ -74,6 +74,7 @@ typedef struct cpn_carrier_events {
 typedef struct cpn_carrier_opts {
     cpn_ws_role role;                 /* CPN_WS_SERVER: acceptor; CPN_WS_CLIENT: opener */
     unsigned ping_ms;                 /* 0: 20000 */
+    unsigned close_ms;                /* for the answer to our close frame; 0: 2000 */
     const cpn_carrier_events *events; /* static */
     void *owner;
 } cpn_carrier_opts;
@@ -85,7 +86,8 @@ cpn_rc cpn_carrier_new(cpn_carrier **out, cpn_loop *loop, CPN_TAKES cpn_tls *t,
 /* Drop everything at once: sockets are shut, no callback comes. NULL is fine. */
 void cpn_carrier_free(cpn_carrier *c);
 /* Say goodbye: RESET of every stream with the reason JSON (may be empty), close frame with code
- * and sentence; on_end follows within 2 s. */
+ * and sentence; on_end follows after close_ms at the latest, or, where no stream was left to reset,
+ * when the peer has taken what they sent (within a stall, loop.h). */
 void cpn_carrier_close(cpn_carrier *c, unsigned code, const char *reason, cpn_view reset_json);
 /* Close with 1000 when the last stream has ended. The opener opens no more; the acceptor still gets
  * on_open, since it knows why it will refuse. */

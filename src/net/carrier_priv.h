@@ -73,6 +73,7 @@ struct cpn_carrier {
     uint64_t ping_ns;
     unsigned misses;
     int rtt_ms;
+    uint64_t close_by;     /* when the peer must have taken what stands before our close frame */
     uint64_t known_window; /* the largest that a stream has grown to: what the path needs */
     bool draining;
     bool held_back; /* the peer may send nothing: the loop's memory is full of what it sent */

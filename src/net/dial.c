@@ -280,6 +280,8 @@ on_connected(uv_poll_t *poll, int status, int events)
 
     (void)status;
     (void)events;
+    if (d->finished) /* the deadline came in the same turn */
+        return;
     while (d->open[at] != a)
         at++;
     getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &n);

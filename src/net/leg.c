@@ -229,6 +229,9 @@ cpn_leg_attach(cpn_leg *leg, CPN_TAKES int fd)
     /* Refused on sockets that are not TCP: nothing depends on them being set. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+    /* A machine that vanished while nobody typed: as ssh's TCPKeepAlive, with the system's times.
+     */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     leg->fd = fd;
     leg->poll.data = leg;
     cpn_leg_watch(leg);

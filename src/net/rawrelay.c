@@ -32,10 +32,11 @@ struct cpn_rawrelay {
     cpn_later reap;
     uv_timer_t timer;
     unsigned misses;
-    bool paused;      /* we do not read, so silence says nothing */
-    bool client_done; /* close frame or end of TCP: nothing more comes from it */
-    bool awaiting;    /* the target's socket was shut here: whoever did it is about to say why */
-    bool closing;     /* our close frame is queued */
+    uint64_t close_by; /* when a client must have taken what stands before our close frame */
+    bool paused;       /* we do not read, so silence says nothing */
+    bool client_done;  /* close frame or end of TCP: nothing more comes from it */
+    bool awaiting;     /* the target's socket was shut here: whoever did it is about to say why */
+    bool closing;      /* our close frame is queued */
     bool finished;
     bool told;
     bool dead;
@@ -62,9 +63,21 @@ finish(cpn_rawrelay *r, cpn_raw_why why)
 }
 
 static void
-on_close_deadline(uv_timer_t *timer)
+on_tail_deadline(uv_timer_t *timer)
 {
     finish(timer->data, CPN_RAW_CLOSED_CLIENT);
+}
+
+/* The close frame had its time for an answer. What a machine said before it closed has the time of
+ * any stall. */
+static void
+on_close_deadline(uv_timer_t *timer)
+{
+    cpn_rawrelay *r = timer->data;
+
+    if (r->why != CPN_RAW_CLOSED_TARGET || cpn_wslink_untaken(&r->ws) == 0 ||
+        cpn_loop_now_ms(r->loop) >= r->close_by)
+        finish(r, CPN_RAW_CLOSED_CLIENT);
 }
 
 /* Queue our close frame; the end comes with theirs, or soon. */
@@ -77,7 +90,8 @@ say_close(cpn_rawrelay *r, cpn_raw_why why, unsigned code, const char *reason)
     if (r->why == CPN_RAW_NONE)
         r->why = why;
     cpn_wslink_close(&r->ws, code, reason);
-    uv_timer_start(&r->timer, on_close_deadline, CLOSE_MS, 0);
+    r->close_by = cpn_loop_now_ms(r->loop) + cpn_loop_stall_ms(r->loop);
+    uv_timer_start(&r->timer, on_close_deadline, r->opts.close_ms, r->opts.close_ms);
     wake(r, true);
 }
 
@@ -119,7 +133,7 @@ client_done(cpn_rawrelay *r)
     if (cpn_leg_kept(r->leg) == 0 || !cpn_leg_attached(r->leg))
         finish(r, CPN_RAW_CLOSED_CLIENT);
     else
-        uv_timer_start(&r->timer, on_close_deadline, TAIL_MS, 0);
+        uv_timer_start(&r->timer, on_tail_deadline, TAIL_MS, 0);
 }
 
 /* Stop reading the client while its target is full, or while too much waits for judgement. */
@@ -399,6 +413,8 @@ cpn_rawrelay_new(cpn_rawrelay **out, cpn_loop *loop, CPN_TAKES cpn_tls *t, const
     r->opts = *opts;
     if (!r->opts.ping_ms)
         r->opts.ping_ms = PING_MS;
+    if (!r->opts.close_ms)
+        r->opts.close_ms = CLOSE_MS;
     r->pump.fn = pump;
     r->notify.fn = notify;
     r->reap.fn = relay_reap;

@@ -1,6 +1,7 @@
 /* net/rawrelay.h -- the Azure door's relay: one WebSocket of plain bytes to one socket.
  *
- * Binary frames both ways. Ours carry 1..64 KiB, never an empty one; any fragmentation is accepted.
+ * Binary frames both ways. Ours carry 1..64 KiB, never an empty one; theirs may be fragmented as
+ * far as codec/ws.h allows.
  * EOF of the target: what is left goes out, then close 1000. The client's close frame or end of
  * TCP: what is left goes to the target, then shutdown(SHUT_WR), then the end. An end in the
  * middle of a frame is a broken connection. */
@@ -34,6 +35,8 @@ typedef struct cpn_raw_end {
 typedef struct cpn_raw_opts {
     cpn_ws_role role;     /* CPN_WS_SERVER; the client role serves tests and benchmarks */
     unsigned ping_ms;     /* WebSocket pings; 0: 20000; three unanswered: dead */
+    unsigned close_ms;    /* for the answer to our close frame; 0: 2000. Where the target closed, it
+                           * begins when the client has taken what came before (within a stall) */
     cpn_judge judge;      /* zero: nothing is judged */
     cpn_tally_slot *slot; /* NULL: not counted in shared memory */
     /* As cpn_carrier_events.on_spent. */
@@ -54,8 +57,8 @@ void cpn_rawrelay_free(cpn_rawrelay *r);
 void cpn_rawrelay_attach(cpn_rawrelay *r, CPN_TAKES int fd);
 /* Send bytes of our own to the client (a refusal in SSH's words), at most 16 KiB. */
 void cpn_rawrelay_say(cpn_rawrelay *r, cpn_view v);
-/* Close the WebSocket with this code and sentence; on_end follows (within 2 s). A target is shut
- * in order. */
+/* Close the WebSocket with this code and sentence; on_end follows with the client's close, or
+ * after close_ms. A target is shut in order. */
 void cpn_rawrelay_close(cpn_rawrelay *r, unsigned code, const char *reason);
 
 /* As cpn_leg_allow and cpn_leg_wants (net/leg.h). */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
@@ -76,7 +77,7 @@ static const struct {
     { IPPROTO_TCP, TCP_KEEPCNT },   { IPPROTO_TCP, TCP_INFO },
 };
 
-static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX };
+static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX, SIOCOUTQ };
 static const unsigned long fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC };
 
 #ifdef CPN_SANITIZED

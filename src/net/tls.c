@@ -3,11 +3,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -327,6 +329,15 @@ size_t
 cpn_tls_unsent(const cpn_tls *t)
 {
     return (t->out ? t->out->n : 0) + t->backlog.n - t->backlog_at;
+}
+
+size_t
+cpn_tls_untaken(const cpn_tls *t)
+{
+    int kernel = 0;
+
+    ioctl(t->fd, SIOCOUTQ, &kernel);
+    return cpn_tls_unsent(t) + (size_t)CPN_MAX(kernel, 0);
 }
 
 void

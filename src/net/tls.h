@@ -87,6 +87,8 @@ cpn_rc cpn_tls_write_all(cpn_tls *t, cpn_view v, size_t max) CPN_MUST_CHECK;
 void cpn_tls_flush(cpn_tls *t);
 /* Bytes that wait to be sent: the kernel has not taken them. */
 size_t cpn_tls_unsent(const cpn_tls *t);
+/* These, and what the kernel holds that the peer has not acknowledged. */
+size_t cpn_tls_untaken(const cpn_tls *t);
 /* After everything written: close_notify and FIN. on_end comes when the peer ends too. */
 void cpn_tls_shutdown(cpn_tls *t);
 

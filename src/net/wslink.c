@@ -172,6 +172,12 @@ cpn_wslink_push(cpn_wslink *l)
     return true;
 }
 
+size_t
+cpn_wslink_untaken(const cpn_wslink *l)
+{
+    return l->waiting.n - l->waiting_at + cpn_tls_untaken(l->tls);
+}
+
 void
 cpn_wslink_close(cpn_wslink *l, unsigned code, const char *reason)
 {

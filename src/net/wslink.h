@@ -57,6 +57,8 @@ uint8_t *cpn_wslink_frame(cpn_wslink *l, uint8_t *p, size_t n, size_t *total);
 cpn_rc cpn_wslink_put(cpn_wslink *l, cpn_ws_op op, cpn_view payload) CPN_MUST_CHECK;
 /* Hand what waits to TLS, as far as there is room. True: nothing waits any more. */
 bool cpn_wslink_push(cpn_wslink *l);
+/* Bytes of ours that the peer has not taken yet. */
+size_t cpn_wslink_untaken(const cpn_wslink *l);
 /* Queue a close frame (once); TLS is shut down behind it as soon as a push has sent it. */
 void cpn_wslink_close(cpn_wslink *l, unsigned code, const char *reason);
 

@@ -9,7 +9,7 @@
 #include "front/conn.h"
 
 #define FRONT_HOST "gate.test:8443"
-#define FRONT_MSGS 64
+#define FRONT_MSGS 512
 
 /* A message of the front, with copies of what it borrowed. */
 typedef struct said {

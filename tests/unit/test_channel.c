@@ -190,6 +190,28 @@ a_closed_peer_is_told_once(void **state)
     close_side(&s);
 }
 
+/* A process that died: the kernel says so before it hands out what was sent, and says it at once.
+ */
+static void
+what_a_dead_peer_sent_arrives(void **state)
+{
+    cpn_msg m = { .type = CPN_MSG_DRAIN };
+    side s;
+
+    (void)state;
+    open_side(&s, CPN_ROLE_CONTROL, CPN_ROLE_FRONT);
+    assert_int_equal(cpn_channel_send(s.c, &m, -1), CPN_OK);
+    for (int i = 0; i < 100; i++)
+        send_raw(s.peer, "\x44\x00\x01\0\0\0", 6, 0);
+    close(s.peer);
+    s.peer = -1;
+    while (!s.closed)
+        uv_run(&s.loop, UV_RUN_ONCE);
+    assert_int_equal(s.messages, 100);
+    assert_int_equal(s.broken, 0);
+    close_side(&s);
+}
+
 static void
 a_handler_may_free_its_channel(void **state)
 {
@@ -317,6 +339,7 @@ main(void)
         cmocka_unit_test(hostile_packets_break_the_channel),
         cmocka_unit_test(missing_descriptors_break_the_channel),
         cmocka_unit_test(a_closed_peer_is_told_once),
+        cmocka_unit_test(what_a_dead_peer_sent_arrives),
         cmocka_unit_test(a_handler_may_free_its_channel),
         cmocka_unit_test(full_channels_park_in_order),
         cmocka_unit_test(news_of_every_stream_parks),

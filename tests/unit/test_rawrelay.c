@@ -38,11 +38,17 @@ attach(fixture *f, int side)
     cpn_rawrelay_attach(f->r[side], fd[1]);
 }
 
+static unsigned close_ms; /* of the gateway's end in the next start */
+
 /* hand_side: let a peer that speaks by hand be the client instead. */
 static cpn_tls *
 start(fixture *f, const cpn_judge *judge, hand *h, unsigned ping_ms)
 {
-    cpn_raw_opts opts = { .role = CPN_WS_SERVER, .on_end = on_end, .owner = f, .ping_ms = ping_ms };
+    cpn_raw_opts opts = { .role = CPN_WS_SERVER,
+                          .on_end = on_end,
+                          .owner = f,
+                          .ping_ms = ping_ms,
+                          .close_ms = close_ms };
     cpn_tls *t[2];
     cpn_err err = { 0 };
 
@@ -386,6 +392,52 @@ a_full_target_stops_the_client(void **state)
     stop(&f);
 }
 
+static void
+rang(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* What a machine said before it closed has not been taken yet: that is a stall of the client, which
+ * has not even seen the close frame that it does not answer. */
+static void
+what_a_target_said_last_is_not_dropped(void **state)
+{
+    static const uint8_t end[] = { 0x88, 0x80, 0, 0, 0, 0 };
+    static uint8_t chunk[60000];
+    static hand h;
+    uv_timer_t timer;
+    bool over = false;
+    fixture f;
+    cpn_tls *t;
+
+    (void)state;
+    close_ms = 10;
+    t = start(&f, NULL, &h, 0);
+    close_ms = 0;
+    cpn_loop_stall(f.nt.loop, 30000);
+    attach(&f, 0);
+    cpn_tls_pause(t, true);
+    assert_int_equal(write(f.sock[0], chunk, sizeof(chunk)), sizeof(chunk));
+    close(f.sock[0]);
+    f.sock[0] = 0;
+    uv_timer_init(&f.nt.uv, &timer);
+    timer.data = &over;
+    uv_timer_start(&timer, rang, 100, 0); /* ten times over */
+    nettest_until(&f.nt, &over);
+    assert_false(f.ended[0]);
+    cpn_tls_pause(t, false);
+    while (h.n < sizeof(chunk) + 4)
+        uv_run(&f.nt.uv, UV_RUN_ONCE);
+    assert_int_equal(cpn_tls_write(t, end, sizeof(end)), CPN_OK);
+    nettest_until(&f.nt, &f.ended[0]);
+    assert_int_equal(f.down, sizeof(chunk));
+    assert_int_equal(f.why[0], CPN_RAW_CLOSED_TARGET);
+    uv_close((uv_handle_t *)&timer, NULL);
+    cpn_tls_free(t);
+    stop(&f);
+}
+
 /* What the client sends before it hears of the cut goes nowhere, and does not hasten the end. */
 static void
 a_cut_waits_for_the_clients_close(void **state)
@@ -512,6 +564,7 @@ main(void)
         cmocka_unit_test(bytes_arrive_and_ends_are_passed_on),
         cmocka_unit_test(a_close_waits_for_room),
         cmocka_unit_test(a_full_target_stops_the_client),
+        cmocka_unit_test(what_a_target_said_last_is_not_dropped),
         cmocka_unit_test(a_cut_waits_for_the_clients_close),
         cmocka_unit_test(a_cut_in_an_upload_is_answered),
         cmocka_unit_test(what_a_broken_target_said_arrives),
