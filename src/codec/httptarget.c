@@ -57,14 +57,28 @@ segment_decode(cpn_view raw, uint8_t *out, size_t *n, cpn_err *err)
 }
 
 /* May the segment behind these two be empty? The Azure CLI writes "/providers/NAMESPACE//TYPE" for
- * a resource without a parent, and this where a cloud was registered by an address that ends in a
- * slash. */
-#define DISCOVERY_BEHIND_SLASH "//metadata/endpoints"
+ * a resource without a parent, and puts a slash behind the address of a cloud or an authority also
+ * where it was registered with one: before metadata/endpoints, and before a tenant's name whose
+ * document it asks for. */
+#define CLOUD_DOCUMENT "//metadata/endpoints"
+#define TENANT_DOCUMENT ".well-known/openid-configuration"
+
+/* "//TENANT/…" or "/adfs//TENANT/…", and no other gap. */
+static bool
+is_tenant_document(cpn_view path)
+{
+    cpn_view rest = cpn_view_starts(path, "/adfs//") ? cpn_view_skip(path, 5) : path;
+    cpn_view tenant, document;
+
+    return cpn_view_starts(rest, "//") &&
+           cpn_view_cut(cpn_view_skip(rest, 2), '/', &tenant, &document) && tenant.n > 0 &&
+           cpn_view_is(document, TENANT_DOCUMENT);
+}
 
 static bool
 gap_allowed(cpn_view path, cpn_view before, cpn_view last)
 {
-    if (cpn_view_is(path, DISCOVERY_BEHIND_SLASH))
+    if (cpn_view_is(path, CLOUD_DOCUMENT) || is_tenant_document(path))
         return true;
     return cpn_view_starts_nocase(path, "/subscriptions/") &&
            cpn_view_is_nocase(before, "providers") && last.n > 0;

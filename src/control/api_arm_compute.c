@@ -60,16 +60,37 @@ const cpn_arm_type cpn_arm_instance = { CPN_KIND_MACHINE, "Microsoft.Compute",
                                         "virtualMachineScaleSets/virtualMachines", false,
                                         instance_shape };
 
+/* `az vm show -d` reads a machine's power state out of it, which nobody here knows. */
+static json_t *
+viewed_shape(const cpn_control *c, const char *id, const json_t *body)
+{
+    json_t *item = machine_shape(c, id, body);
+
+    json_object_set_new(json_object_get(item, "properties"), "instanceView",
+                        json_pack("{s:[]}", "statuses"));
+    return item;
+}
+
 static void
 machine_get(cpn_call *call)
 {
-    cpn_arm_get(call, &cpn_arm_machine);
+    static const cpn_arm_type viewed = { CPN_KIND_MACHINE, "Microsoft.Compute", "virtualMachines",
+                                         true, viewed_shape };
+    bool view = cpn_view_is_nocase(cpn_form_get(&call->query, "$expand"), "instanceView");
+
+    cpn_arm_get(call, view ? &viewed : &cpn_arm_machine);
 }
+
+/* `az vm list --vmss`: no machine of ours is part of a scale set, they have instances. */
+#define IN_SCALE_SET "'virtualMachineScaleSet/id' eq '"
 
 static void
 machine_list(cpn_call *call)
 {
-    cpn_arm_list(call, &cpn_arm_machine);
+    if (cpn_view_starts_nocase(cpn_form_get(&call->query, "$filter"), IN_SCALE_SET))
+        cpn_arm_list_none(call);
+    else
+        cpn_arm_list(call, &cpn_arm_machine);
 }
 
 static void

@@ -236,6 +236,7 @@ const cpn_route cpn_routes_authority[] = {
     { "GET", "/adfs/discovery/keys", DOCUMENT, keys_show },
     { "POST", "/adfs/oauth2/devicecode", FORM, device_begin },
     { "GET", "/adfs/oauth2/authorize", PAGE, authorize },
+    { "GET", "/{tenant}/.well-known/openid-configuration", DOCUMENT, tenant_discovery_show },
     { "GET", "/{tenant}/v2.0/.well-known/openid-configuration", DOCUMENT, tenant_discovery_show },
     { "GET", "/{tenant}/discovery/v2.0/keys", DOCUMENT, tenant_keys_show },
     { "POST", "/{tenant}/oauth2/v2.0/devicecode", FORM, tenant_device_begin },

@@ -137,6 +137,15 @@ filter_read(cpn_call *call, cpn_odata *out, cpn_rc (*read)(cpn_odata *, cpn_view
     return false;
 }
 
+/* What a caller believes to be filtered must be. */
+static cpn_rc
+no_filter(cpn_odata *out, cpn_view text, cpn_err *err)
+{
+    *out = (cpn_odata){ 0 };
+    return text.n == 0 ? CPN_OK
+                       : cpn_fail(err, CPN_INVALID, "this list takes no $filter; read it whole");
+}
+
 /* False: answered. */
 static bool
 list_begin(listing *l, cpn_call *call, const char *under)
@@ -151,14 +160,26 @@ list_begin(listing *l, cpn_call *call, const char *under)
 void
 cpn_arm_list(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 {
+    cpn_odata none;
     listing l;
 
-    if (place_missing(call, call->params.scope))
+    if (!filter_read(call, &none, no_filter))
+        return;
+    if (place_missing(call, call->params.scope)) {
         cpn_arm_not_found(call);
-    else if (list_begin(&l, call, call->params.scope)) {
+    } else if (list_begin(&l, call, call->params.scope)) {
         list_type(&l, t);
         cpn_arm_page_end(&l.page);
     }
+}
+
+void
+cpn_arm_list_none(CPN_TAKES cpn_call *call)
+{
+    if (place_missing(call, call->params.scope))
+        cpn_arm_not_found(call);
+    else
+        cpn_reply_json(call, 200, json_pack("{s:[]}", "value"));
 }
 
 void
@@ -181,9 +202,10 @@ cpn_arm_list_tagged(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 void
 cpn_arm_list_below(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 {
+    cpn_odata none;
     listing l;
 
-    if (list_begin(&l, call, call->params.scope)) {
+    if (filter_read(call, &none, no_filter) && list_begin(&l, call, call->params.scope)) {
         list_type(&l, t);
         cpn_arm_page_end(&l.page);
     }

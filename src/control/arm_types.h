@@ -31,6 +31,8 @@ json_t *cpn_arm_envelope(const cpn_control *c, const cpn_arm_type *t, const char
 void cpn_arm_get(CPN_TAKES cpn_call *call, const cpn_arm_type *t);
 /* What the caller may read of a type in the path's group or subscription. */
 void cpn_arm_list(CPN_TAKES cpn_call *call, const cpn_arm_type *t);
+/* ... of a type that this gateway has none of. */
+void cpn_arm_list_none(CPN_TAKES cpn_call *call);
 /* ... whose tags fit $filter. */
 void cpn_arm_list_tagged(CPN_TAKES cpn_call *call, const cpn_arm_type *t);
 /* ... of a type below the path's resource. */

@@ -359,7 +359,7 @@ cpn_call_begin(cpn_front *f, const cpn_msg_REQUEST *m)
     if (!conn || !room_made(f->c)) {
         if (conn)
             cpn_conn_tidy(conn);
-        cpn_reply_busy(f, m->conn);
+        cpn_reply_busy(f, m);
         return;
     }
     call = call_new(conn, m);

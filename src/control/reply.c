@@ -12,6 +12,7 @@
 #include "control/trail.h"
 
 #define PIECE 32768
+#define BUSY "the gateway is at one of its limits; try again shortly"
 #define RETRY_LIMIT_TEXT "5" /* somebody has to end a session first, or time to pass */
 
 typedef struct answer {
@@ -328,21 +329,39 @@ cpn_reply_method(CPN_TAKES cpn_call *call, const char *allow)
     error_send(call, &a, "method_not_allowed", "this address has no such method", NULL);
 }
 
-void
-cpn_reply_busy(cpn_front *f, uint32_t conn)
+/* No call can be made for it: the body is ready beforehand. */
+static const char *
+busy_body(cpn_view path)
 {
-    static const char body[] =
-        "{\"error\":{\"code\":\"busy\",\"message\":\"the gateway is at one of "
-        "its limits; try again shortly\"},\"message\":\"the gateway is at one of its limits; try "
-        "again shortly\"}"; /* the second for /api/tokens */
-    static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
-    cpn_msg m = { .type = CPN_MSG_REPLY,
-                  .REPLY = { .conn = conn,
-                             .status = 503,
-                             .last = 1,
-                             .length = sizeof(body) - 1,
-                             .headers = CPN_VIEW_LIT(headers),
-                             .body = CPN_VIEW_LIT(body) } };
+    char text[64];
 
-    (void)cpn_front_send(f, &m, -1);
+    path.n = CPN_MIN(path.n, sizeof(text) - 1);
+    if (!cpn_view_copy(path, text, sizeof(text)))
+        text[0] = '\0';
+    switch (cpn_api_errors(text)) {
+    case CPN_ERRORS_AZ:
+        return "{\"message\":\"" BUSY "\"}";
+    case CPN_ERRORS_OAUTH:
+        return "{\"error\":\"temporarily_unavailable\",\"error_description\":\"" BUSY "\"}";
+    case CPN_ERRORS_ARM:
+        return "{\"error\":{\"code\":\"ServiceUnavailable\",\"message\":\"" BUSY "\"}}";
+    default:
+        return "{\"error\":{\"code\":\"busy\",\"message\":\"" BUSY "\"}}";
+    }
+}
+
+void
+cpn_reply_busy(cpn_front *f, const cpn_msg_REQUEST *m)
+{
+    static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
+    cpn_view body = cpn_view_str(busy_body(m->path));
+    cpn_msg reply = { .type = CPN_MSG_REPLY,
+                      .REPLY = { .conn = m->conn,
+                                 .status = 503,
+                                 .last = 1,
+                                 .length = body.n,
+                                 .headers = CPN_VIEW_LIT(headers),
+                                 .body = body } };
+
+    (void)cpn_front_send(f, &reply, -1);
 }

@@ -30,7 +30,7 @@ void cpn_reply_method(CPN_TAKES cpn_call *call, const char *allow);
 void cpn_reply_list(CPN_TAKES cpn_call *call, CPN_TAKES json_t *value, const char *next);
 
 /* Before there is a call. */
-void cpn_reply_busy(cpn_front *f, uint32_t conn);
+void cpn_reply_busy(cpn_front *f, const cpn_msg_REQUEST *m);
 /* The front's channel has room again. */
 void cpn_replies_resume(cpn_front *f);
 

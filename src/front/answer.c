@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "codec/httpdate.h"
+#include "model/uuid.h"
 
 /* Two years; only where TLS is. */
 #define HSTS "Strict-Transport-Security: max-age=63072000\r\n"
@@ -13,28 +14,30 @@
 /* Room for control's 4 KiB of lines and ours. */
 #define HEAD_MAX 8192
 #define BODY_MAX 1024
+#define LINES_MAX 256
 
 static const struct {
     int status;
     const char *word;
+    const char *arm; /* Azure's word for it */
     const char *line;
 } refusals[] = {
-    { 400, "bad_request", "" },
-    { 401, "unauthenticated", "WWW-Authenticate: Bearer\r\n" },
-    { 403, "denied", "" },
-    { 404, "not_found", "" },
-    { 405, "method_not_allowed", "Allow: GET\r\n" },
-    { 408, "timeout", "" },
-    { 411, "length_required", "" },
-    { 413, "too_large", "" },
-    { 414, "too_long", "" },
-    { 417, "expectation_failed", "" },
-    { 421, "misdirected", "" },
-    { 426, "upgrade_required",
+    { 400, "bad_request", "BadRequest", "" },
+    { 401, "unauthenticated", "AuthenticationFailed", "WWW-Authenticate: Bearer\r\n" },
+    { 403, "denied", "Forbidden", "" },
+    { 404, "not_found", "NotFound", "" },
+    { 405, "method_not_allowed", "HttpMethodNotAllowed", "Allow: GET\r\n" },
+    { 408, "timeout", "RequestTimeout", "" },
+    { 411, "length_required", "LengthRequired", "" },
+    { 413, "too_large", "RequestContentTooLarge", "" },
+    { 414, "too_long", "RequestUriTooLong", "" },
+    { 417, "expectation_failed", "ExpectationFailed", "" },
+    { 421, "misdirected", "MisdirectedRequest", "" },
+    { 426, "upgrade_required", "UpgradeRequired",
       "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" },
-    { 431, "head_too_large", "" },
-    { 503, "unavailable", "Retry-After: 1\r\n" },
-    { 505, "version", "" },
+    { 431, "head_too_large", "RequestHeaderTooLarge", "" },
+    { 503, "unavailable", "ServiceUnavailable", "Retry-After: 1\r\n" },
+    { 505, "version", "HttpVersionNotSupported", "" },
 };
 
 static size_t
@@ -69,17 +72,35 @@ cpn_answer_head(cpn_conn *c, const cpn_http_answer *a)
     return rc == CPN_OK ? CPN_OK : CPN_LIMIT;
 }
 
+/* The lines that go with a status; with an ARM answer also the number by which it is told apart. */
+static cpn_view
+lines_of(const cpn_conn *c, int status, char out[LINES_MAX])
+{
+    size_t i = refusal_of(status);
+    const char *line = refusals[i].status == status ? refusals[i].line : "";
+    char id[CPN_UUID_TEXT];
+    cpn_uuid uuid;
+
+    if (c->form != CPN_FORM_ARM)
+        return cpn_view_str(line);
+    cpn_uuid_new(&uuid);
+    cpn_uuid_text(&uuid, id);
+    snprintf(out, LINES_MAX, "%sx-ms-request-id: %s\r\n", line, id);
+    return cpn_view_str(out);
+}
+
 static void
 answer_and_close(cpn_conn *c, int status, cpn_view body)
 {
+    char lines[LINES_MAX];
     cpn_http_answer a = { .status = status,
-                          .content_type = "application/json",
+                          .content_type = c->form == CPN_FORM_OWN
+                                              ? "application/json"
+                                              : "application/json; charset=utf-8",
                           .body = body.n,
                           .close = true,
-                          .more = cpn_view_str(refusals[refusal_of(status)].line) };
+                          .more = lines_of(c, status, lines) };
 
-    if (refusals[refusal_of(status)].status != status)
-        a.more.n = 0;
     c->front->count.http_refused++;
     if (cpn_answer_head(c, &a) != CPN_OK || (!c->api.head && cpn_conn_send(c, body) != CPN_OK)) {
         cpn_conn_advance(c, CPN_STAGE_CLOSED);
@@ -91,18 +112,18 @@ answer_and_close(cpn_conn *c, int status, cpn_view body)
 void
 cpn_answer_refuse(cpn_conn *c, int status, const char *sentence)
 {
-    const char *word = refusals[refusal_of(status)].word;
+    size_t i = refusal_of(status);
     char body[BODY_MAX];
     int n;
 
-    if (c->azure)
+    if (c->form == CPN_FORM_DOOR)
         n = snprintf(body, sizeof(body), "{\"message\":\"%s\"}\n", sentence);
-    else if (c->oauth)
+    else if (c->form == CPN_FORM_OAUTH)
         n = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"error_description\":\"%s\"}\n",
                      status == 503 ? "temporarily_unavailable" : "invalid_request", sentence);
     else
-        n = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", word,
-                     sentence);
+        n = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n",
+                     c->form == CPN_FORM_ARM ? refusals[i].arm : refusals[i].word, sentence);
     answer_and_close(c, status, (cpn_view){ (const uint8_t *)body, (size_t)CPN_MAX(n, 0) });
 }
 

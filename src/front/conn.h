@@ -25,6 +25,7 @@
 #include "codec/wsupgrade.h"
 #include "front/deadline.h"
 #include "front/front.h"
+#include "front/route.h"
 #include "net/tls.h"
 
 /* How long control may take, and a client to take an answer; absolute. */
@@ -68,8 +69,7 @@ struct cpn_conn {
     cpn_stage stage;
     uint32_t number; /* in messages to control; never 0 */
     bool admin;      /* came in by admin_listen */
-    bool azure;      /* its errors are in the Azure door's form */
-    bool oauth;      /* or in OAuth's */
+    cpn_form form;   /* of its errors */
     bool granted;    /* control said yes: the only way into RELAY */
     bool asked;      /* control holds something for it: GONE is due */
     bool paused;

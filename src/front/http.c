@@ -35,8 +35,6 @@ dispatch(cpn_conn *c, const cpn_http_head *head)
     cpn_route r;
 
     cpn_route_of(head, &facts, &r);
-    c->azure = r.azure;
-    c->oauth = r.oauth;
     c->api = (cpn_api){ .head = cpn_view_is(head->method, "HEAD"),
                         .close = head->close || c->front->draining };
     if (must_wait(c, r.kind))
@@ -73,6 +71,18 @@ worth_reading(const cpn_conn *c, const uint8_t *p, size_t n)
     return memchr(p + c->scanned, '\n', n - c->scanned) != NULL;
 }
 
+/* Also of a head that is refused or never ends. */
+static cpn_view
+target_of(cpn_view in)
+{
+    cpn_view line, method, rest, target, version;
+
+    cpn_view_cut(in, '\r', &line, &rest);
+    cpn_view_cut(line, ' ', &method, &rest);
+    cpn_view_cut(rest, ' ', &target, &version);
+    return target;
+}
+
 size_t
 cpn_http_bytes(cpn_conn *c, uint8_t *p, size_t n)
 {
@@ -85,6 +95,8 @@ cpn_http_bytes(cpn_conn *c, uint8_t *p, size_t n)
         return 0;
     }
     rc = cpn_http_request_parse((cpn_view){ p, n }, NULL, &head, NULL);
+    if (!c->admin)
+        c->form = cpn_form_of(target_of((cpn_view){ p, n }));
     if (rc == CPN_AGAIN) {
         c->scanned = n;
         return 0;

@@ -42,8 +42,7 @@ typedef struct cpn_route {
     cpn_route_kind kind;
     int status;           /* of REFUSE */
     const char *sentence; /* of REFUSE */
-    bool azure;           /* errors in the Azure door's form */
-    bool oauth;           /* errors in OAuth's */
+    bool azure;           /* the Azure door's own paths */
     bool expects;         /* Expect: 100-continue */
     cpn_view key;         /* of an upgrade: Sec-WebSocket-Key */
     cpn_view bearer;      /* of Authorization; secret */
@@ -55,6 +54,15 @@ typedef struct cpn_route {
     cpn_view basic;  /* of Authorization, where a service proves itself; secret */
     bool identity;   /* the managed-identity path: takes secrets in fields of their own */
 } cpn_route;
+
+/* Whose words an error is put in: of a request target, as far as it has come. */
+typedef enum cpn_form {
+    CPN_FORM_OWN = 0,
+    CPN_FORM_DOOR,  /* the Azure door: a message on top */
+    CPN_FORM_OAUTH, /* RFC 6749 5.2 */
+    CPN_FORM_ARM    /* Azure's resources: its codes, a number of the request */
+} cpn_form;
+cpn_form cpn_form_of(cpn_view target);
 
 void cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out);
 

@@ -425,6 +425,10 @@ grant_secret(call *c, const cpn_form *form, bool user)
         refuse_request(c, "invalid_request",
                        user ? "username is missing or too long"
                             : "client_id is missing or too long");
+    else if (!user && secret.n == 0 && cpn_form_get(form, "client_assertion").n > 0)
+        refuse_request(c, "invalid_client",
+                       "a service proves itself by client_secret here; certificates and federated "
+                       "tokens are not taken");
     else if (secret.n == 0 || secret.n > SECRET_MAX_BYTES)
         refuse_request(c, "invalid_request",
                        user ? "password is missing or too long"

@@ -47,7 +47,7 @@ def sign_in(gateway, password=ADMIN_PASSWORD, scope="openid", name=ADMIN):
 # ---- shapes of errors: ARM, OAuth, data plane, directory ----
 
 @pytest.mark.parametrize("method,path,status,code", [
-    ("GET", GROUP_ID + "/providers/Microsoft.Network/publicIPAddresses", 404, "InvalidResourceType"),
+    ("GET", GROUP_ID + "/providers/Microsoft.Network/natGateways", 404, "InvalidResourceType"),
     ("GET", SUB_ID + "/providers/Microsoft.Storage/storageAccounts", 404, "InvalidResourceType"),
     ("GET", SUB_ID + "/nothing", 404, "ResourceNotFound"),
     ("PUT", VM + "web1", 405, "HttpMethodNotAllowed"),
@@ -120,6 +120,7 @@ def test_the_authority_speaks_oauth(gateway, method, path, kw, status):
     ({"grant_type": "password", "client_id": AZ, "username": "u", "password": "p", "scope": "\x01"}, 400, "invalid_scope"),
     ({"grant_type": "password", "client_id": AZ, "username": "u" * 300, "password": "p"}, 400, "invalid_request"),
     ({"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "p"}, 401, "invalid_client"),
+    ({"grant_type": "client_credentials", "client_id": "x", "client_assertion": "eyJ"}, 400, "invalid_client"),
     ({"grant_type": "client_credentials", "client_id": "nobody"}, 400, "invalid_request"),
     ({"grant_type": "refresh_token", "client_id": AZ, "refresh_token": "x"}, 400, "invalid_grant"),
     ({"grant_type": "refresh_token", "client_id": AZ}, 400, "invalid_request"),

@@ -65,6 +65,7 @@ static const struct {
     { "GET", "/adfs/oauth2/msi", NULL, NULL, "uuuuuuuuu" }, /* a secret in a field of the head */
     { "GET", "/adfs/oauth2/msi/", NULL, NULL, "uuuuuuuuu" },
     { "POST", "/adfs/oauth2/msi", NULL, "resource=x", "uuuuuuuuu" },
+    { "GET", "/common/.well-known/openid-configuration", NULL, NULL, OPEN },
     { "GET", "/common/v2.0/.well-known/openid-configuration", NULL, NULL, OPEN },
     { "GET", "/nobody/v2.0/.well-known/openid-configuration", NULL, NULL, NOWHERE },
     { "GET", "/common/discovery/v2.0/keys", NULL, NULL, OPEN },
@@ -143,6 +144,8 @@ static const struct {
     { "GET", LAB NET "networkInterfaces/web1-nic", V, NULL, READS },
     { "GET", LAB NET "networkInterfaces", V, NULL, SIGNED_IN },
     { "GET", SUB NET "networkInterfaces", V, NULL, SIGNED_IN },
+    { "GET", LAB NET "publicIPAddresses", V, NULL, SIGNED_IN },
+    { "GET", SUB NET "publicIPAddresses", V, NULL, SIGNED_IN },
     { "GET", WEB1_ID, V, NULL, READS_MACHINE },
     { "GET", LAB CPU "virtualMachines", V, NULL, SIGNED_IN },
     { "GET", SUB CPU "virtualMachines", V, NULL, SIGNED_IN },

@@ -116,6 +116,51 @@ the_azure_door_says_message(void **state)
     front_stop(t);
 }
 
+/* Whoever asks understands the answer, also where the head was not read to its end. */
+static void
+errors_are_in_the_askers_words(void **state)
+{
+    static const char door[] = "{\"message\":\"the request is not well formed\"}";
+    static const char oauth[] =
+        "{\"error\":\"invalid_request\",\"error_description\":\"the request";
+    static const char arm[] = "{\"error\":{\"code\":\"";
+    static const struct {
+        const char *head;
+        int status;
+        const char *says;
+        const char *code;
+    } cases[] = {
+        { "POST /api/tokens HTTP/1.1\r\nHost: gate.test:8443\r\nTransfer-Encoding: chunked\r\n\r\n",
+          411, door, "" },
+        { "DELETE /api/tokens/x HTTP/1.1\r\nHost : a\r\n\r\n", 400, door, "" },
+        { "POST /adfs/oauth2/token HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400, oauth, "" },
+        { "POST /x/oauth2/v2.0/token?a=b HTTP/1.1\r\n\r\n", 400, oauth, "" },
+        { "GET /subscriptions/%2f HTTP/1.1\r\n\r\n", 400, arm, "BadRequest" },
+        { "GET /Subscriptions HTTP/1.1\r\nHost: other\r\n\r\n", 421, arm, "MisdirectedRequest" },
+        { "PUT /subscriptions/s HTTP/1.1\r\nHost: gate.test:8443\r\nContent-Length: 65537\r\n\r\n",
+          413, arm, "RequestContentTooLarge" },
+    };
+    fronttest *t = front_start();
+    static client c;
+
+    (void)state;
+    for (size_t i = 0; i < CPN_COUNT(cases); i++) {
+        char line[32], body[128];
+
+        client_start(t, &c);
+        client_send(t, &c, cases[i].head);
+        snprintf(line, sizeof(line), "HTTP/1.1 %d ", cases[i].status);
+        client_sees(t, &c, line);
+        snprintf(body, sizeof(body), "%s%s", cases[i].says, cases[i].code);
+        client_sees(t, &c, body);
+        client_sees(t, &c, "; charset=utf-8\r\n");
+        if (cases[i].says == arm)
+            client_sees(t, &c, "x-ms-request-id: ");
+        client_stop(t, &c);
+    }
+    front_stop(t);
+}
+
 static void
 nothing_may_follow_an_upgrade(void **state)
 {
@@ -448,6 +493,7 @@ main(void)
         cmocka_unit_test(an_illegal_step_aborts),
         cmocka_unit_test(bad_requests_never_reach_control),
         cmocka_unit_test(the_azure_door_says_message),
+        cmocka_unit_test(errors_are_in_the_askers_words),
         cmocka_unit_test(nothing_may_follow_an_upgrade),
         cmocka_unit_test(a_request_is_carried_and_answered),
         cmocka_unit_test(a_body_goes_in_pieces_and_so_does_the_answer),

@@ -44,6 +44,24 @@ def test_single_ones(root, path, version, name):
     assert root.get(path, version)["name"] == name
 
 
+# `az vm` of Debian's package fails by itself (its library lacks the api-version): what it would ask
+def test_machines_with_details(root):
+    """`az vm show -d` reads the power state, which nobody knows here, `list -d` public addresses, which nobody has."""
+    assert root.get(f"{VM}web1?$expand=instanceView", COMPUTE)["properties"]["instanceView"] == {"statuses": []}
+    assert "instanceView" not in root.get(f"{VM}web1", COMPUTE)["properties"]
+    for place in (S, GROUP_ID):
+        assert root.get(f"{place}/providers/Microsoft.Network/publicIPAddresses", NETWORK) == {"value": []}
+
+
+def test_a_filter_is_kept_or_refused(root):
+    """A script that believes to see some must not be given all."""
+    machines = f"{GROUP_ID}/providers/Microsoft.Compute/virtualMachines"
+    assert root.get(f"{machines}?$filter='virtualMachineScaleSet/id' eq '{POOL}'", COMPUTE) == {"value": []}
+    for path in (machines, f"{S}/providers/Microsoft.Network/bastionHosts", f"{POOL}/virtualMachines"):
+        r = root.rest("get", f"{path}?$filter=name eq 'x'", version=COMPUTE, check=1)
+        assert "InvalidFilterInQueryString" in r.err, r
+
+
 def test_subscriptions_and_tenants(root):
     assert "Lab" in [s["displayName"] for s in root.get("/subscriptions", "2019-11-01")["value"]]
     tenant = root.json("account", "show")["tenantId"]

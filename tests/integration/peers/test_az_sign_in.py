@@ -52,6 +52,21 @@ def test_every_address_with_a_slash_behind(gateway, folder, ada):
     assert [g["name"] for g in az.json("group", "list")] == ["lab"]
 
 
+# az asks the authority which tenant a name is: at the address that was registered, slash and all
+@pytest.mark.parametrize("authority", ["", "/", "/adfs", "/adfs/"])
+@pytest.mark.parametrize("tenant", ["adfs", "organizations", "the gateway's name"])
+def test_tenant_by_name(gateway, folder, builder, authority, tenant):
+    if authority in ("", "/") and tenant == "adfs":
+        return  # the name of an authority, not of a tenant
+    az, url = Azure(gateway, folder / f"az-tenant{authority.replace('/', '-')}-{tenant[:4]}"), gateway.url
+    az.ok("cloud", "register", "-n", "lab", "--endpoint-resource-manager", url, "--endpoint-active-directory", url + authority,
+          "--endpoint-active-directory-resource-id", url, "--endpoint-active-directory-graph-resource-id", url)
+    az.ok("cloud", "set", "-n", "lab")
+    name = url.removeprefix("https://") if tenant.startswith("the") else tenant
+    az.ok("login", "--service-principal", "-u", builder["appId"], "-p", builder["secret"], "--tenant", name)
+    assert az.get(f"/subscriptions/{SUBSCRIPTION}")["displayName"] == "Lab"
+
+
 def test_password(root):
     shown = root.json("account", "show")
     assert shown["user"] == {"name": ADMIN, "type": "user"}
