@@ -37,7 +37,7 @@ cpn_rc cpn_api_init(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
 cpn_rc cpn_api_stored(cpn_api *a, cpn_cli *cli, const char *gateway, const char *account,
                       cpn_err *err) CPN_MUST_CHECK;
 void cpn_api_fini(cpn_api *a);
-/* The same, and an access token that is good for a while; a refresh token is used when needed.
+/* cpn_api_init, and an access token that is good for a while; a refresh token is used when needed.
  * CPN_UNAUTHENTICATED: sign in first. */
 cpn_rc cpn_api_open(cpn_api *a, cpn_cli *cli, cpn_err *err) CPN_MUST_CHECK;
 /* Open, let the command do its work, release: the whole of most commands. */
@@ -65,7 +65,9 @@ void cpn_api_hint_trust(const cpn_api *a, cpn_err *err);
 /* Forget the sign-in, and tell the gateway, so that nobody can use a copy of its refresh token; a
  * gateway that cannot be told costs a warning. CPN_UNAUTHENTICATED: there is none. */
 cpn_rc cpn_api_sign_out(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
-/* The same at the token endpoint; keeps what comes back in a->ctx. */
+/* End, at the gateway, a sign-in just made that is not kept. */
+void cpn_api_disown(cpn_api *a);
+/* cpn_api_oauth at the token endpoint; keeps what comes back in a->ctx. */
 cpn_rc cpn_api_token(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
 /* One process at a time, since a refresh token works once; and what another one has got meanwhile
  * is as good: a->ctx is read again. *lock ends it when closed. CPN_NOT_FOUND: signed out meanwhile.

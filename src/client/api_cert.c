@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "client/process.h"
 #include "client/sshid.h"
 #include "codec/b64url.h"
 #include "codec/form.h"
@@ -77,6 +78,7 @@ keep_refresh(cpn_api *a, const json_t *answer, cpn_err *err)
 static cpn_rc
 ask(cpn_api *a, const uint8_t public_key[32], const char *target, cpn_sshid_cert *out, cpn_err *err)
 {
+    CPN_AUTO(cpn_process_release) CPN_UNUSED sigset_t before = cpn_process_hold();
     cpn_buf form = { .max = 2 * CPN_SECRET_MAX };
     json_auto_t *answer = NULL;
     cpn_rc rc;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "client/printable.h"
 #include "client/privfile.h"
+#include "client/process.h"
 #include "codec/form.h"
 #include "codec/httpdate.h"
 
@@ -191,6 +192,7 @@ cpn_api_keep(cpn_api *a, cpn_err *err)
 static cpn_rc
 refresh(cpn_api *a, cpn_err *err)
 {
+    CPN_AUTO(cpn_process_release) CPN_UNUSED sigset_t before = cpn_process_hold();
     cpn_buf form = { .max = 2 * CPN_SECRET_MAX };
     cpn_rc rc = cpn_form_put(&form, "grant_type", CPN_VIEW_LIT("refresh_token"));
 
@@ -278,6 +280,16 @@ tell_gateway(cpn_api *a, cpn_err *err)
         return cpn_api_oauth(a, REVOKE_PATH, &form, NULL, err);
     cpn_buf_fini(&form);
     return cpn_fail(err, CPN_E_NOMEM, "the request");
+}
+
+void
+cpn_api_disown(cpn_api *a)
+{
+    cpn_err ignored = { 0 };
+
+    if (a->ctx.refresh_token.n)
+        (void)!tell_gateway(a, &ignored);
+    cpn_secret_wipe(&a->ctx.refresh_token);
 }
 
 cpn_rc

@@ -147,7 +147,7 @@ write_file(const cpn_rdp *r, const cpn_target *t, const char *path, unsigned por
     cpn_rc rc;
 
     port = port ? port : FILE_PORT;
-    rc = cpn_rdp_file(r, t, port, &b, err);
+    rc = cpn_rdp_file(r, port, &b, err);
     if (rc != CPN_OK)
         return rc;
     if (strcmp(path, "-") == 0) {

@@ -212,7 +212,11 @@ save(int dirfd, const json_t *all, cpn_err *err)
 
     if (!text)
         return cpn_fail(err, CPN_E_NOMEM, "%s", FILE_NAME);
-    rc = cpn_privfile_write(dirfd, FILE_NAME, cpn_view_str(text), err);
+    if (strlen(text) > CPN_CONTEXTS_BYTES) /* it could not be read again */
+        rc = cpn_fail(err, CPN_LIMIT, "%s would be longer than %d bytes", FILE_NAME,
+                      CPN_CONTEXTS_BYTES);
+    else
+        rc = cpn_privfile_write(dirfd, FILE_NAME, cpn_view_str(text), err);
     explicit_bzero(text, strlen(text));
     free(text);
     return rc;

@@ -24,7 +24,7 @@ typedef struct cpn_context {
     char *gateway; /* "https://host:port" */
     char *ca;      /* PEM file, absolute */
     char *user;
-    char *type; /* "user", "servicePrincipal" */
+    char *type; /* "User", "ServicePrincipal" */
     char *object_id;
     char *subscription; /* GUID */
     cpn_secret access_token;

@@ -104,10 +104,10 @@ void inv_document(inv *i, const char *kind, const char *id, json_t *body);
 
 /* ---- the lists; each is called with every entry, an error in one does not stop the next ---- */
 typedef void inv_reader(inv *i, const cpn_yaml_node *entry);
-inv_reader inv_subscription, inv_group;                                      /* inventory.c */
-inv_reader inv_network_names, inv_network_peers, inv_interface, inv_bastion; /* inv_network.c */
-inv_reader inv_machine, inv_scale_set;                                       /* inv_machine.c */
-inv_reader inv_user, inv_service, inv_user_group, inv_role, inv_assignment;  /* inv_people.c */
+inv_reader inv_subscription, inv_group;                                     /* inventory.c */
+inv_reader inv_network_names, inv_network_peers, inv_interface;             /* inv_network.c */
+inv_reader inv_machine, inv_scale_set, inv_bastion;                         /* inv_machine.c */
+inv_reader inv_user, inv_service, inv_user_group, inv_role, inv_assignment; /* inv_people.c */
 
 /* Check prefixes of what can reach each other, once all peerings are known. inv_network.c */
 void inv_check_overlaps(inv *i);

@@ -1,4 +1,4 @@
-/* Reads networks, their prefixes and peerings, interfaces and bastions. */
+/* Reads networks, their prefixes and peerings and interfaces. */
 #include "client/inv.h"
 
 #include <stdio.h>

@@ -91,7 +91,8 @@ keep_identity(cpn_api *a, cpn_err *err)
 
     if (rc != CPN_OK)
         return rc;
-    if (!name || !id)
+    if (!name || !id || strlen(name) >= CPN_USER_NAME_SIZE || strlen(id) >= CPN_USER_NAME_SIZE ||
+        (type && strlen(type) >= CPN_USER_NAME_SIZE))
         return cpn_fail(err, CPN_E_PROTO, "the gateway does not say who signed in");
     if (account && strcasecmp(account, name) != 0)
         return cpn_fail(err, CPN_DENIED, "it was %s who signed in, not %s; nothing is kept", name,
@@ -152,11 +153,21 @@ cpn_login_begin(cpn_api *a)
 }
 
 cpn_rc
+cpn_login_keep(cpn_api *a, cpn_err *err)
+{
+    cpn_rc rc = keep(a, err);
+
+    if (rc != CPN_OK)
+        cpn_api_disown(a);
+    return rc;
+}
+
+cpn_rc
 cpn_login_redeem(cpn_api *a, cpn_buf *form, cpn_err *err)
 {
     cpn_rc rc = cpn_api_token(a, form, err);
 
-    return rc == CPN_OK ? keep(a, err) : rc;
+    return rc == CPN_OK ? cpn_login_keep(a, err) : rc;
 }
 
 cpn_rc

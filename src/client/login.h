@@ -39,7 +39,10 @@ cpn_rc cpn_login_device(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
 
 /* Append the scope that our sign-ins ask for; service: without a refresh token. */
 cpn_rc cpn_login_scope(const cpn_api *a, bool service, cpn_buf *form) CPN_MUST_CHECK;
-/* Get tokens for the form, which is wiped, find out who that is, and keep the sign-in. */
+/* The tokens are in a->ctx: find out who that is, and keep the sign-in; what cannot be kept is
+ * ended at the gateway. */
+cpn_rc cpn_login_keep(cpn_api *a, cpn_err *err) CPN_MUST_CHECK;
+/* Get tokens for the form, which is wiped, and keep them as above. */
 cpn_rc cpn_login_redeem(cpn_api *a, cpn_buf *form, cpn_err *err) CPN_MUST_CHECK;
 
 #endif

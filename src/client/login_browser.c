@@ -100,7 +100,9 @@ redeem(cpn_api *a, const attempt *t, const cpn_callback_answer *got, cpn_err *er
         cpn_buf_fini(&form);
         return cpn_fail(err, CPN_E_PROTO, "the browser's answer is too long");
     }
-    return cpn_login_redeem(a, &form, err);
+    rc = cpn_login_redeem(a, &form, err);
+    /* Only a missing browser is a reason for another way. */
+    return rc == CPN_NOT_FOUND ? cpn_ctx(err, CPN_E_PROTO, "the gateway, after sign-in") : rc;
 }
 
 static cpn_rc

@@ -71,7 +71,7 @@ poll_once(cpn_api *a, const device *d, cpn_err *err)
         cpn_buf_fini(&form);
         return cpn_fail(err, CPN_E_NOMEM, "the request");
     }
-    return cpn_login_redeem(a, &form, err);
+    return cpn_api_token(a, &form, err);
 }
 
 static void
@@ -105,7 +105,7 @@ poll_until(cpn_api *a, device *d, cpn_err *err)
     } while (goes_on(rc) && cpn_mono_ms() < end);
     if (rc == CPN_AGAIN || rc == CPN_LIMIT)
         return cpn_fail(err, CPN_UNAUTHENTICATED, "nobody approved the code in time");
-    return rc;
+    return rc == CPN_OK ? cpn_login_keep(a, err) : rc;
 }
 
 cpn_rc

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/view.h"
+#include "codec/chars.h"
 
 static const cpn_opt calls_opts[] = {
     { .name = "gateway",
@@ -111,6 +112,9 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
     *used = attached ? 0 : 1;
     if (!a->value[i])
         return cpn_fail(err, CPN_INVALID, "--%s needs a value (%s)", o->name, o->arg);
+    /* No request could say it; left out, it would mean something else. */
+    if (!cpn_is_utf8(cpn_view_str(a->value[i])))
+        return cpn_fail(err, CPN_INVALID, "the value of --%s is not UTF-8", o->name);
     if (o->many)
         a->each[a->eachs++] = a->value[i];
     return CPN_OK;
@@ -199,6 +203,8 @@ cpn_args_parse(cpn_args *out, const cpn_cmd *cmd, int argc, char **argv, cpn_err
             i += used;
         } else if (out->args == CPN_ARGS_MAX) {
             return cpn_fail(err, CPN_INVALID, "more than %d arguments", CPN_ARGS_MAX);
+        } else if (!(cmd->flags & CPN_CMD_REMOTE) && !cpn_is_utf8(cpn_view_str(word))) {
+            return cpn_fail(err, CPN_INVALID, "argument %u is not UTF-8", out->args + 1);
         } else {
             out->arg[out->args++] = word;
             options = options && !begins_other(out, cmd);

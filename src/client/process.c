@@ -1,4 +1,4 @@
-/* Opens a process of this user's for watching. */
+/* Watches processes of this user, and keeps this one from being ended. */
 #include "client/process.h"
 
 #include <errno.h>
@@ -51,4 +51,23 @@ cpn_process_open(pid_t pid, int *out, cpn_err *err)
                         (int)pid, uid);
     *out = cpn_steal_fd(&fd);
     return CPN_OK;
+}
+
+sigset_t
+cpn_process_hold(void)
+{
+    static const int polite[] = { SIGINT, SIGTERM, SIGHUP };
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < CPN_COUNT(polite); i++)
+        sigaddset(&set, polite[i]);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    return before;
+}
+
+void
+cpn_process_release(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
 }

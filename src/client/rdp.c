@@ -54,9 +54,16 @@ begins(const char *s, const char *with)
 static cpn_rc
 check_arg(const char *s, cpn_err *err)
 {
-    static const char *const secret[] = {
-        "p", "password", "gp", "gateway-password", "pth", "pass", "pass-the-hash", "smartcard-logon"
-    };
+    static const char *const secret[] = { "p",
+                                          "password",
+                                          "gp",
+                                          "gateway-password",
+                                          "pth",
+                                          "pass",
+                                          "pass-the-hash",
+                                          "smartcard-logon",
+                                          "gateway",
+                                          "assistance" };
     static const char *const ours[] = { "v", "server", "port", "args-from", "load-balance-info" };
     const char *name = s[0] == '-' && s[1] == '-' ? s + 2 : s + 1;
     size_t n = strcspn(name, ":= ");

@@ -40,8 +40,7 @@ cpn_rc cpn_rdp_save(const cpn_rdp *r, const cpn_api *a, const cpn_target *t,
 unsigned cpn_rdp_own_port(const cpn_api *a, const cpn_target *t);
 
 /* A .rdp file for a tunnel on this local port. */
-cpn_rc cpn_rdp_file(const cpn_rdp *r, const cpn_target *t, unsigned port, cpn_buf *out,
-                    cpn_err *err) CPN_MUST_CHECK;
+cpn_rc cpn_rdp_file(const cpn_rdp *r, unsigned port, cpn_buf *out, cpn_err *err) CPN_MUST_CHECK;
 
 #define CPN_RDP_ARGV_MAX (CPN_RDP_ARGS_MAX + 12)
 /* argv of FreeRDP, to which the machine's name is that of the certificate; texts that had to be

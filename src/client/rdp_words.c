@@ -8,7 +8,7 @@
 /* ---- as a file ---- */
 
 cpn_rc
-cpn_rdp_file(const cpn_rdp *r, const cpn_target *t, unsigned port, cpn_buf *out, cpn_err *err)
+cpn_rdp_file(const cpn_rdp *r, unsigned port, cpn_buf *out, cpn_err *err)
 {
     char text[2048], wide[128] = "", user[CPN_RDP_USER_MAX + 32] = "";
     uint64_t w = 0, h = 0;
@@ -33,7 +33,6 @@ cpn_rdp_file(const cpn_rdp *r, const cpn_target *t, unsigned port, cpn_buf *out,
                  "screen mode id:i:%d\r\n"
                  "use multimon:i:%d\r\n",
                  port, user, wide, r->full_screen ? 2 : 1, r->all_monitors);
-    (void)t;
     if (n < 0 || (size_t)n >= sizeof(text) ||
         cpn_buf_append(out, (cpn_view){ (uint8_t *)text, (size_t)n }) != CPN_OK)
         return cpn_fail(err, CPN_E_NOMEM, "the file");

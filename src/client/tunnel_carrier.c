@@ -257,9 +257,12 @@ start(cpn_tunnel *t, cpn_err *err)
                           .timeout_ms = CONNECT_MS,
                           .websocket = CPN_TUNNEL_SUBPROTOCOL,
                           .line = &t->warm };
-    /* Asks only after a 401, or where renewing aside has failed. */
-    cpn_rc rc = cpn_api_renew(t->api, t->renewed, err);
+    cpn_rc rc = CPN_OK;
 
+    /* What relays stands still meanwhile: only where the token at hand is of no use, since the
+     * gateway said so, or renewing it aside has failed to its end. */
+    if (t->renewed || t->api->ctx.expires_s <= cpn_wall_s())
+        rc = cpn_api_renew(t->api, t->renewed, err);
     if (rc != CPN_OK)
         return rc;
     if (cpn_http_line_put(&more, "Caponier-Client", CPN_VIEW_LIT("1")) != CPN_OK)
@@ -281,8 +284,14 @@ cpn_tunnel_advance(cpn_tunnel *t)
     if (t->stopping)
         return;
     cpn_locals_open(t);
-    if (t->connecting || uv_is_active((uv_handle_t *)&t->retry) || has_enough(t) || !free_link(t) ||
-        cpn_tunnel_renews(t))
+    if (t->connecting || uv_is_active((uv_handle_t *)&t->retry) || has_enough(t))
+        return;
+    if (!free_link(t)) {
+        if (cpn_locals_wait(t))
+            try_later(t, "every connection to the gateway is full or about to end");
+        return;
+    }
+    if (cpn_tunnel_renews(t))
         return;
     rc = start(t, &err);
     if (rc == CPN_UNAVAILABLE)

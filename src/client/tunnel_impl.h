@@ -88,7 +88,7 @@ struct cpn_tunnel {
     bool enough;       /* the gateway lets us have no more carriers, until one ends */
     bool renewing;     /* it runs */
     bool renewal_over; /* it has ended, well or not, since the last attempt to connect */
-    bool renewed;      /* the token was renewed because of a 401, and not accepted since */
+    bool renewed;      /* a 401 asked for another token, and none was accepted since */
 
     cpn_local *locals;
     unsigned locals_n, locals_max; /* further ones wait in the backlog */

@@ -3,11 +3,13 @@
  *
  * A record is one JSON object. Its canonical form is compact JSON with the names in byte order,
  * strings in UTF-8 with only '"', '\' and bytes below 0x20 escaped (\b \f \n \r \t, else \u00XX in
- * capitals), integers only. To what the writer said, two members are added: "seq":  1, 2, 3, …
- * without a gap "prev": the hash of the record before as 64 lower-case hex digits; 64 zeros for the
- * first The record's hash is SHA-256 over the canonical form with these two in it. The hash itself
- * stands beside the record (an export shows it as the member "hash", which is not part of what is
- * hashed).
+ * capitals), integers only. To what the writer said two members are added:
+ *
+ *     "seq"   1, 2, 3, … without a gap
+ *     "prev"  the hash of the record before, 64 lower-case hex digits; zeros for the first
+ *
+ * The record's hash is SHA-256 over the canonical form with these two in it. The hash itself stands
+ * beside the record (an export shows it as the member "hash", which is not part of what is hashed).
  *
  * A chain's head is the seq and hash of its newest record. It is stored apart from the records, so
  * that a cut tail shows; an attacker who can rewrite both is only caught by a head kept elsewhere

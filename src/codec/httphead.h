@@ -12,7 +12,8 @@
  *
  * The path is refused when, percent-decoded once, it holds a dot segment, an empty segment ("//",
  * but for one behind "/subscriptions/…/providers/NAMESPACE", for "//metadata/endpoints" and before
- * a tenant in "…//TENANT/.well-known/openid-configuration", which the Azure CLI writes), '\', ';', '%', a control byte, an encoded '/', bytes that are not UTF-8, or a segment over 256 bytes; the
+ * a tenant in "…//TENANT/.well-known/openid-configuration", which the Azure CLI writes), '\', ';',
+ * '%', a control byte, an encoded '/', bytes that are not UTF-8, or a segment over 256 bytes; the
  * query when it has a bad percent or an encoded NUL. The route's own body limit is the caller's to
  * check. */
 #ifndef CPN_CODEC_HTTPHEAD_H

@@ -47,8 +47,8 @@ void cpn_refresh_issue(cpn_batch *b, const cpn_refresh_grant *grant, int64_t now
 void cpn_refresh_revoke(cpn_batch *b, const char *family, int64_t now_ms);
 
 /* Use a token. done: CPN_OK with its grant; CPN_NOT_FOUND: unknown, used before the grace, expired
- * or revoked; CPN_AGAIN: it has its successors; CPN_LIMIT, CPN_E_STORE. ttl_ms: how long a
- * revocation must outlive. Returns CPN_NOT_FOUND (not a token, done is not called) or CPN_LIMIT at
+ * or revoked; CPN_AGAIN: it has its successors; CPN_LIMIT, CPN_E_STORE. ttl_ms: how long the
+ * used token is remembered. Returns CPN_NOT_FOUND (not a token, done is not called) or CPN_LIMIT at
  * once. */
 typedef void cpn_refresh_done(void *owner, cpn_rc rc, const cpn_refresh_grant *grant);
 

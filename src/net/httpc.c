@@ -353,6 +353,7 @@ on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     if (h->finished)
         return used; /* what follows an upgrade is the next owner's */
     take_body(h, cpn_view_skip(in, used));
+    explicit_bzero(p, n); /* tokens, where the next reader would leave them */
     return n;
 }
 

@@ -216,8 +216,9 @@ on_leg_poll(uv_poll_t *poll, int status, int events)
 size_t
 cpn_leg_attach(cpn_leg *leg, CPN_TAKES int fd)
 {
+    /* A program of this machine may stand still as long as its user likes. */
+    unsigned timeout = leg->in_is_up ? cpn_loop_stall_ms(leg->loop) : 0;
     int on = 1;
-    unsigned timeout = cpn_loop_stall_ms(leg->loop);
 
     if (leg->fd >= 0 || leg->failed || leg->dead ||
         uv_poll_init(cpn_loop_uv(leg->loop), &leg->poll, fd) < 0) {

@@ -120,6 +120,7 @@ in_block(cpn_tls *t, size_t size)
         memcpy(b->p, t->in->p, t->plain);
         memcpy(b->p + b->at, t->in->p + t->in->at, t->in->n);
         b->n = t->in->n;
+        explicit_bzero(t->in->p, t->plain);
         cpn_pool_give(pool, &t->in);
     }
     t->in = b;

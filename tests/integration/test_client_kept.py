@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -85,6 +86,41 @@ def test_a_renewal_under_way_does_not_replace_a_new_sign_in(fake):
             fcntl.flock(f, fcntl.LOCK_UN)
             assert p.wait(30 * PATIENCE) == 0, p.stderr.read()
     assert kept(fake)["refreshToken"] == "fresh refresh", kept(fake)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_ended_in_a_renewal_keeps_it_first(fake, sign):
+    """The gateway has used the old refresh token up: with it in the file the next command would end the sign-in."""
+    fake.env = signed_in(fake.file.parents[2], fake, expiresOn=5)
+
+    def meanwhile(s):
+        os.kill(p.pid, sign)
+        answer(s, TOKENS)
+
+    fake.answers = {"/adfs/oauth2/token": meanwhile, "/v1/documents": SUBSCRIPTIONS}
+    with subprocess.Popen([CLI, "vm", "list"], env=fake.env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        assert p.wait(30 * PATIENCE) == -sign, p.stderr.read()
+    assert kept(fake)["refreshToken"] == "fresh refresh", kept(fake)
+
+
+def test_a_name_without_end_spoils_no_other_sign_in(fake):
+    """Of a hostile gateway: the file must stay one that can be read."""
+    fake.answers = {"/adfs/oauth2/token": TOKENS, "/v1/whoami": {**ADA, "name": "a" * 300000}, "/adfs/oauth2/revoke": {}}
+    before = fake.file.read_text()
+    r = run(fake, "login", "--username", "ada@example.test", "--password-stdin", input="a password\n")
+    assert r.returncode == 1 and "does not say who signed in" in r.stderr, r
+    assert fake.file.read_text() == before
+    assert any(line.startswith("POST /adfs/oauth2/revoke") for line in fake.asked), fake.asked  # what is not kept is no longer good
+
+
+def test_a_code_that_was_redeemed_is_not_asked_for_again(fake):
+    """Who that is cannot be told just now: the code is spent all the same, and a second try counts as a wrong secret."""
+    fake.answers = {"/adfs/oauth2/devicecode": {"device_code": "d", "user_code": "AB", "verification_uri": fake.url, "expires_in": 60, "interval": 0},
+                    "/adfs/oauth2/token": TOKENS, "/v1/whoami": (503, {}), "/adfs/oauth2/revoke": {}}
+    r = run(fake, "login", "--use-device-code")
+    assert r.returncode == 1, r
+    assert sum(line.startswith("POST /adfs/oauth2/token") for line in fake.asked) == 1, fake.asked
 
 
 def test_clearing_goes_on_after_a_sign_in_that_is_gone(fake):

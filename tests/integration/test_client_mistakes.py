@@ -35,6 +35,17 @@ def test_a_command_that_is_none_or_not_whole(args, says):
     assert r.returncode == 2 and says in r.stderr and not r.stdout, r
 
 
+@pytest.mark.parametrize("args, says", [
+    (["can-i", "web1", "--user", b"j\xf6rg"], "the value of --user is not UTF-8"),
+    (["tunnel", "web1", b"-g\xf6"], "the value of --resource-group is not UTF-8"),
+    (["user", "password", b"\xf6"], "argument 1 is not UTF-8"),
+])
+def test_what_no_request_can_say_is_not_left_out(args, says):
+    """Without the word it would be about somebody or something else."""
+    r = subprocess.run([CLI, *args], env={"HOME": "/nonexistent"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert r.returncode == 2 and says in r.stderr and not r.stdout, r
+
+
 @pytest.mark.parametrize("args", [["tunnel"], ["tunnel", "list"], ["vm", "hostkey", "approve"], ["vm"], ["vm", "hostkey"], ["network", "bastion", "tunnel"]])
 def test_help_before_or_behind(args):
     before, behind = run("help", *args), run(*args, "--help")

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from conftest import GROUP_ID
 from lab.gateway import ADMIN, ADMIN_PASSWORD, PATIENCE, User
 from lab.terminal import OnTerminal
 from test_sessions import live
@@ -403,17 +404,35 @@ def test_a_tunnel_renews_aside_and_nothing_waits(signed_in, target):
         assert not t.stderr()
 
 
-def test_a_tunnel_whose_sign_in_has_ended_says_so(signed_in, target):
-    old = change(signed_in, expiresOn=int(time.time()) + 302)
+def further_stream(t, stack):
+    s = stack.enter_context(socket.create_connection(("127.0.0.1", t.port)))
+    s.settimeout(20)
+    s.sendall(b"SSH-2.0-further\r\n")
+    return s
+
+
+def test_a_tunnel_that_cannot_renew_uses_what_it_has(signed_in, target):
+    """The token is good for some minutes yet: nothing stands still for a better one."""
+    change(signed_in, expiresOn=int(time.time()) + 200)
     with signed_in.tunnel("--name", "door", "scripted") as t, contextlib.ExitStack() as stack:
+        change(signed_in, refreshToken="A" * 43)
         for _ in range(256):
             stack.enter_context(live(t, target))
-        change(signed_in, refreshToken="A" * 43, expiresOn=0)
-        time.sleep(max(0, old["expiresOn"] - 300 - time.time() + 1))
-        further = stack.enter_context(socket.create_connection(("127.0.0.1", t.port)))
-        further.settimeout(20)
-        further.sendall(b"SSH-2.0-further\r\n")
-        assert b"caponier login" in further.makefile("rb").read()
+        further_stream(t, stack)
+        s, _ = target.accept()
+        stack.enter_context(s)
+        s.settimeout(20)
+        assert s.recv(100) == b"SSH-2.0-further\r\n"
+
+
+def test_a_tunnel_whose_sign_in_has_ended_says_so(gateway, person_of, target):
+    admin, ada = gateway.admin, gateway.user("fleeting@example.test")
+    admin.ok("role", "assign", "--assignee", "fleeting@example.test", "--role", "Reader", "--scope", GROUP_ID)
+    with ada.tunnel("--name", "door", "scripted") as t, contextlib.ExitStack() as stack:
+        for _ in range(256):
+            stack.enter_context(live(t, target))
+        admin.ok("user", "password", "fleeting@example.test", "--password-stdin", input="a third long password 3\n")
+        assert b"caponier login" in further_stream(t, stack).makefile("rb").read()
         assert "run 'caponier login'" in t.stderr()
 
 

@@ -257,6 +257,8 @@ def test_the_port_is_the_machines_own_or_the_saved_one(ada, tmp_path):
     (["scripted", "--size", "800x600", "--full-screen"], "either"),
     (["scripted", "--", "/p:hunter2"], "show a secret"),
     (["scripted", "--", "/P:hunter2"], "show a secret"),
+    (["scripted", "--", "/gateway:g:h,u:x,p:hunter2"], "show a secret"),
+    (["scripted", "--", "/assistance:hunter2"], "show a secret"),
     (["scripted", "--", "--password", "x"], "show a secret"),
     (["scripted", "--", "/v:evil"], "said by the tunnel"),
     (["scripted", "--", "evil.rdp"], "no option"),

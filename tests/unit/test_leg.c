@@ -3,6 +3,9 @@
 
 #include "net/leg.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 typedef struct fixture {
     nettest nt;
     cpn_leg *leg;
@@ -312,10 +315,40 @@ a_write_that_breaks_after_the_end_fails_at_once(void **state)
     finish(&f);
 }
 
+static unsigned
+timeout_of(nettest *nt, bool at_gateway)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), seen = dup(fd);
+    cpn_leg *leg = cpn_leg_new(nt->loop, at_gateway, &events, NULL);
+    unsigned out = 1;
+    socklen_t n = sizeof(out);
+
+    cpn_leg_attach(leg, fd);
+    assert_int_equal(getsockopt(seen, IPPROTO_TCP, TCP_USER_TIMEOUT, &out, &n), 0);
+    cpn_leg_free(leg, false);
+    close(seen);
+    return out;
+}
+
+/* Somebody stops scp for an hour: that is no stall of a machine's. */
+static void
+a_program_may_stand_still(void **state)
+{
+    nettest nt;
+
+    (void)state;
+    nettest_start(&nt);
+    cpn_loop_stall(nt.loop, 30000);
+    assert_int_equal(timeout_of(&nt, true), 30000);
+    assert_int_equal(timeout_of(&nt, false), 0);
+    nettest_stop(&nt);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_may_stand_still),
         cmocka_unit_test(the_byte_after_the_last_goes_nowhere_up),
         cmocka_unit_test(one_write_across_the_limit_is_cut_there),
         cmocka_unit_test(the_byte_after_the_last_is_not_read_down),
