@@ -75,8 +75,8 @@ cpn_rc cpn_identity_issue_id(cpn_identity *i, const struct cpn_principal *who,
                              const cpn_id_facts *facts, int64_t now_s, json_t *out,
                              cpn_err *err) CPN_MUST_CHECK;
 
-/* Credentials. Hash and check run on a worker thread (argon2id, `password_memory_kib`, t=3); at most
- * 2 at once, 64 waiting (CPN_LIMIT). done on the loop: CPN_OK, CPN_DENIED. The hash is PHC text. */
+/* Credentials. Hash and check run on a worker thread (argon2id, password_memory, t=3); at most 2 at
+ * once, 64 waiting (CPN_LIMIT). done on the loop: CPN_OK, CPN_DENIED. The hash is PHC text. */
 typedef void cpn_credential_done(void *owner, cpn_rc rc, const char *phc);
 cpn_rc cpn_credential_hash(cpn_identity *i, const cpn_secret *secret, cpn_credential_done *done,
                            void *owner) CPN_MUST_CHECK;
