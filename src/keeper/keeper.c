@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -45,6 +46,18 @@ tell_signal(cpn_keeper *k, int signum)
 
 /* ---- dials ---------------------------------------------------------------------------------- */
 
+/* Without these neither a control nor a front that has died can be started again. */
+#define SPARE_FILES 64
+
+static bool
+is_spare(int fd)
+{
+    struct rlimit files = { 0, 0 };
+
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 2 * SPARE_FILES &&
+           (rlim_t)fd >= files.rlim_cur - SPARE_FILES;
+}
+
 /* Keep a connected socket and make the duplicate that control gets. */
 static cpn_reason
 keep(cpn_keeper *k, const cpn_uuid *session, uint64_t stream, CPN_TAKES int fd, int *dup)
@@ -52,7 +65,8 @@ keep(cpn_keeper *k, const cpn_uuid *session, uint64_t stream, CPN_TAKES int fd, 
     CPN_AUTO(cpn_auto_fd) int owned = fd;
 
     *dup = fcntl(owned, F_DUPFD_CLOEXEC, 0);
-    if (*dup >= 0 && cpn_kept_add(k->kept, session, stream, cpn_steal_fd(&owned)) == CPN_OK)
+    if (*dup >= 0 && !is_spare(*dup) &&
+        cpn_kept_add(k->kept, session, stream, cpn_steal_fd(&owned)) == CPN_OK)
         return CPN_WHY_NONE;
     cpn_auto_fd(dup);
     return CPN_WHY_BUSY;

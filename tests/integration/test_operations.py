@@ -179,6 +179,30 @@ def test_a_stream_for_a_front_without_descriptors_ends_that_front(own_gateway, t
         assert eventually(again, what="the running tunnel takes new connections again")
 
 
+def test_streams_leave_keeper_what_a_new_control_needs(own_gateway, target):
+    """Where its descriptors run out the next stream is refused: without one nothing that dies could be started again."""
+    g = own_gateway
+    keeper, control = g.pids("keeper")[0], g.pids("control")[0]
+    with g.admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s), contextlib.ExitStack() as stack:
+        subprocess.run(["prlimit", "--pid", str(keeper), "--nofile=256:"], check=True)
+        while "at one of its limits" not in t.stderr():
+            further = stack.enter_context(socket.create_connection(("127.0.0.1", t.port)))
+            further.sendall(b"SSH-2.0-me\r\n")
+            further.settimeout(20)
+            made = target.accept()[0]
+            stack.enter_context(made)
+            made.settimeout(20)
+            made.sendall(b"SSH-2.0-it\r\n")
+            with contextlib.suppress(ConnectionError):
+                further.recv(100)
+            assert len(os.listdir(f"/proc/{keeper}/fd")) < 200
+        os.kill(control, signal.SIGKILL)
+        eventually(lambda: g.pids("control") not in ([], [control]), what="another control")
+        s.sendall(b"still here")
+        assert c.recv(100) == b"still here"
+        assert g.admin.ok("session", "list")
+
+
 def test_connections_leave_descriptors_for_streams(network, tmp_path, target):
     g = started(network, tmp_path / "g", fronts=1, under=("prlimit", "--nofile=256:256"))
     front = g.pids("front")
