@@ -190,6 +190,8 @@ def test_gateway_answers_and_sends_pings(az, target):
     ws.ping(b"are you there")
     opcode, frame = ws.recv_data(control_frame=True)
     assert (opcode, frame) == (websocket.ABNF.OPCODE_PONG, b"are you there")
+    ws.settimeout(25)
+    assert ws.recv_data(control_frame=True)[0] == websocket.ABNF.OPCODE_PING  # after 20 s: boxes on the way forget what is silent
     ws.close()
     s.close()
 
