@@ -1,7 +1,6 @@
 """Other people's programs that carry a TCP connection from a local port to the same target."""
 import os
 import pathlib
-import shutil
 import subprocess
 
 from chains import BUILD, CIPHER, ROOT, Chain, certificate, net
@@ -151,26 +150,20 @@ class PyWebsockify(Chain):
 
 
 class Wstunnel(Chain):
-    """npm's wstunnel; it leaves TLS to others, so it runs without."""
+    """npm's wstunnel, which ./bench installs; it leaves TLS to others, so it runs without."""
 
     name = "wstunnel (no TLS)"
-    version = "1.4.0"
+    program = ROOT / "build/npm/node_modules/.bin/wstunnel"
     streams_max = 500
 
     def start(self):
-        home = ROOT / "build/npm"
-        program = home / "node_modules/.bin/wstunnel"
-        if not program.exists():
-            home.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", home, f"wstunnel@{self.version}"], check=True,
-                           cwd=home, stdout=subprocess.DEVNULL)
         middle = net.free_port()
-        self.server = self.spawn(program, "-s", f"127.0.0.1:{middle}", "-t", f"127.0.0.1:{self.target}")
+        self.server = self.spawn(self.program, "-s", f"127.0.0.1:{middle}", "-t", f"127.0.0.1:{self.target}")
         self.wait_listening(middle)
-        self.client = self.spawn(program, "-t", f"127.0.0.1:{self.port}:127.0.0.1:{self.target}", f"ws://127.0.0.1:{middle}")
+        self.client = self.spawn(self.program, "-t", f"127.0.0.1:{self.port}:127.0.0.1:{self.target}", f"ws://127.0.0.1:{middle}")
         self.wait_listening(self.port)
 
 
 def there(cls):
     """Is what this peer runs installed?"""
-    return cls is not Wstunnel or shutil.which("npm") is not None
+    return cls is not Wstunnel or cls.program.exists()

@@ -8,6 +8,7 @@
 
 #include "client/prompt.h"
 #include "client/rows.h"
+#include "codec/chars.h"
 #include "codec/form.h"
 
 cpn_rc
@@ -74,6 +75,10 @@ keep_ca(cpn_api *a, cpn_err *err)
     full = realpath(ca, NULL);
     if (!full)
         return cpn_fail(err, CPN_INVALID, "--ca: %s cannot be read", ca);
+    if (!cpn_is_utf8(cpn_view_str(full))) {
+        free(full);
+        return cpn_fail(err, CPN_INVALID, "--ca: the path is not UTF-8, so it cannot be kept");
+    }
     free(a->ctx.ca);
     a->ctx.ca = full;
     return CPN_OK;

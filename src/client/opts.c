@@ -113,7 +113,7 @@ take(cpn_args *a, unsigned i, const char *attached, const char *next, int *used,
     if (!a->value[i])
         return cpn_fail(err, CPN_INVALID, "--%s needs a value (%s)", o->name, o->arg);
     /* No request could say it; left out, it would mean something else. */
-    if (!cpn_is_utf8(cpn_view_str(a->value[i])))
+    if (strcmp(o->arg, "FILE") != 0 && !cpn_is_utf8(cpn_view_str(a->value[i])))
         return cpn_fail(err, CPN_INVALID, "the value of --%s is not UTF-8", o->name);
     if (o->many)
         a->each[a->eachs++] = a->value[i];

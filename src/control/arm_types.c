@@ -137,13 +137,15 @@ filter_read(cpn_call *call, cpn_odata *out, cpn_rc (*read)(cpn_odata *, cpn_view
     return false;
 }
 
-/* What a caller believes to be filtered must be. */
-static cpn_rc
-no_filter(cpn_odata *out, cpn_view text, cpn_err *err)
+/* What a caller believes to be filtered must be. True: answered. */
+static bool
+filter_refused(cpn_call *call)
 {
-    *out = (cpn_odata){ 0 };
-    return text.n == 0 ? CPN_OK
-                       : cpn_fail(err, CPN_INVALID, "this list takes no $filter; read it whole");
+    if (cpn_form_get(&call->query, "$filter").n == 0)
+        return false;
+    cpn_arm_error(call, 400, "InvalidFilterInQueryString",
+                  "this list takes no $filter; read it whole");
+    return true;
 }
 
 /* False: answered. */
@@ -160,10 +162,9 @@ list_begin(listing *l, cpn_call *call, const char *under)
 void
 cpn_arm_list(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 {
-    cpn_odata none;
     listing l;
 
-    if (!filter_read(call, &none, no_filter))
+    if (filter_refused(call))
         return;
     if (place_missing(call, call->params.scope)) {
         cpn_arm_not_found(call);
@@ -202,10 +203,9 @@ cpn_arm_list_tagged(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 void
 cpn_arm_list_below(CPN_TAKES cpn_call *call, const cpn_arm_type *t)
 {
-    cpn_odata none;
     listing l;
 
-    if (filter_read(call, &none, no_filter) && list_begin(&l, call, call->params.scope)) {
+    if (!filter_refused(call) && list_begin(&l, call, call->params.scope)) {
         list_type(&l, t);
         cpn_arm_page_end(&l.page);
     }

@@ -1,6 +1,7 @@
 /* The browser's sign-in, step by step; what proves a person is somebody else's. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "codec/b64url.h"
@@ -40,7 +41,10 @@ cpn_signin_reload(cpn_signin *s, const cpn_config *set)
 bool
 cpn_signin_tenant(cpn_call *call)
 {
-    if (cpn_identity_is_tenant(call->c->identity, cpn_call_param(call, "tenant")))
+    const char *tenant = cpn_call_param(call, "tenant");
+
+    /* Or the domain that /tenants shows. */
+    if (cpn_identity_is_tenant(call->c->identity, tenant) || strcasecmp(tenant, call->c->host) == 0)
         return true;
     cpn_reply_error(call, 404, "not_found", "there is no such tenant here", NULL);
     return false;

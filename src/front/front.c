@@ -62,11 +62,10 @@ cpn_front_full(cpn_front *f)
 
     if (!cpn_pool_full(cpn_loop_pool(f->loop)))
         return false;
-    f->count.streams_refused++;
     if (!f->full_said_ms || now - f->full_said_ms >= FULL_SAID_MS) {
         f->full_said_ms = now;
         cpn_log(CPN_LOG_WARN, "relay_memory.full", CPN_KI("bytes", f->memory.used),
-                CPN_KI("refused", f->count.streams_refused));
+                CPN_KI("refused", f->count.streams_refused + 1));
     }
     return true;
 }

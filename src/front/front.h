@@ -97,8 +97,8 @@ void cpn_front_fini(cpn_front *f);
 void cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m);
 /* Control's DRAIN: stop accepting, let relays finish, stop the loop after ms at most. */
 void cpn_front_on_drain(cpn_front *f, uint32_t ms);
-/* relay_memory is used up, and one more session has to be refused for it: counted, and logged once
- * in five seconds, since control hears of none of these. */
+/* relay_memory is used up, and one more session has to be refused for it: logged once in five
+ * seconds, since control hears of none of these. */
 bool cpn_front_full(cpn_front *f);
 /* A connection has gone; ends a drain with the last one. */
 void cpn_front_conn_gone(cpn_front *f);

@@ -13,7 +13,7 @@
 #include "front/webtunnel.h"
 
 /* A front that leaves may take so long to tell how its streams ended. */
-#define LAST_WORDS_MS 500
+#define LAST_WORDS_MS 1000
 
 /* ---- towards control ---- */
 

@@ -29,8 +29,7 @@ typedef struct cpn_link {
 void cpn_link_adopt(cpn_front *f, CPN_TAKES int fd);
 /* This control's SETUP was taken: it may be asked, and hears READY, once. */
 void cpn_link_serve(cpn_front *f);
-/* Run the loop until control has taken what waits, half a second at most: for a front that leaves.
- */
+/* Run the loop until control has taken what waits, or a second is over: for a front that leaves. */
 void cpn_link_say_last(cpn_front *f);
 /* Drop the channel, if any, and what waits. */
 void cpn_link_fini(cpn_front *f);

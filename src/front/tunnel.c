@@ -19,6 +19,14 @@ refuse_for(cpn_stream *s, cpn_reason why)
     cpn_stream_refuse(s, cpn_reason_json(why, json));
 }
 
+/* An OPEN that was reset is still control's to answer. */
+static bool
+too_many(cpn_conn *c)
+{
+    return cpn_front_full(c->front) || c->opens == CPN_SESSION_STREAMS_MAX ||
+           cpn_link_busy(c->front);
+}
+
 static void
 on_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
 {
@@ -33,13 +41,13 @@ on_open(void *owner, cpn_stream *s, cpn_view target, cpn_view first)
         why = CPN_WHY_SHUTDOWN;
     else if (!cpn_link_up(f) || c->epoch != f->link.epoch)
         why = CPN_WHY_CONTROL_AWAY;
-    else if (cpn_front_full(f) || c->opens == CPN_SESSION_STREAMS_MAX || cpn_link_busy(f))
-        why = CPN_WHY_BUSY; /* an OPEN that was reset is still control's to answer */
+    else if (too_many(c))
+        why = CPN_WHY_BUSY;
     m.OPEN.stream = ++f->last_stream ? f->last_stream : ++f->last_stream;
     if (why == CPN_WHY_NONE && cpn_link_ask(f, &m) != CPN_OK)
         why = CPN_WHY_CONTROL_AWAY;
     if (why != CPN_WHY_NONE) {
-        f->count.streams_refused += why != CPN_WHY_BUSY; /* that one is counted */
+        f->count.streams_refused++;
         refuse_for(s, why);
         return;
     }

@@ -37,6 +37,7 @@ cpn_webtunnel_ask(cpn_conn *c, const cpn_http_head *head, const cpn_route *r)
     } else if (c->front->draining) {
         cpn_answer_refuse(c, 503, cpn_reason_sentence(CPN_WHY_SHUTDOWN));
     } else if (cpn_front_full(c->front)) {
+        c->front->count.streams_refused++;
         cpn_answer_refuse(c, 503, cpn_reason_sentence(CPN_WHY_BUSY));
     } else if (cpn_link_ask(c->front, &m) != CPN_OK) {
         cpn_answer_refuse(c, 503, cpn_reason_sentence(CPN_WHY_CONTROL_AWAY));

@@ -323,13 +323,10 @@ cpn_identity_discovery(const cpn_identity *i, const char *tenant)
 bool
 cpn_identity_is_tenant(const cpn_identity *i, const char *tenant)
 {
-    cpn_view t = cpn_view_str(tenant), scheme, host, rest;
+    cpn_view t = cpn_view_str(tenant);
 
-    cpn_view_cut(cpn_view_str(i->issuer), '/', &scheme, &rest);
-    cpn_view_cut(cpn_view_skip(rest, 1), '/', &host, &rest);
     return cpn_view_is_nocase(t, i->tenant) || cpn_view_is_nocase(t, "organizations") ||
-           cpn_view_is_nocase(t, "common") ||
-           (t.n == host.n && strncasecmp(tenant, (const char *)host.p, t.n) == 0);
+           cpn_view_is_nocase(t, "common");
 }
 
 json_t *

@@ -94,8 +94,7 @@ cpn_rc cpn_credential_check(cpn_identity *i, const char *phc, const cpn_secret *
 /* Public documents. New references. tenant NULL: the authority {public_url}/adfs; else that of
  * {public_url}/{tenant} with its /oauth2/v2.0 endpoints. The issuer is one, the tokens': /adfs. */
 json_t *cpn_identity_discovery(const cpn_identity *i, const char *tenant);
-/* Is it this authority's: its GUID, its host (the domain that /tenants shows), "organizations" or
- * "common"? Without case. */
+/* Is it this authority's: its GUID, "organizations" or "common"? Without case. */
 bool cpn_identity_is_tenant(const cpn_identity *i, const char *tenant);
 json_t *cpn_identity_jwks(const cpn_identity *i);
 

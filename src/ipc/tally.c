@@ -26,7 +26,6 @@ static cpn_rc
 check(int fd, cpn_err *err)
 {
     struct stat st;
-
     int seals = fcntl(fd, F_GET_SEALS);
 
     if (fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof(cpn_tally) || seals < 0 ||

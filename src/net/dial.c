@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -448,18 +449,31 @@ take_order(cpn_dial *d, const cpn_dial_to *to)
     d->ctx = cpn_tls_ctx_ref(to->ctx);
 }
 
+/* The first lookup starts threads, which live on: signals are for the one that knows when it may be
+ * ended (client/process.h). */
+static int
+look_up(cpn_dial *d, const char *port)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = uv_getaddrinfo(cpn_loop_uv(d->loop), &d->lookup, on_lookup, d->near_host, port, &hints);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 static void
 start_lookup(cpn_dial *d)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
     char port[8];
     int failed;
 
     d->looking = true;
     snprintf(port, sizeof(port), "%u", d->near_port);
-    failed =
-        uv_getaddrinfo(cpn_loop_uv(d->loop), &d->lookup, on_lookup, d->near_host, port, &hints);
-    if (failed == 0)
+    if ((failed = look_up(d, port)) == 0)
         return;
     d->refs--;
     d->looking = false;

@@ -3,7 +3,8 @@
  * A connection takes a block only while bytes are in it, so an idle one holds none. Every block in
  * use is charged to the quota (`relay_memory`). Taking never fails for the quota's sake, since
  * bytes that were read must be kept: instead the relay asks cpn_pool_tight() before it reads, and
- * each holder has a bound of its own (a connection: one large block out, one small in; a stream:
+ * each holder has a bound of its own (a connection: one block out and one in, small ones where it
+ * stands still with little; a stream:
  * its window; at the cap a carrier: 64 KiB and an intake). New sessions are refused while
  * cpn_pool_full(). */
 #ifndef CPN_NET_POOL_H

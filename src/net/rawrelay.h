@@ -35,8 +35,8 @@ typedef struct cpn_raw_end {
 typedef struct cpn_raw_opts {
     cpn_ws_role role;     /* CPN_WS_SERVER; the client role serves tests and benchmarks */
     unsigned ping_ms;     /* WebSocket pings; 0: 20000; three unanswered: dead */
-    unsigned close_ms;    /* for the answer to our close frame; 0: 2000. Where the target closed, it
-                           * begins when the client has taken what came before (within a stall) */
+    unsigned close_ms;    /* for the answer to our close frame; 0: 2000. Where the target closed, as
+                           * often as something before it is not taken yet (within a stall) */
     cpn_judge judge;      /* zero: nothing is judged */
     cpn_tally_slot *slot; /* NULL: not counted in shared memory */
     /* As cpn_carrier_events.on_spent. */

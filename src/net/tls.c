@@ -88,7 +88,7 @@ cpn_tls_watch(cpn_tls *t)
 
     if (t->dead || t->busy)
         return;
-    if (!t->paused && t->end == CPN_TLS_END_NONE && !(t->in && t->in->n > 0))
+    if (!t->paused && t->end == CPN_TLS_END_NONE && cpn_tls_thirsty(t))
         want |= UV_READABLE;
     if (t->stuck && cpn_tls_writable(t))
         want |= UV_WRITABLE;

@@ -120,20 +120,27 @@ in_block(cpn_tls *t, size_t size)
         memcpy(b->p, t->in->p, t->plain);
         memcpy(b->p + b->at, t->in->p + t->in->at, t->in->n);
         b->n = t->in->n;
-        explicit_bzero(t->in->p, t->plain);
+        explicit_bzero(t->in->p, t->plain); /* whoever consumes the text wipes the other copy */
         cpn_pool_give(pool, &t->in);
     }
     t->in = b;
     return true;
 }
 
-/* Room for cipher text, a record's length behind the plain text: one that OpenSSL holds most of may
- * come out first. From there on decryption takes more than it gives, so that its output, in the
- * same block, never reaches what it has not read yet. */
+/* A block for the plain text that waits and n bytes of cipher text, a record's length behind it:
+ * one that OpenSSL holds most of may come out first. From there on decryption takes more than it
+ * gives, so that its output never reaches what it has not read yet. The last record wants its room,
+ * too. */
+static size_t
+in_size(const cpn_tls *t, size_t n)
+{
+    return t->plain + RECORD_WIRE + n + CPN_TLS_RECORD;
+}
+
 static bool
 in_room(cpn_tls *t, size_t ask)
 {
-    size_t need = CPN_MIN(t->plain + RECORD_WIRE + ask, CPN_BLOCK_LARGE);
+    size_t need = CPN_MIN(in_size(t, ask), CPN_BLOCK_LARGE);
 
     if (t->in && t->in->size >= need) {
         t->in->at = t->plain + RECORD_WIRE;
@@ -142,13 +149,19 @@ in_room(cpn_tls *t, size_t ask)
     return in_block(t, need);
 }
 
+bool
+cpn_tls_thirsty(const cpn_tls *t)
+{
+    return !(t->in && t->in->n > 0) && t->plain <= CPN_TLS_UNCONSUMED;
+}
+
 void
 cpn_tls_recv(cpn_tls *t)
 {
     size_t most = CPN_TLS_GATHER + 16 * RECORD_OVERHEAD, ask;
     ssize_t got;
 
-    if (t->in && t->in->n > 0)
+    if (!cpn_tls_thirsty(t))
         return;
     ask = cpn_pool_tight(cpn_loop_pool(t->loop)) ? CPN_TLS_INTAKE_MIN : t->intake;
     if (cpn_loop_typing(t->loop))
@@ -157,7 +170,8 @@ cpn_tls_recv(cpn_tls *t)
         cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");
         return;
     }
-    got = recv(t->fd, t->in->p + t->in->at, CPN_MIN(ask, t->in->size - t->in->at), 0);
+    ask = CPN_MIN(ask, t->in->size - in_size(t, 0));
+    got = recv(t->fd, t->in->p + t->in->at, ask, 0);
     if (got < 0)
         recv_failed(t, errno);
     if (got == 0 && t->write_error)
@@ -270,7 +284,7 @@ shrink_intake(cpn_tls *t)
 
     if (b && b->n + t->plain == 0)
         cpn_pool_give(cpn_loop_pool(t->loop), &t->in);
-    else if (b && b->size > CPN_BLOCK_SMALL && t->plain + RECORD_WIRE + b->n <= CPN_BLOCK_SMALL)
+    else if (b && b->size > CPN_BLOCK_SMALL && in_size(t, b->n) <= CPN_BLOCK_SMALL)
         in_block(t, CPN_BLOCK_SMALL);
 }
 
@@ -484,6 +498,6 @@ cpn_tls_send(cpn_tls *t)
     }
     if (!t->stuck && t->room_wanted && t->ready && !t->dead)
         cpn_loop_later(t->loop, &t->room, CPN_LATER_BULK);
-    if (!t->stuck && t->in && !t->paused && !t->dead)
+    if (!t->stuck && t->in && t->in->n > 0 && !t->paused && !t->dead)
         cpn_loop_later(t->loop, &t->deliver, CPN_LATER_FIRST);
 }

@@ -73,8 +73,10 @@ int cpn_tls_verify(int good, X509_STORE_CTX *store);
 BIO *cpn_tls_bio_new(cpn_tls *t);
 /* Handshake and decryption with what is in t->in, then delivery. */
 void cpn_tls_digest(cpn_tls *t);
-/* One recv into t->in. */
+/* One recv into t->in, if it is thirsty. */
 void cpn_tls_recv(cpn_tls *t);
+/* May more be received? Not before what is there was decrypted and, beyond a bound, taken. */
+bool cpn_tls_thirsty(const cpn_tls *t);
 /* Send t->out; follows up with backlog and shutdown. */
 void cpn_tls_send(cpn_tls *t);
 bool cpn_tls_writable(const cpn_tls *t);

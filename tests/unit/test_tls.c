@@ -11,6 +11,8 @@ typedef struct side {
     size_t pieces;
     size_t most;
     size_t leave;
+    size_t unit;    /* takes whole ones only; 0: bytes */
+    size_t at_once; /* so many units, then it pauses; 0: all */
     bool freed;
 } side;
 
@@ -27,7 +29,12 @@ on_bytes(void *owner, cpn_tls *t, uint8_t *p, size_t n)
     side *s = owner;
     size_t used = n - CPN_MIN(n, s->leave);
 
-    (void)t;
+    if (s->unit > 0)
+        used -= used % s->unit;
+    if (s->at_once > 0) {
+        used = CPN_MIN(used, s->at_once * s->unit);
+        cpn_tls_pause(t, used > 0);
+    }
     for (size_t i = 0; i < used; i++)
         assert_int_equal(p[i], (uint8_t)((s->got + i) % 251));
     s->got += used;
@@ -257,6 +264,99 @@ many_records_come_in_one_piece(void **state)
     nettest_stop(&nt);
 }
 
+/* Repeatable, and as good as any for sizes. */
+static size_t
+any(uint32_t *seed, size_t most)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return 1 + (*seed >> 8) % most;
+}
+
+/* Write records of any size while there is room, at most `total` bytes in all. */
+static void
+write_some(cpn_tls *t, uint32_t *seed, size_t *sent, size_t total)
+{
+    size_t room;
+
+    while (*sent < total && (room = cpn_tls_room(t)) > 0) {
+        size_t n = CPN_MIN(CPN_MIN(any(seed, CPN_TLS_RECORD), room), total - *sent);
+
+        assert_int_equal(cpn_tls_write(t, pattern + *sent % 251, n), CPN_OK);
+        *sent += n;
+    }
+}
+
+/* Records of any size to an owner that takes messages of any size, whole ones only, with and
+ * without memory to spare: nothing is lost, overwritten or stands still. */
+static void
+sizes_do_not_matter(void **state)
+{
+    nettest nt;
+    cpn_tls *t[2];
+    side s[2];
+
+    (void)state;
+    nettest_start(&nt);
+    for (uint32_t round = 0; round < 60; round++) {
+        uint32_t seed = round;
+        size_t least = round % 4 ? 0 : 51200, sent = 0; /* more than what one small block leaves */
+        size_t unit = least + any(&seed, 65536 - least), total = 40 * unit;
+
+        nt.quota.max = round % 2 ? 64u << 20 : 1; /* tight: the smallest reads */
+        handshake(&nt, t, s);
+        s[1].unit = unit;
+        for (unsigned turns = 0; s[1].got < total; turns++) {
+            write_some(t[0], &seed, &sent, total);
+            nettest_turns(&nt, 1);
+            if (turns > 100000 || s[1].ended)
+                fail_msg("round %u: %zu of %zu bytes by %zu: %s", round, s[1].got, total, unit,
+                         s[1].text);
+        }
+        cpn_tls_free(t[0]);
+        cpn_tls_free(t[1]);
+        nettest_turns(&nt, 4);
+        assert_int_equal(nt.quota.used, 0);
+    }
+    nettest_stop(&nt);
+}
+
+/* An owner that stops again each time, as HTTP does for every request of a pipeline: what comes
+ * meanwhile is bounded, and it is not a fault. */
+static void
+who_stops_again_each_time_is_not_flooded(void **state)
+{
+    nettest nt;
+    cpn_tls *t[2];
+    side s[2];
+    size_t sent = 0, total = 4u << 20;
+    uint32_t seed = 7;
+
+    (void)state;
+    nettest_start(&nt);
+    handshake(&nt, t, s);
+    s[1].unit = 100;
+    s[1].at_once = 1;
+    for (int i = 0; i < 400; i++) {
+        write_some(t[0], &seed, &sent, total);
+        cpn_tls_pause(t[1], false);
+        nettest_turns(&nt, 1);
+        assert_true(s[1].most <= CPN_TLS_UNCONSUMED + CPN_TLS_GATHER);
+    }
+    assert_false(s[1].ended);
+    assert_true(s[1].most > CPN_TLS_UNCONSUMED);
+    s[1].unit = 1;
+    s[1].at_once = 0;
+    while (s[1].got < total) {
+        write_some(t[0], &seed, &sent, total);
+        cpn_tls_pause(t[1], false);
+        nettest_turns(&nt, 1);
+        assert_false(s[1].ended);
+    }
+    cpn_tls_free(t[0]);
+    cpn_tls_free(t[1]);
+    nettest_stop(&nt);
+}
+
 static void
 what_the_owner_leaves_comes_again(void **state)
 {
@@ -348,6 +448,8 @@ main(void)
         cmocka_unit_test(silence_ends_the_handshake),
         cmocka_unit_test(ends_are_told_apart),
         cmocka_unit_test(many_records_come_in_one_piece),
+        cmocka_unit_test(sizes_do_not_matter),
+        cmocka_unit_test(who_stops_again_each_time_is_not_flooded),
         cmocka_unit_test(what_the_owner_leaves_comes_again),
         cmocka_unit_test(a_hoarding_owner_is_ended),
         cmocka_unit_test(long_answers_wait_for_room),
