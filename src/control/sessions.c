@@ -111,7 +111,17 @@ cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want, const cpn_v
     s->start_ms = s->idle_since_ms = cpn_mono_ms();
     s->end_cut_ms = -1;
     HASH_ADD(hh, c->sessions->by_id, id, sizeof(s->id), s);
+    if (door == CPN_DOOR_AZURE)
+        cpn_session_watch(c, s);
     return s;
+}
+
+void
+cpn_session_watch(cpn_control *c, cpn_session *s)
+{
+    if (!s->watched)
+        DL_APPEND2(c->sessions->watched, s, watched_prev, watched_next);
+    s->watched = true;
 }
 
 uint64_t
@@ -198,6 +208,8 @@ cpn_session_tidy(cpn_control *c, cpn_session *s)
         return;
     if (s->has_auth)
         HASH_DELETE(hh_auth, c->sessions->by_auth, s);
+    if (s->watched)
+        DL_DELETE2(c->sessions->watched, s, watched_prev, watched_next);
     HASH_DELETE(hh, c->sessions->by_id, s);
     free(s);
 }

@@ -105,7 +105,9 @@ struct cpn_session {
     cpn_stream *streams;
     unsigned streams_n;
     bool has_auth;
-    uint8_t auth[32];       /* SHA-256 of the authToken */
+    uint8_t auth[32]; /* SHA-256 of the authToken */
+    bool watched;
+    cpn_session *watched_prev, *watched_next;
     UT_hash_handle hh;      /* by id */
     UT_hash_handle hh_auth; /* by auth */
 };
@@ -116,6 +118,7 @@ struct cpn_sessions {
     cpn_stream *streams;
     cpn_stream *by_place;
     cpn_stream *openings; /* not opened yet */
+    cpn_session *watched; /* what time passing can end: the Azure door's, and ends to be written */
     uint64_t next_stream;
     struct cpn_usage *usage;
     json_t *rows; /* open rows of the store at start, until keeper has said which live */
@@ -129,6 +132,8 @@ void cpn_sessions_free(cpn_sessions *s);
 /* A session in state CPN_ROW_NONE; NULL: the table is full. verdict is an allowed one. */
 cpn_session *cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want,
                              const cpn_verdict *verdict, const cpn_principal *who);
+/* Have cpn_sessions_tick look at it, until it goes. */
+void cpn_session_watch(cpn_control *c, cpn_session *s);
 cpn_session *cpn_session_find(cpn_control *c, const cpn_uuid *id);
 /* Somebody has opened it and nobody has ended it: those are shown, and can be cut. */
 bool cpn_session_is_live(const cpn_session *s);

@@ -75,6 +75,7 @@ cpn_session_end(cpn_control *c, cpn_session *s, cpn_reason why)
     if (s->ended)
         return;
     s->ended = true;
+    cpn_session_watch(c, s);
     s->end_why = why;
     s->end_wall_ms = cpn_wall_ms();
     s->end_ms = cpn_mono_ms();
@@ -256,7 +257,8 @@ cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
 {
     cpn_session *s, *next;
 
-    HASH_ITER (hh, c->sessions->by_id, s, next) {
+    DL_FOREACH_SAFE2(c->sessions->watched, s, next, watched_next)
+    {
         if (s->ended) {
             if (s->row == CPN_ROW_DURABLE && !s->end_durable && !s->end_writing)
                 end_write(c, s);
