@@ -189,8 +189,7 @@ const cpn_route cpn_routes_arm_networks[] = {
         nic_list),
     GET(CPN_ARM_SUB "/providers/Microsoft.Network/networkInterfaces", CPN_SCOPE_EACH,
         "Microsoft.Network/networkInterfaces/read", nic_list),
-    /* No machine has one; `az vm list -d` and `list-ip-addresses` ask before they show the others
-     */
+    /* No machine has one; `az vm list -d` and `list-ip-addresses` ask all the same. */
     GET(NETWORK "publicIPAddresses", CPN_SCOPE_EACH, "Microsoft.Network/publicIPAddresses/read",
         cpn_arm_list_none),
     GET(CPN_ARM_SUB "/providers/Microsoft.Network/publicIPAddresses", CPN_SCOPE_EACH,

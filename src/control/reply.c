@@ -12,7 +12,6 @@
 #include "control/trail.h"
 
 #define PIECE 32768
-#define BUSY "the gateway is at one of its limits; try again shortly"
 #define RETRY_LIMIT_TEXT "5" /* somebody has to end a session first, or time to pass */
 
 typedef struct answer {
@@ -180,6 +179,7 @@ arm_code(const char *word)
         { "conflict", "Conflict" },
         { "too_many_requests", "TooManyRequests" },
         { "method_not_allowed", "HttpMethodNotAllowed" },
+        { "busy", "ServiceUnavailable" },
         { "limit", "ServiceUnavailable" },
         { "unavailable", "ServiceUnavailable" },
         { "again", "ServiceUnavailable" },
@@ -192,9 +192,9 @@ arm_code(const char *word)
 }
 
 static json_t *
-error_body(const cpn_call *call, int status, const char *word, const char *sentence)
+error_body(cpn_error_style errors, int status, const char *word, const char *sentence)
 {
-    switch (call->errors) {
+    switch (errors) {
     case CPN_ERRORS_AZ:
         return json_pack("{s:s,s:s}", "message", sentence, "code", word);
     case CPN_ERRORS_ARM:
@@ -222,7 +222,7 @@ error_send(cpn_call *call, answer *a, const char *word, const char *said, json_t
         cpn_page_say(call, a->status, "That did not work", sentence);
         return;
     }
-    body = error_body(call, a->status, word, sentence);
+    body = error_body(call->errors, a->status, word, sentence);
     if (more)
         json_object_update_missing(body, more);
     json_decref(more);
@@ -329,39 +329,21 @@ cpn_reply_method(CPN_TAKES cpn_call *call, const char *allow)
     error_send(call, &a, "method_not_allowed", "this address has no such method", NULL);
 }
 
-/* No call can be made for it: the body is ready beforehand. */
-static const char *
-busy_body(cpn_view path)
-{
-    char text[64];
-
-    path.n = CPN_MIN(path.n, sizeof(text) - 1);
-    if (!cpn_view_copy(path, text, sizeof(text)))
-        text[0] = '\0';
-    switch (cpn_api_errors(text)) {
-    case CPN_ERRORS_AZ:
-        return "{\"message\":\"" BUSY "\"}";
-    case CPN_ERRORS_OAUTH:
-        return "{\"error\":\"temporarily_unavailable\",\"error_description\":\"" BUSY "\"}";
-    case CPN_ERRORS_ARM:
-        return "{\"error\":{\"code\":\"ServiceUnavailable\",\"message\":\"" BUSY "\"}}";
-    default:
-        return "{\"error\":{\"code\":\"busy\",\"message\":\"" BUSY "\"}}";
-    }
-}
-
 void
 cpn_reply_busy(cpn_front *f, const cpn_msg_REQUEST *m)
 {
     static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
-    cpn_view body = cpn_view_str(busy_body(m->path));
+    CPN_AUTO(cpn_auto_mem) char *path = cpn_xstrndup((const char *)m->path.p, m->path.n);
+    json_auto_t *body = error_body(cpn_api_errors(path), 503, cpn_reason_word(CPN_WHY_BUSY),
+                                   cpn_reason_sentence(CPN_WHY_BUSY));
+    CPN_AUTO(cpn_auto_mem) char *text = cpn_json_text(body);
     cpn_msg reply = { .type = CPN_MSG_REPLY,
                       .REPLY = { .conn = m->conn,
                                  .status = 503,
                                  .last = 1,
-                                 .length = body.n,
+                                 .length = strlen(text),
                                  .headers = CPN_VIEW_LIT(headers),
-                                 .body = body } };
+                                 .body = cpn_view_str(text) } };
 
     (void)cpn_front_send(f, &reply, -1);
 }

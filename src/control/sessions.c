@@ -110,10 +110,16 @@ cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want, const cpn_v
     s->start_wall_ms = cpn_wall_ms();
     s->start_ms = s->idle_since_ms = cpn_mono_ms();
     s->end_cut_ms = -1;
-    HASH_ADD(hh, c->sessions->by_id, id, sizeof(s->id), s);
-    if (door == CPN_DOOR_AZURE)
-        cpn_session_watch(c, s);
+    cpn_session_list(c, s);
     return s;
+}
+
+void
+cpn_session_list(cpn_control *c, cpn_session *s)
+{
+    HASH_ADD(hh, c->sessions->by_id, id, sizeof(s->id), s);
+    if (s->door == CPN_DOOR_AZURE)
+        cpn_session_watch(c, s);
 }
 
 void

@@ -132,6 +132,8 @@ void cpn_sessions_free(cpn_sessions *s);
 /* A session in state CPN_ROW_NONE; NULL: the table is full. verdict is an allowed one. */
 cpn_session *cpn_session_add(cpn_control *c, cpn_door door, const cpn_want *want,
                              const cpn_verdict *verdict, const cpn_principal *who);
+/* Into the table, by its id. */
+void cpn_session_list(cpn_control *c, cpn_session *s);
 /* Have cpn_sessions_tick look at it, until it goes. */
 void cpn_session_watch(cpn_control *c, cpn_session *s);
 cpn_session *cpn_session_find(cpn_control *c, const cpn_uuid *id);

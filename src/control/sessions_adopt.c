@@ -75,9 +75,7 @@ session_of_row(cpn_control *c, const cpn_uuid *id, const json_t *row, bool lives
     s->ticket_until_ms = s->idle_since_ms + c->set.ticket_ttl;
     s->end_cut_ms = -1;
     s->row = CPN_ROW_DURABLE;
-    HASH_ADD(hh, c->sessions->by_id, id, sizeof(s->id), s);
-    if (s->door == CPN_DOOR_AZURE)
-        cpn_session_watch(c, s);
+    cpn_session_list(c, s);
     return s;
 }
 

@@ -257,8 +257,7 @@ cpn_sessions_tick(cpn_control *c, uint64_t now_ms)
 {
     cpn_session *s, *next;
 
-    DL_FOREACH_SAFE2(c->sessions->watched, s, next, watched_next)
-    {
+    DL_FOREACH_SAFE2 (c->sessions->watched, s, next, watched_next) {
         if (s->ended) {
             if (s->row == CPN_ROW_DURABLE && !s->end_durable && !s->end_writing)
                 end_write(c, s);

@@ -43,12 +43,13 @@ audit_of(const char *operation)
     return some;
 }
 
-/* Once the windows of merging are over: how many records of an event, for how many calls. */
-static CPN_UNUSED void
-records_are(const char *event, size_t n, json_int_t calls)
+/* Once the windows of merging are over: for how many calls the records of an event stand, and how
+ * many there are. */
+static CPN_UNUSED json_int_t
+calls_recorded(const char *event, size_t *n)
 {
     json_t *records, *one;
-    json_int_t stood_for = 0;
+    json_int_t calls = 0;
     size_t i;
 
     cpn_trail_flush(st.c, 0, true);
@@ -58,12 +59,21 @@ records_are(const char *event, size_t n, json_int_t calls)
     {
         const json_t *count = json_object_get(one, "count");
 
-        stood_for += count ? json_integer_value(count) : 1;
+        calls += count ? json_integer_value(count) : 1;
     }
-    if (json_array_size(records) != n || stood_for != calls)
-        fail_msg("%s: %zu records of %lld calls", event, json_array_size(records),
-                 (long long)stood_for);
+    *n = json_array_size(records);
     json_decref(records);
+    return calls;
+}
+
+static CPN_UNUSED void
+records_are(const char *event, size_t n, json_int_t calls)
+{
+    size_t records;
+    json_int_t stood_for = calls_recorded(event, &records);
+
+    if (records != n || stood_for != calls)
+        fail_msg("%s: %zu records of %lld calls", event, records, (long long)stood_for);
 }
 
 #endif

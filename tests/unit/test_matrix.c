@@ -100,27 +100,6 @@ letter(int status)
     }
 }
 
-/* How many calls the records of an event stand for, those that are still being merged included. */
-static json_int_t
-recorded(const char *event)
-{
-    json_t *records, *one;
-    json_int_t calls = 0;
-    size_t i;
-
-    cpn_trail_flush(st.c, 0, true);
-    (void)came(&st.front, CPN_MSG_NONE);
-    records = audit_of(event);
-    json_array_foreach(records, i, one)
-    {
-        const json_t *count = json_object_get(one, "count");
-
-        calls += count ? json_integer_value(count) : 1;
-    }
-    json_decref(records);
-    return calls;
-}
-
 /* A row with an event whose call was let in leaves a record of it, whatever came of the call; but
  * for a revocation of what is nobody's token, by which strangers could fill the audit. */
 static bool
@@ -128,7 +107,8 @@ leaves_its_record(size_t cell, json_int_t before, int status, const char *by)
 {
     const cpn_route *r = route_of(cell);
 
-    json_int_t more = r->audit ? recorded(r->audit) - before : 0;
+    size_t records;
+    json_int_t more = r->audit ? calls_recorded(r->audit, &records) - before : 0;
 
     if (!r->audit || letter(status) != '+' || more == (strcmp(r->audit, "logout") != 0))
         return true;
@@ -146,7 +126,8 @@ every_cell_is_as_the_table_says(void **state)
         assert_int_equal(strlen(cells[i].want), CPN_COUNT(callers));
         for (size_t w = 0; w < CPN_COUNT(callers); w++) {
             const char *event = route_of(i)->audit;
-            json_int_t before = event ? recorded(event) : 0;
+            size_t records;
+            json_int_t before = event ? calls_recorded(event, &records) : 0;
             int got;
 
             /* What the cells before cost their common source is no matter of who may what. */
