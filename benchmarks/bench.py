@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,23 +17,25 @@ import measures  # noqa: E402
 import people  # noqa: E402
 import setups  # noqa: E402
 import svg  # noqa: E402
-from chains import BUILD, GATEWAY_CPU, Caponier, CaponierCarriers, CaponierFronts, net, pin  # noqa: E402
-from rivals import (Haproxy2, Haproxy2Default, Haproxy2NoResume, Limit, Nginx2, PyWebsockify, SshL, SshLGcm, Stunnel2, StunnelHitch,  # noqa: E402
+from chains import BUILD, GATEWAY_CPU, Caponier, CaponierBeside, CaponierCarriers, CaponierFronts, CaponierOpenssl, net, pin  # noqa: E402
+from rivals import (Haproxy2, Haproxy2Default, Haproxy2NoResume, Limit, LimitOpenssl, Nginx2, PyWebsockify, SshL, SshLGcm, Stunnel2, StunnelHitch,  # noqa: E402
                    Wstunnel)
-from report import Goals, interleaved, spread  # noqa: E402
+from report import Goals, interleaved, ratio, spread  # noqa: E402
 
-US = (Caponier, CaponierCarriers, CaponierFronts)
-PEERS = (Haproxy2, Haproxy2Default, Haproxy2NoResume, Stunnel2, Nginx2, StunnelHitch, SshL, SshLGcm, PyWebsockify, Wstunnel, Limit)
+US = (Caponier, CaponierCarriers, CaponierFronts, CaponierBeside)
+PEERS = (Haproxy2, Haproxy2Default, Haproxy2NoResume, Stunnel2, Nginx2, StunnelHitch, SshL, SshLGcm, PyWebsockify, Wstunnel, Limit,
+         LimitOpenssl, CaponierOpenssl)
 QUICK = (Haproxy2, Haproxy2NoResume, Stunnel2, SshL, SshLGcm, Limit) + US
 ONE = {c.name for c in PEERS + (Caponier,)}  # chains for rows of one stream
 QUICK_IDLE = {Haproxy2.name, Caponier.name}
-TLS = ONE - {Haproxy2Default.name, Haproxy2NoResume.name, Limit.name}
+OPENSSL = {LimitOpenssl.name, CaponierOpenssl.name}
+TLS = ONE - {Haproxy2Default.name, Haproxy2NoResume.name, Limit.name} - OPENSSL
 
 
 def rows(seconds, quick):
     """(title, measure, chains that take part); a quick run leaves out those of rows that are long and have no goal with them."""
-    limit, many = {Limit.name}, (TLS - {PyWebsockify.name, Wstunnel.name}) | {CaponierCarriers.name}
-    two = {CaponierFronts.name}
+    limit, many = {Limit.name} | OPENSSL, (TLS - {PyWebsockify.name, Wstunnel.name}) | {CaponierCarriers.name}
+    two, beside_client = {CaponierFronts.name}, {CaponierBeside.name}
     beside = {Haproxy2.name, Caponier.name} | two
     if quick:
         many -= {SshL.name, SshLGcm.name, Stunnel2.name}
@@ -41,7 +44,8 @@ def rows(seconds, quick):
     return [("one stream down", measures.bulk("down", 1, seconds), TLS | limit | {Haproxy2Default.name}),
             ("one stream up", measures.bulk("up", 1, seconds), TLS | limit | {Haproxy2Default.name}),
             ("8 streams down", measures.bulk("down", 8, seconds), many), ("8 streams up", measures.bulk("up", 8, seconds), many),
-            ("64 streams down", measures.bulk("down", 64, seconds), many | limit | two), ("64 streams up", measures.bulk("up", 64, seconds), many | limit | two),
+            ("64 streams down", measures.bulk("down", 64, seconds), many | limit | two | beside_client),
+            ("64 streams up", measures.bulk("up", 64, seconds), many | limit | two | beside_client),
             ("round trip of 64 bytes", measures.rtt(seconds), TLS),
             ("round trip beside one stream down", measures.rtt_beside("down", seconds), beside),
             ("round trip beside one stream up", measures.rtt_beside("up", seconds), beside),
@@ -67,7 +71,9 @@ def judge(done, report, goals):
             goals.most(f"gateway CPU a GiB, 64 streams {way} on 64 carriers / haproxy2", r.ratio(many, "gateway s/GiB"), 0.50)
             goals.most(f"gateway CPU a GiB, 64 streams {way} on 64 carriers / (plain relay + AEAD)", r.ratio(many, "gateway s/GiB", Limit.name), 1.2)
         if r and r.has(two):
-            goals.most(f"CPU a GiB of two fronts / of one, 64 streams {way}", r.ratio(two, "gateway s/GiB", ours), 1.1)
+            # what a GiB costs depends on who shares the core; so one front has been on either
+            one = [statistics.mean(pair) for pair in zip(r.values(ours, "gateway s/GiB"), r.values(CaponierBeside.name, "gateway s/GiB"))]
+            goals.most(f"CPU a GiB of two fronts / of one on either core, 64 streams {way}", ratio(r.values(two, "gateway s/GiB"), one), 1.1)
         r = done.get(f"round trip beside one stream {way}")
         if r:
             goals.most(f"round trip beside one stream {way}, same front / haproxy2", r.ratio(ours, "p50 us"), 0.8)

@@ -162,13 +162,15 @@ class Caponier(Chain):
     name = "caponier"
     fronts = 1
     options = ()
+    tls_aes = "auto"
 
     def start(self):
         self.gw = Gateway(Loopback, self.dir / "gateway", fence_allow_loopback=True, fronts=self.fronts, sessions_per_user=20000,
-                          tickets_per_minute=100000, carriers_per_user=1000)
+                          tickets_per_minute=100000, carriers_per_user=1000, tls_aes=self.tls_aes)
         self.gw.start()
         self.server = self.gw.process
         admin = self.gw.enrol()
+        admin.env["CAPONIER_TLS_AES"] = self.tls_aes
         self.gw.apply(self.inventory())
         self.admin = admin
         self.tunnel = self.another(0, self.port)
@@ -214,6 +216,23 @@ class CaponierCarriers(Caponier):
     def start(self):
         super().start()
         eventually(lambda: connections_to(self.gw.port) == 64, 30, "every carrier is made")
+
+
+class CaponierOpenssl(Caponier):
+    """With OpenSSL's own cipher, as all other chains have it."""
+
+    name = "caponier-openssl-aes"
+    tls_aes = "openssl"
+
+
+class CaponierBeside(Caponier):
+    """The front beside the client, away from the target: where one of two fronts on two cores is."""
+
+    name = "caponier-beside-client"
+
+    def pin(self):
+        super().pin()
+        pin(self.gw.pids("front"), CLIENT_CPU)
 
 
 class CaponierFronts(Caponier):

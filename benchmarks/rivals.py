@@ -40,13 +40,21 @@ class Limit(Chain):
     """No peer, but how far one can get: each end relays plainly, 256 KiB a call, and lets each byte through the cipher once."""
 
     name = "limit"
+    cipher = "seal"
 
     def start(self):
         middle, micro = net.free_port(), BUILD / "benchmarks/micro"
-        self.server = self.spawn(micro, "relay", middle, self.target, "seal")
+        self.server = self.spawn(micro, "relay", middle, self.target, self.cipher)
         self.wait_listening(middle)
-        self.client = self.spawn(micro, "relay", self.port, middle, "seal")
+        self.client = self.spawn(micro, "relay", self.port, middle, self.cipher)
         self.wait_listening(self.port)
+
+
+class LimitOpenssl(Limit):
+    """The same with OpenSSL's own cipher, which all but Caponier use."""
+
+    name = "limit-openssl-aes"
+    cipher = "seal-openssl"
 
 
 class Stunnel2(Chain):

@@ -33,18 +33,34 @@ ca_for(const cpn_gateway_file *file, const char *origin)
     return strcmp(theirs, origin) == 0 ? file->ca : NULL;
 }
 
+/* Which library encrypts; a word that is not known must not be taken for one that is. */
+static cpn_rc
+tls_options(unsigned *options, cpn_err *err)
+{
+    const char *aes = getenv("CAPONIER_TLS_AES");
+
+    *options = aes && strcmp(aes, "openssl") == 0 ? CPN_TLS_OPENSSL_AES : 0;
+    if (!aes || *options || strcmp(aes, "auto") == 0)
+        return CPN_OK;
+    return cpn_fail(err, CPN_INVALID, "CAPONIER_TLS_AES: '%s' (expected auto|openssl)", aes);
+}
+
 /* What was said here and now, then with the sign-in, then for everybody on this machine. */
 static cpn_rc
 make_trust(cpn_api *a, const cpn_gateway_file *file, cpn_err *err)
 {
     const char *ca = cpn_args_get(&a->cli->args, "ca");
     cpn_tls_trust trust = { 0 };
+    unsigned options;
+    cpn_rc rc;
 
+    if ((rc = tls_options(&options, err)) != CPN_OK)
+        return rc;
     if (!ca)
         ca = a->ctx.ca ? a->ctx.ca : ca_for(file, a->origin);
     a->ca = ca ? cpn_xstrdup(ca) : NULL;
     trust.ca_file = a->ca;
-    return cpn_tls_ctx_client(&a->tls, &trust, err);
+    return cpn_tls_ctx_client(&a->tls, &trust, options, err);
 }
 
 /* The stored sign-in of a gateway and an account (NULL: the current one); none is no failure. */

@@ -265,6 +265,7 @@ cpn_front_setup(cpn_front *f)
     const cpn_config *s = &c->set;
     cpn_msg m = { .type = CPN_MSG_SETUP,
                   .SETUP = { .tls12 = strcmp(s->tls_min, "1.2") == 0,
+                             .openssl_aes = strcmp(s->tls_aes, "openssl") == 0,
                              .az_clients = s->az_clients,
                              .log_level = (uint8_t)cpn_log_level_of(s->log_level),
                              .tls_ms = (uint32_t)s->tls_timeout,

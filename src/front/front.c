@@ -25,8 +25,13 @@ cpn_front_on_setup(cpn_front *f, const cpn_msg_SETUP *m)
 {
     cpn_tls_ctx *tls = NULL;
     cpn_err err = { 0 };
+    unsigned options = 0;
 
-    if (cpn_tls_ctx_server(&tls, m->cert_pem, m->key_pem, m->tls12 != 0, &err) != CPN_OK) {
+    if (m->tls12)
+        options |= CPN_TLS_12;
+    if (m->openssl_aes)
+        options |= CPN_TLS_OPENSSL_AES;
+    if (cpn_tls_ctx_server(&tls, m->cert_pem, m->key_pem, options, &err) != CPN_OK) {
         cpn_log(CPN_LOG_ERROR, "setup.tls", CPN_KE(&err));
         return;
     }

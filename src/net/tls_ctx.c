@@ -11,15 +11,17 @@
 #include <unistd.h>
 
 #include "codec/ossl.h"
+#include "net/gcm.h"
 #include "net/tls_priv.h"
 
 #define CERT_DIR "/etc/ssl/certs"
 #define CHAIN_MAX 8 /* intermediates behind the leaf */
 
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define SUITES_12_AES128 "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 #define SUITES_12                                                                                  \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
 static const uint8_t alpn_http11[] = { 8, 'h', 't', 't', 'p', '/', '1', '.', '1' };
 
@@ -52,9 +54,10 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigne
 }
 
 static cpn_rc
-ctx_common(cpn_tls_ctx **out, bool server, bool allow_tls12, cpn_err *err)
+ctx_common(cpn_tls_ctx **out, bool server, unsigned options, cpn_err *err)
 {
     CPN_AUTO(cpn_tls_ctx_auto) cpn_tls_ctx *ctx = calloc(1, sizeof(*ctx));
+    const char *aes = options & CPN_TLS_OPENSSL_AES ? NULL : cpn_gcm_query();
     char why[128];
 
     if (!ctx)
@@ -62,12 +65,13 @@ ctx_common(cpn_tls_ctx **out, bool server, bool allow_tls12, cpn_err *err)
     ctx->refs = 1;
     ctx->server = server;
     ERR_clear_error();
-    ctx->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    ctx->ssl = SSL_CTX_new_ex(NULL, aes, server ? TLS_server_method() : TLS_client_method());
     if (!ctx->ssl ||
-        !SSL_CTX_set_min_proto_version(ctx->ssl, allow_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION) ||
+        !SSL_CTX_set_min_proto_version(ctx->ssl,
+                                       options & CPN_TLS_12 ? TLS1_2_VERSION : TLS1_3_VERSION) ||
         !SSL_CTX_set_max_proto_version(ctx->ssl, TLS1_3_VERSION) ||
         !SSL_CTX_set_ciphersuites(ctx->ssl, SUITES_13) ||
-        !SSL_CTX_set_cipher_list(ctx->ssl, SUITES_12) ||
+        !SSL_CTX_set_cipher_list(ctx->ssl, aes ? SUITES_12 : SUITES_12_AES128 SUITES_12) ||
         !SSL_CTX_set1_groups_list(ctx->ssl, "X25519:P-256"))
         return cpn_fail(err, CPN_E_CRYPTO, "TLS parameters: %s", cpn_tls_why(why, sizeof(why)));
     SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -128,12 +132,12 @@ use_key(SSL_CTX *ssl, cpn_view pem, cpn_err *err)
 }
 
 cpn_rc
-cpn_tls_ctx_server(cpn_tls_ctx **out, cpn_view cert, cpn_view key, bool allow_tls12, cpn_err *err)
+cpn_tls_ctx_server(cpn_tls_ctx **out, cpn_view cert, cpn_view key, unsigned options, cpn_err *err)
 {
     CPN_AUTO(cpn_tls_ctx_auto) cpn_tls_ctx *ctx = NULL;
     cpn_rc rc;
 
-    if ((rc = ctx_common(&ctx, true, allow_tls12, err)) < 0 ||
+    if ((rc = ctx_common(&ctx, true, options, err)) < 0 ||
         (rc = use_chain(ctx->ssl, cert, err)) < 0 || (rc = use_key(ctx->ssl, key, err)) < 0)
         return rc;
     SSL_CTX_set_alpn_select_cb(ctx->ssl, choose_alpn, NULL);
@@ -181,12 +185,13 @@ set_trust(SSL_CTX *ssl, const cpn_tls_trust *trust, cpn_err *err)
 }
 
 cpn_rc
-cpn_tls_ctx_client(cpn_tls_ctx **out, const cpn_tls_trust *trust, cpn_err *err)
+cpn_tls_ctx_client(cpn_tls_ctx **out, const cpn_tls_trust *trust, unsigned options, cpn_err *err)
 {
     CPN_AUTO(cpn_tls_ctx_auto) cpn_tls_ctx *ctx = NULL;
     cpn_rc rc;
 
-    if ((rc = ctx_common(&ctx, false, true, err)) < 0 || (rc = set_trust(ctx->ssl, trust, err)) < 0)
+    if ((rc = ctx_common(&ctx, false, options | CPN_TLS_12, err)) < 0 ||
+        (rc = set_trust(ctx->ssl, trust, err)) < 0)
         return rc;
     if (SSL_CTX_set_alpn_protos(ctx->ssl, alpn_http11, sizeof(alpn_http11)) != 0)
         return cpn_fail(err, CPN_E_CRYPTO, "TLS parameters: ALPN");

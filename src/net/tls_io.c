@@ -240,11 +240,10 @@ hand_out(cpn_tls *t)
 static void
 decrypt(cpn_tls *t)
 {
+    ERR_clear_error(); /* once: what succeeds adds nothing */
     while (t->in->size - t->plain >= CPN_TLS_RECORD) {
-        int got;
+        int got = SSL_read(t->ssl, t->in->p + t->plain, (int)CPN_TLS_RECORD);
 
-        ERR_clear_error();
-        got = SSL_read(t->ssl, t->in->p + t->plain, (int)CPN_TLS_RECORD);
         if (got <= 0) {
             only_waiting(t, got, "transfer");
             break;
@@ -348,11 +347,10 @@ encrypt(cpn_tls *t, const uint8_t *p, size_t n)
 
     if (room < OUT_RESERVE || wire_size(n) > room - OUT_RESERVE)
         return CPN_AGAIN;
+    ERR_clear_error();
     for (size_t put = 0; put < n;) {
-        int ret;
+        int ret = SSL_write(t->ssl, p + put, (int)CPN_MIN(n - put, CPN_TLS_RECORD));
 
-        ERR_clear_error();
-        ret = SSL_write(t->ssl, p + put, (int)CPN_MIN(n - put, CPN_TLS_RECORD));
         if (ret <= 0) {
             if (only_waiting(t, ret, "transfer"))
                 cpn_tls_ending(t, CPN_TLS_END_RESET, "out of memory");

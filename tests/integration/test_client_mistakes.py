@@ -58,6 +58,12 @@ def test_a_gateway_that_is_no_url(url):
     assert r.returncode == 2 and f"the gateway '{url}' must be an https URL, such as https://" in r.stderr and r.stderr.count("\n") == 1, r
 
 
+@pytest.mark.parametrize("word", ["", "intel", "OpenSSL", "op\x1b[2Jenssl"])
+def test_a_cipher_library_that_is_not_known(word):
+    r = run("vm", "list", CAPONIER_GATEWAY="https://one.example.test", CAPONIER_TLS_AES=word)
+    assert r.returncode == 2 and r.stderr.startswith("caponier: CAPONIER_TLS_AES: '") and "expected auto|openssl" in r.stderr and "\x1b" not in r.stderr, r
+
+
 @pytest.mark.parametrize("more, hint", [([], "run 'caponier login'\n"), (["--gateway", "https://other.example.test"],
                                                                       "run 'caponier login --gateway https://other.example.test'\n")])
 def test_not_signed_in_says_where_to(more, hint):

@@ -116,7 +116,8 @@ def test_another_name_is_not_served(gateway):
 
 # ---- versions and suites ----
 
-AEAD, CBC = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA"
+AEAD, AES128 = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+CBC = "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA"
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,16 @@ def test_tls_12_is_for_aead_only(older):
     assert spoken(older.port, ssl.TLSVersion.TLSv1_2, CBC) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
     assert spoken(older.port, ssl.TLSVersion.TLSv1_2, CBC + ":" + AEAD) == ("TLSv1.2", AEAD)
     assert honest(older)
+
+
+def test_tls_12_has_aes_128_where_openssl_does_it(network, folder):
+    """The faster cipher of some processors is for TLS 1.3 only; with it AES-128 is not offered, and never done by half."""
+    g = Gateway(network, folder / "openssl", tls_min="1.2", tls_aes="openssl").start()
+    try:
+        assert spoken(g.port, ssl.TLSVersion.TLSv1_2, AES128) == ("TLSv1.2", AES128)
+        assert spoken(g.port, ssl.TLSVersion.TLSv1_3, AES128) == ("TLSv1.3", "TLS_AES_128_GCM_SHA256")
+    finally:
+        g.close()
 
 
 def test_this_client_could_speak_them(folder):

@@ -42,7 +42,7 @@ def caponierd(*args):
 @pytest.mark.parametrize("text,says", [
     ("listn: [\"127.0.0.1:1\"]\n", "listn"), ("", "empty"), ("fronts: two\n", "fronts"), ("fronts: 022\n", "fronts"),
     ("az_clients: flase\n", "az_clients"), ("az_clients: yes\n", "az_clients"), ("fence_allow_loopback: 1\n", "fence_allow_loopback"),
-    ("public_url: http://x\n", "public_url"), ("tls_min: \"1.1\"\n", "tls_min"), ("drain: 30\n", "drain"),
+    ("public_url: http://x\n", "public_url"), ("tls_min: \"1.1\"\n", "tls_min"), ("tls_aes: intel\n", "tls_aes"), ("tls_aes: \"\"\n", "tls_aes"), ("drain: 30\n", "drain"),
     ("listen: [\"127.0.0.1:70000\"]\n", "listen"), ("listen: 5\n", "listen"), ("a: 1\n---\nb: 2\n", "document"),
     ("x: &a 1\ny: *a\n", "a"), ("fence_deny: [\"10.0.0.1/8\"]\n", "fence_deny"), ("log_level: loud\n", "log_level"),
     ("fronts: 1\nfronts: 2\n", "fronts"), ("tls_cert: \"\"\n", "tls_cert"), ("\x00", "1")])

@@ -82,7 +82,7 @@ nettest_start(nettest *nt)
         cpn_tls_ctx_server(&nt->server, cpn_view_str(nt->cert), cpn_view_str(nt->key), false, &err),
         CPN_OK);
     trust = (cpn_tls_trust){ .ca_pem = cpn_view_str(nt->cert) };
-    assert_int_equal(cpn_tls_ctx_client(&nt->client, &trust, &err), CPN_OK);
+    assert_int_equal(cpn_tls_ctx_client(&nt->client, &trust, 0, &err), CPN_OK);
 }
 
 /* Everything made on the loop must have been freed: proves that nothing is left open or charged. */

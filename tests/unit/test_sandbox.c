@@ -102,7 +102,7 @@ serve(const char *what)
     if (cpn_loop_new(&nt.loop, &nt.uv, &nt.quota, NULL) != CPN_OK)
         _exit(2);
     trust = (cpn_tls_trust){ .ca_pem = cpn_view_str(nt.cert) };
-    if (cpn_tls_ctx_client(&nt.client, &trust, NULL) != CPN_OK)
+    if (cpn_tls_ctx_client(&nt.client, &trust, 0, NULL) != CPN_OK)
         _exit(3);
     {
         int fd[2];
@@ -110,7 +110,7 @@ serve(const char *what)
 
         nettest_sockets(fd);
         if (cpn_sandbox_front(NULL) != CPN_OK ||
-            cpn_tls_ctx_server(&nt.server, cpn_view_str(nt.cert), cpn_view_str(nt.key), true,
+            cpn_tls_ctx_server(&nt.server, cpn_view_str(nt.cert), cpn_view_str(nt.key), CPN_TLS_12,
                                NULL) != CPN_OK)
             _exit(4);
         so.ctx = nt.server;

@@ -108,7 +108,7 @@ unknown_issuers_are_not_trusted(void **state)
     (void)state;
     nettest_start(&nt);
     cpn_tls_ctx_free(nt.client);
-    assert_int_equal(cpn_tls_ctx_client(&nt.client, &trust, &err), CPN_OK);
+    assert_int_equal(cpn_tls_ctx_client(&nt.client, &trust, 0, &err), CPN_OK);
     pair(&nt, "gate.test", t, s);
     nettest_until(&nt, &s[1].ended);
     assert_int_equal(s[1].why, CPN_TLS_END_FAILED);
@@ -129,14 +129,13 @@ keys_must_fit(void **state)
     nettest_start(&nt);
     nettest_pem(&other, "x");
     assert_int_equal(
-        cpn_tls_ctx_server(&ctx, cpn_view_str(nt.cert), cpn_view_str(other.key), false, &err),
+        cpn_tls_ctx_server(&ctx, cpn_view_str(nt.cert), cpn_view_str(other.key), 0, &err),
         CPN_E_CONF);
     assert_non_null(strstr(err.msg, "does not belong"));
-    assert_int_equal(cpn_tls_ctx_server(&ctx, cpn_view_str("x"), cpn_view_str(nt.key), false, &err),
+    assert_int_equal(cpn_tls_ctx_server(&ctx, cpn_view_str("x"), cpn_view_str(nt.key), 0, &err),
                      CPN_E_CONF);
-    assert_int_equal(
-        cpn_tls_ctx_server(&ctx, cpn_view_str(nt.cert), cpn_view_str("x"), false, &err),
-        CPN_E_CONF);
+    assert_int_equal(cpn_tls_ctx_server(&ctx, cpn_view_str(nt.cert), cpn_view_str("x"), 0, &err),
+                     CPN_E_CONF);
     assert_null(ctx);
     nettest_stop(&nt);
 }
