@@ -63,8 +63,9 @@ def test_system_calls_a_relayed_mebibyte(tmp_path, direction):
 
 @pytest.mark.parametrize("direction", ["down", "up"])
 def test_bytes_a_call_when_four_mebibytes_wait(tmp_path, direction):
-    """Less what the handshake (down: it comes after the stop) and the end take, which a run without bytes shows."""
-    waiting, none = (sum(counted(tmp_path, direction, mib, "raw").get(c, 0) for c in MOVES) for mib in (4, 0))
+    """Less what the handshake (down: it comes after the stop) and the end take, which a run without bytes shows. Of three runs the
+    least: a client that is slow for a moment makes the gateway's socket take a send in two parts."""
+    waiting, none = (min(sum(counted(tmp_path, direction, mib, "raw").get(c, 0) for c in MOVES) for _ in range(3)) for mib in (4, 0))
     print(f"bytes a call, {direction}: {(8 << 20) // (waiting - none)} in {waiting} - {none} calls")
     assert (8 << 20) / (waiting - none) >= 200 * 1024
 
