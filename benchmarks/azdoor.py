@@ -93,7 +93,7 @@ def bulk(chain, seconds, repetitions=3):
 
 def moved(chain, way, port, seconds):
     before, began = cpu_seconds(chain.gateway_pids()), time.monotonic()
-    took, _ = run([LOAD, way, 1, port, seconds])
+    took, *_ = run([LOAD, way, 1, port, seconds])
     spent, wall = cpu_seconds(chain.gateway_pids()) - before, time.monotonic() - began
     return {"MiB/s": took / 2**20 / seconds, "CPU/wall": spent / wall, "s/GiB": spent * seconds / (seconds + WARM_UP) / took * 2**30}
 

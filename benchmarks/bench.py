@@ -5,7 +5,6 @@ import os
 import pathlib
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -71,8 +70,9 @@ def judge(done, report, goals):
             goals.most(f"gateway CPU a GiB, 64 streams {way} on 64 carriers / haproxy2", r.ratio(many, "gateway s/GiB"), 0.50)
             goals.most(f"gateway CPU a GiB, 64 streams {way} on 64 carriers / (plain relay + AEAD)", r.ratio(many, "gateway s/GiB", Limit.name), 1.2)
         if r and r.has(two):
-            # what a GiB costs depends on who shares the core; so one front has been on either
-            one = [statistics.mean(pair) for pair in zip(r.values(ours, "gateway s/GiB"), r.values(CaponierBeside.name, "gateway s/GiB"))]
+            # what a GiB costs depends on who shares the core; so one front has been on either, and each counts by the bytes it had of two
+            one = [share * near + (1 - share) * apart for share, near, apart in zip(
+                r.values(two, "bytes beside the client"), r.values(CaponierBeside.name, "gateway s/GiB"), r.values(ours, "gateway s/GiB"))]
             goals.most(f"CPU a GiB of two fronts / of one on either core, 64 streams {way}", ratio(r.values(two, "gateway s/GiB"), one), 1.1)
         r = done.get(f"round trip beside one stream {way}")
         if r:

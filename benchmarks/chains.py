@@ -109,6 +109,10 @@ class Chain:
         """Where n streams go, in turn."""
         return [self.port]
 
+    def also(self, of_first):
+        """What else to keep of a measurement in which the first port had that share of the bytes."""
+        return {}
+
     def probe_and_bulk_ports(self):
         return self.port, self.port
 
@@ -250,10 +254,10 @@ class CaponierFronts(Caponier):
     def start(self):
         super().start()
         self.other = None
-        first = self.front_of(self.tunnel)
+        self.first = self.front_of(self.tunnel)
         for _ in itertools.repeat(None, 40):  # which front accepts is the kernel's choice
             other = self.another(1)
-            if self.front_of(other) != first:
+            if self.front_of(other) != self.first:
                 self.other = other
                 return
             other.close()
@@ -262,9 +266,13 @@ class CaponierFronts(Caponier):
     def pin(self):
         super().pin()
         pin([self.other.process.pid], CLIENT_CPU)
-        # each front on a core of its own, as an operator of two cores has them
-        for cpu, pid in enumerate(self.gw.pids("front")):
-            pin([pid], cpu % 2)
+        # each front on a core of its own, as an operator of two cores has them: that of the first port beside the client
+        for pid in self.gw.pids("front"):
+            mine = f"--number={self.first}".encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            pin([pid], CLIENT_CPU if mine else GATEWAY_CPU)
+
+    def also(self, of_first):
+        return {"bytes beside the client": of_first}
 
     def probe_and_bulk_ports(self):
         return self.other.port, self.port

@@ -3,8 +3,9 @@
  *   load target PORT            serve on 127.0.0.1:PORT; a connection's first byte says what it is:
  *                               D: send without end; E: echo; U: swallow, and send one byte back
  *                               for every 2 MiB
- *   load down|up N PORT S       N connections for S seconds: "bytes seconds". Up: the bytes that
- *                               came to the target, not those that buffers on the way took
+ *   load down|up N PORT S       N connections for S seconds: "bytes seconds", and the share of them
+ *                               that the connections to the first port had. Up: the bytes that came
+ *                               to the target, not those that buffers on the way took
  *   load rtt PORT S             64-byte round trips: "count p50_us p99_us"
  *   load setup PORT C S         connect, one echoed byte, close, C at once: "count seconds p50_us"
  *   load idle N PORT            open N, one echoed byte on each, print "ready", hold until stdin
@@ -206,11 +207,15 @@ bulk(bool down, int n, const char *port, double seconds)
 {
     struct epoll_event evs[256];
     int ep = epoll_create1(0);
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, of_first = 0;
     double start, end;
+    int ports = 1;
 
+    for (const char *p = port; *p; p++)
+        ports += *p == ',';
     for (int i = 0; i < n; i++) {
         int fd = dial(port, down ? 'D' : 'U');
+        modes[fd] = i % ports == 0 ? 'f' : 'o';
         fcntl(fd, F_SETFL, O_NONBLOCK);
         watch(ep, fd, down ? EPOLLIN : EPOLLIN | EPOLLOUT);
     }
@@ -223,11 +228,15 @@ bulk(bool down, int n, const char *port, double seconds)
                              : upload(evs[i].data.fd, evs[i].events);
             if (k == 0 || (k < 0 && errno != EAGAIN))
                 die("a connection ended early");
-            if (t >= start && k > 0)
-                bytes += (uint64_t)k * (down ? 1 : RECEIPT);
+            if (t < start || k <= 0)
+                continue;
+            bytes += (uint64_t)k * (down ? 1 : RECEIPT);
+            if (modes[evs[i].data.fd] == 'f')
+                of_first += (uint64_t)k * (down ? 1 : RECEIPT);
         }
     }
-    printf("%llu %.3f\n", (unsigned long long)bytes, seconds);
+    printf("%llu %.3f", (unsigned long long)bytes, seconds);
+    printf(" %.4f\n", bytes ? (double)of_first / (double)bytes : 0);
 }
 
 static int

@@ -33,14 +33,15 @@ def bulk(direction, n, seconds):
         to = ports(chain, n)
         for _ in range(TRIES):
             before, client_before = cpu_seconds(chain.gateway_pids()), cpu_seconds(chain.client_pids())
-            took, _ = run([LOAD, direction, n, to, seconds])
+            took, _, of_first = run([LOAD, direction, n, to, seconds])
             if took:
                 break
         else:
             raise RuntimeError(f"{chain.name}: {n} streams {direction}: nothing came through")
         gib, share = took / 2**30, seconds / (seconds + WARM_UP)
         return {"MiB/s": took / 2**20 / seconds, "gateway s/GiB": (cpu_seconds(chain.gateway_pids()) - before) * share / gib,
-                "client s/GiB": (cpu_seconds(chain.client_pids()) - client_before) * share / gib}
+                "client s/GiB": (cpu_seconds(chain.client_pids()) - client_before) * share / gib,
+                **chain.also(of_first)}
     return measure
 
 

@@ -233,7 +233,7 @@ another_issuer(cpn_doctor *d, const trip *r)
     bool other;
 
     if (!flag || !d->api->ctx.ca || strcmp(flag, d->api->ctx.ca) == 0 ||
-        cpn_tls_ctx_client(&ctx, &trust, 0, NULL) != CPN_OK)
+        cpn_tls_ctx_client(&ctx, &trust, CPN_TLS_OPENSSL_AES, NULL) != CPN_OK)
         return false;
     other = travel(d->api, ctx, &again, NULL) == CPN_OK && again.err.rc == CPN_E_CRYPTO;
     cpn_proxy_wipe(&again.proxy);

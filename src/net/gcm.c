@@ -1,44 +1,21 @@
-/* AES-128-GCM by Intel's library as an OpenSSL provider: the table OpenSSL wants, and behind it one
- * call a record.
- */
-#include "net/gcm.h"
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-
-#ifndef CPN_HAVE_IPSEC_MB
-
-const char *
-cpn_gcm_query(void)
-{
-    return NULL;
-}
-
-#else
-
-#include <intel-ipsec-mb.h>
+/* AES-128-GCM by Intel's library in the shape of an OpenSSL cipher: one call of it a record. */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/provider.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "net/gcm.h"
+#include "net/gcm_priv.h"
 
-#define NAME "caponier"
 #define KEY 16
 #define IV 12
 #define TAG 16
 
-/* What the library has for this processor. */
-static struct {
-    aes_gcm_pre_t expand;
-    aes_gcm_enc_dec_t seal, open;
-} aes;
-
-/* A nonce is good for one text: after it only a new one brings the cipher back. */
+/* A nonce is good for one text: after it the cipher wants to be given one again. */
 typedef enum { WANTS_NONCE, WANTS_TEXT, DONE } stage;
 
 typedef struct {
@@ -168,7 +145,7 @@ begin(gcm *g, bool sealing, const uint8_t *key, size_t key_n, const uint8_t *iv,
     if ((key && key_n != KEY) || (iv && iv_n != IV))
         return 0;
     if (key)
-        aes.expand(key, &g->key);
+        cpn_gcm_aes.expand(key, &g->key);
     g->keyed |= key != NULL;
     if (iv) {
         memcpy(g->iv, iv, IV);
@@ -201,10 +178,10 @@ gcm_update(void *v, uint8_t *out, size_t *out_n, size_t room, const uint8_t *in,
     if (!g->keyed || g->stage != WANTS_TEXT)
         return 0;
     if (out) {
-        if (room < n)
+        if (n == 0 || room < n)
             return 0;
-        (g->sealing ? aes.seal : aes.open)(&g->key, &g->scratch, out, in, n, g->iv, g->aad,
-                                           g->aad_n, g->tag, TAG);
+        (g->sealing ? cpn_gcm_aes.seal : cpn_gcm_aes.open)(&g->key, &g->scratch, out, in, n, g->iv,
+                                                           g->aad, g->aad_n, g->tag, TAG);
         g->stage = DONE;
     } else {
         if (g->aad_n > 0 || n > CPN_GCM_AAD)
@@ -228,10 +205,10 @@ gcm_final(void *v, uint8_t *out, size_t *out_n, size_t room)
            (g->sealing || (g->tagged && CRYPTO_memcmp(g->tag, g->wanted, TAG) == 0));
 }
 
-/* --- the provider --------------------------------------------------------------------------- */
+/* --- what OpenSSL is told --------------------------------------------------------------------- */
 
-static const OSSL_ALGORITHM *
-provider_query(void *provider, int operation, int *no_store)
+const OSSL_DISPATCH *
+cpn_gcm_cipher(void)
 {
 #define FN(id, f)                                                                                  \
     {                                                                                              \
@@ -251,68 +228,5 @@ provider_query(void *provider, int operation, int *no_store)
         { 0, NULL },
     };
 #undef FN
-    static const OSSL_ALGORITHM ciphers[] = { { "AES-128-GCM:id-aes128-GCM:2.16.840.1.101.3.4.1.6",
-                                                "provider=" NAME, cipher, NULL },
-                                              { NULL, NULL, NULL, NULL } };
-
-    (void)provider;
-    *no_store = 0;
-    return operation == OSSL_OP_CIPHER ? ciphers : NULL;
+    return cipher;
 }
-
-static int
-provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
-              void **provider)
-{
-    static const OSSL_DISPATCH all[] = {
-        { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))provider_query }, { 0, NULL }
-    };
-
-    (void)in;
-    *out = all;
-    *provider = (void *)core; /* OpenSSL wants one */
-    return 1;
-}
-
-/* The library tests itself while it looks at the processor; its tables are not kept. */
-static bool
-find_aes(void)
-{
-    const uint64_t vectors = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
-    IMB_MGR *mb = alloc_mb_mgr(0);
-    bool good;
-
-    if (!mb)
-        return false;
-    init_mb_mgr_auto(mb, NULL);
-    good =
-        imb_get_errno(mb) == 0 && (mb->features & vectors) == vectors && mb->gcm128_pre &&
-        !((mb->features & IMB_FEATURE_SELF_TEST) && !(mb->features & IMB_FEATURE_SELF_TEST_PASS));
-    aes.expand = mb->gcm128_pre;
-    aes.seal = mb->gcm128_enc;
-    aes.open = mb->gcm128_dec;
-    free_mb_mgr(mb);
-    return good;
-}
-
-/* Everybody who does not ask for it keeps OpenSSL's own. */
-static bool
-offer(void)
-{
-    return OpenSSL_version_num() < 0x30100000L && find_aes() &&
-           EVP_set_default_properties(NULL, "?provider!=" NAME) == 1 &&
-           OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1 &&
-           OSSL_PROVIDER_try_load(NULL, NAME, 1) != NULL;
-}
-
-const char *
-cpn_gcm_query(void)
-{
-    static enum { UNKNOWN, YES, NO } known; /* roles and the client have one thread that asks */
-
-    if (known == UNKNOWN)
-        known = offer() ? YES : NO;
-    return known == YES ? "?provider=" NAME : NULL;
-}
-
-#endif

@@ -11,14 +11,14 @@
 
 typedef struct cpn_tls_ctx cpn_tls_ctx;
 
-/* cert: PEM, leaf first, then intermediates. key: PEM, not encrypted; wiped by the caller after
- * the call. CPN_E_CONF says what is wrong, also when they do not belong together. */
 /* Options of both kinds; a client's always has CPN_TLS_12. */
 enum {
     CPN_TLS_12 = 1,          /* TLS 1.2, too, with AEAD suites */
     CPN_TLS_OPENSSL_AES = 2, /* AES-128-GCM by OpenSSL, also where net/gcm.h has a faster one */
 };
 
+/* cert: PEM, leaf first, then intermediates. key: PEM, not encrypted; wiped by the caller after
+ * the call. CPN_E_CONF says what is wrong, also when they do not belong together. */
 cpn_rc cpn_tls_ctx_server(cpn_tls_ctx **out, cpn_view cert, cpn_view key, unsigned options,
                           cpn_err *err) CPN_MUST_CHECK;
 
