@@ -1,8 +1,8 @@
 """One stream over a long path, beside a plain TCP connection over the same path: 100 ms there and back, 1 Gbit/s.
 
-far.py [DELAY_MS_EACH_WAY] [MBIT_S] [SECONDS]
+far.py [DELAY_MS_EACH_WAY] [MBIT_S] [SECONDS]; CONGESTION names TCP's congestion control, else it is the machine's
 """
-import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -43,6 +43,8 @@ def path(near, far, delay, mbit):
         subprocess.run(["ip", "link", "set", dev, "netns", str(ns.pid)], check=True)
         # the default of 4 MiB is 300 Mbit/s at 100 ms: the path, not the kernel's setting, is to be the limit
         ns.run("sh", "-c", "echo 4096 16384 67108864 > /proc/sys/net/ipv4/tcp_wmem; echo 4096 131072 67108864 > /proc/sys/net/ipv4/tcp_rmem")
+        if "CONGESTION" in os.environ:
+            ns.run("sh", "-c", f"echo {os.environ['CONGESTION']} > /proc/sys/net/ipv4/tcp_congestion_control")
         ns.run("ip", "addr", "add", addr, "peer", other, "dev", dev)
         ns.run("ip", "link", "set", dev, "mtu", str(MTU), "txqueuelen", "10000", "up")
     return relay

@@ -99,36 +99,41 @@ known(const cpn_flow_pace *pace)
     return CPN_MAX(pace->known, CPN_FLOW_WINDOW_NEAR);
 }
 
-/* Half a window went by; was the window what limited it? */
+/* Was the time since the last judgement less than two round trips? */
 static bool
-window_limits(const cpn_flow *f, const cpn_flow_pace *pace)
+quick(const cpn_flow *f, const cpn_flow_pace *pace)
 {
-    return pace->rtt_ms > 0 && pace->now_ms - f->grew_ms < 2 * (uint64_t)pace->rtt_ms;
-}
-
-/* By four bytes for each that goes by, smoothly: a window that opened at once would let a burst out
- * that the path has no queue for. */
-static uint64_t
-window_wanted(const cpn_flow *f, const cpn_flow_pace *pace, uint64_t went_by)
-{
-    if (f->window < known(pace))
-        return CPN_MIN(f->window + 4 * went_by, known(pace));
-    return window_limits(f, pace) ? f->window * 2 : f->window;
+    return pace->rtt_ms > 0 && pace->now_ms - f->judged_ms < 2 * (uint64_t)pace->rtt_ms;
 }
 
 static void
+judge(cpn_flow *f, const cpn_flow_pace *pace, bool limits)
+{
+    f->limits = limits;
+    f->judged_at = f->delivered;
+    f->judged_ms = pace->now_ms;
+}
+
+/* By as many bytes as go by, smoothly: a window that opened at once would let a burst out that the
+ * path has no queue for. */
+static void
 window_adapt(cpn_flow *f, const cpn_flow_pace *pace)
 {
-    uint64_t went_by = f->delivered - f->grew_at;
+    uint64_t went_by = f->delivered - f->adapted_at, most = known(pace);
 
-    if (!pace->room)
+    if (!pace->room) {
         f->window = CPN_FLOW_WINDOW_MIN;
-    else if (f->window >= f->window_max || (f->window >= known(pace) && went_by < f->window / 2))
-        return;
-    else
-        f->window = CPN_MIN(window_wanted(f, pace, went_by), f->window_max);
-    f->grew_at = f->delivered;
-    f->grew_ms = pace->now_ms;
+        judge(f, pace, false);
+    } else if (f->window < most) {
+        f->window = CPN_MIN(f->window + 4 * went_by, CPN_MIN(most, f->window_max));
+        judge(f, pace, false);
+    } else {
+        if (f->delivered - f->judged_at >= f->window / 2)
+            judge(f, pace, quick(f, pace));
+        if (f->limits && quick(f, pace))
+            f->window = CPN_MIN(f->window + went_by, f->window_max);
+    }
+    f->adapted_at = f->delivered;
 }
 
 /* What is left over of a window when no credit is due yet is lost to the peer: little of it. */

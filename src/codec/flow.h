@@ -32,9 +32,11 @@ typedef struct cpn_flow {
     uint64_t received;
     uint64_t recv_limit;
     uint64_t delivered;
-    uint64_t ack_told; /* the last ACK we sent */
-    uint64_t grew_at;  /* delivered when the window last changed */
-    uint64_t grew_ms;  /* the clock then */
+    uint64_t ack_told;   /* the last ACK we sent */
+    uint64_t adapted_at; /* delivered when the window was last looked at */
+    uint64_t judged_at;  /* delivered when it was last judged */
+    uint64_t judged_ms;  /* the clock then */
+    bool limits;         /* the judgement: the window, not the path, is what limits */
     uint64_t window;
     uint64_t window_max;
     bool fin_sent;
@@ -74,7 +76,7 @@ typedef struct cpn_flow_pace {
 
 /* Is a CREDIT due (a quarter of the window can be granted, or CPN_FLOW_WINDOW_NEAR)? Then *credit
  * is its value and recv_limit has moved. The window grows by four bytes for each that is delivered,
- * up to CPN_FLOW_WINDOW_NEAR or what is known; from there it doubles each time half of it was
+ * up to CPN_FLOW_WINDOW_NEAR or what is known; from there by one for each, as long as half of it is
  * delivered in less than two round trips, since then the window, not the path, is what limits.
  * Without room it falls back to the minimum for what is granted from now on. Never after FIN was
  * received. docs/adr/0009-windows.md says why. */

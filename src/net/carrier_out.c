@@ -168,8 +168,23 @@ send_slots(cpn_stream *s, uint8_t *area, size_t front, size_t fit, size_t n)
             return false;
         }
         n -= part;
+        c->pacing.sent += part;
     }
     return true;
+}
+
+/* Once a round trip of bulk. */
+static void
+pace(cpn_carrier *c)
+{
+    uint64_t now = cpn_loop_now_ms(c->loop), rate;
+    cpn_pacing_path path;
+
+    if (!cpn_pacing_due(&c->pacing, now))
+        return;
+    path = cpn_pacing_ask(cpn_tls_fd(c->ws.tls));
+    if ((rate = cpn_pacing_sample(&c->pacing, &path, now)) > 0)
+        cpn_pacing_hold(cpn_tls_fd(c->ws.tls), rate);
 }
 
 /* Read once from the stream's socket and send that. */
@@ -241,6 +256,7 @@ cpn_carrier_pump(cpn_later *l)
     if (c->dead || c->finished)
         return;
     cpn_tls_flush(c->ws.tls);
+    pace(c);
     if ((c->small.head || c->bulk.head) && cpn_tls_room(c->ws.tls) > 0)
         cpn_carrier_wake(c, false);
 }

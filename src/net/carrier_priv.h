@@ -15,6 +15,7 @@
 #include "codec/tunnel.h"
 #include "net/carrier.h"
 #include "net/leg.h"
+#include "net/pacing.h"
 #include "net/wslink.h"
 
 typedef enum cpn_stream_state {
@@ -73,6 +74,7 @@ struct cpn_carrier {
     uint64_t ping_ns;
     unsigned misses;
     int rtt_ms;
+    cpn_pacing pacing;
     uint64_t close_by;     /* when the peer must have taken what stands before our close frame */
     uint64_t known_window; /* the largest that a stream has grown to: what the path needs */
     bool draining;

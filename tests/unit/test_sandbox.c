@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "front/front.h"
+#include "net/pacing.h"
 #include "net/sandbox_front.h"
 
 #ifndef CPN_LEAKCHECK
@@ -93,6 +94,7 @@ serve(const char *what)
     cpn_tls *server, *client;
     cpn_tls_trust trust;
     bool got = false;
+    int fd[2];
 
     (void)what;
     alarm(20);
@@ -105,7 +107,6 @@ serve(const char *what)
     if (cpn_tls_ctx_client(&nt.client, &trust, 0, NULL) != CPN_OK)
         _exit(3);
     {
-        int fd[2];
         cpn_tls_opts so = { .ctx = NULL }, co = { .ctx = nt.client, .server_name = "gate.test" };
 
         nettest_sockets(fd);
@@ -119,6 +120,8 @@ serve(const char *what)
             _exit(5);
     }
     cpn_tls_set_owner(server, &events, &got);
+    (void)cpn_pacing_ask(fd[0]); /* what only a long path asks for */
+    cpn_pacing_hold(fd[0], 1u << 30);
     while (cpn_tls_write(client, (const uint8_t *)"hello", 5) != CPN_OK)
         uv_run(&nt.uv, UV_RUN_ONCE);
     while (!got)

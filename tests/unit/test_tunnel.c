@@ -224,7 +224,7 @@ static void
 a_far_gateway_gets_a_larger_window(void **state)
 {
     cpn_flow f;
-    uint64_t now = 0;
+    uint64_t now = 0, seen;
 
     (void)state;
     cpn_flow_init(&f, CPN_FLOW_WINDOW_MAX);
@@ -237,10 +237,24 @@ a_far_gateway_gets_a_larger_window(void **state)
     assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR);
     pass(&f, f.window / 2 - 1, now += 150, 100);
     assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR);
-    pass(&f, 1, now += 49, 100);
-    assert_int_equal(f.window, 2 * CPN_FLOW_WINDOW_NEAR);
-    while (f.window < CPN_FLOW_WINDOW_MAX)
-        pass(&f, f.window / 2, now += 100, 100);
+    pass(&f, 1, now += 49,
+         100); /* half of it in less than two round trips: byte for byte from here */
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR + 1);
+    pass(&f, 1000, now += 1, 100);
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR + 1001);
+    pass(&f, 1000, now += 200, 100); /* it trickles: what was judged is over */
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR + 1001);
+    pass(&f, 1000, now += 1, 100);
+    assert_int_equal(f.window, CPN_FLOW_WINDOW_NEAR + 1001);
+    pass(&f, f.window / 2 - 3000, now += 200, 100); /* slow again: it stays from here */
+    seen = f.window;
+    pass(&f, 1000, now += 1, 100);
+    assert_int_equal(f.window, seen);
+    for (unsigned trips = 0; f.window < CPN_FLOW_WINDOW_MAX; trips++) {
+        assert_in_range(trips, 0, 4); /* what goes by grows, too */
+        for (unsigned part = 0; part < 10; part++)
+            pass(&f, f.window / 10, now += 10, 100);
+    }
     pass(&f, f.window / 2, now += 100, 100);
     assert_int_equal(f.window, CPN_FLOW_WINDOW_MAX);
     assert_true(f.recv_limit - f.delivered <= CPN_FLOW_WINDOW_MAX);
