@@ -60,27 +60,6 @@ cpn_route_azure(const cpn_route *r)
            r->errors == CPN_ERRORS_GRAPH;
 }
 
-cpn_error_style
-cpn_api_errors(const char *path)
-{
-    static const struct {
-        const char *start;
-        cpn_error_style errors;
-    } neighbours[] = {
-        { "/api/", CPN_ERRORS_AZ },           { "/v1.0/", CPN_ERRORS_GRAPH },
-        { "/v1/", CPN_ERRORS_API },           { "/adfs/", CPN_ERRORS_OAUTH },
-        { "/subscriptions", CPN_ERRORS_ARM }, { "/tenants", CPN_ERRORS_ARM },
-        { "/providers", CPN_ERRORS_ARM },     { "/metadata/", CPN_ERRORS_ARM },
-    };
-
-    for (size_t i = 0; i < CPN_COUNT(neighbours); i++)
-        if (strncasecmp(path, neighbours[i].start, strlen(neighbours[i].start)) == 0)
-            return neighbours[i].errors;
-    if (strcasestr(path, "/providers/"))
-        return CPN_ERRORS_ARM;
-    return strstr(path, "/oauth2/") || strstr(path, "/v2.0/") ? CPN_ERRORS_OAUTH : CPN_ERRORS_API;
-}
-
 cpn_rc
 cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, cpn_params *params,
               char allow[64])

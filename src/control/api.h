@@ -8,6 +8,7 @@
 #ifndef CPN_CONTROL_API_H
 #define CPN_CONTROL_API_H
 
+#include "codec/errstyle.h"
 #include "control/core.h"
 #include "control/pattern.h"
 
@@ -29,17 +30,6 @@ typedef enum cpn_scope_from {
 } cpn_scope_from;
 
 typedef enum cpn_body_kind { CPN_BODY_NONE = 0, CPN_BODY_JSON, CPN_BODY_FORM } cpn_body_kind;
-
-/* How errors look. */
-typedef enum cpn_error_style {
-    CPN_ERRORS_API = 0, /* {"error":{"code","message"}}              */
-    CPN_ERRORS_AZ,      /* {"message"}: /api/tokens                  */
-    CPN_ERRORS_ARM,     /* {"error":{"code","message"}} with Azure's codes */
-    CPN_ERRORS_GRAPH,   /* {"error":{"code","message"}}: the directory       */
-    CPN_ERRORS_OAUTH,   /* {"error","error_description"}: RFC 6749 5.2 */
-    CPN_ERRORS_PAGE,    /* a page for people: page.h                 */
-    CPN_ERRORS_TEXT     /* one line: operator routes                 */
-} cpn_error_style;
 
 typedef struct cpn_route {
     const char *method;
@@ -69,8 +59,6 @@ cpn_rc cpn_api_match(cpn_view method, cpn_view path, const cpn_route **out, cpn_
                      char allow[64]) CPN_MUST_CHECK;
 /* Part of the Azure door, which az_clients: false closes. */
 bool cpn_route_azure(const cpn_route *r);
-/* How errors look at an address that has no row: as those of its neighbours. */
-cpn_error_style cpn_api_errors(const char *path);
 /* Asked before the body, where the scope does not depend on it. False: answered. */
 bool cpn_api_may_early(cpn_call *call);
 /* Asked again, of the newest policy, when what the call wants to change has its turn. */

@@ -162,7 +162,7 @@ path_text(cpn_view path)
     if (gap)
         memmove(gap, gap + 1, strlen(gap));
     n = strlen(text);
-    if (n > 1 && text[n - 1] == '/' && cpn_api_errors(text) == CPN_ERRORS_ARM)
+    if (n > 1 && text[n - 1] == '/' && cpn_errors_at(cpn_view_str(text)) == CPN_ERRORS_ARM)
         text[n - 1] = '\0';
     return text;
 }
@@ -289,7 +289,7 @@ route_find(cpn_call *call, const cpn_msg_REQUEST *m)
     bool closed = rc == CPN_OK && cpn_route_azure(call->route) && !call->c->set.az_clients;
 
     if (m->admin != 1 && call->c->set.az_clients)
-        call->errors = cpn_api_errors(call->path);
+        call->errors = cpn_errors_at(cpn_view_str(call->path));
     if (rc == CPN_DENIED) {
         cpn_reply_method(call, allow);
         return false;

@@ -333,8 +333,7 @@ void
 cpn_reply_busy(cpn_front *f, const cpn_msg_REQUEST *m)
 {
     static const char headers[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
-    CPN_AUTO(cpn_auto_mem) char *path = cpn_xstrndup((const char *)m->path.p, m->path.n);
-    json_auto_t *body = error_body(cpn_api_errors(path), 503, cpn_reason_word(CPN_WHY_BUSY),
+    json_auto_t *body = error_body(cpn_errors_at(m->path), 503, cpn_reason_word(CPN_WHY_BUSY),
                                    cpn_reason_sentence(CPN_WHY_BUSY));
     CPN_AUTO(cpn_auto_mem) char *text = cpn_json_text(body);
     cpn_msg reply = { .type = CPN_MSG_REPLY,

@@ -81,7 +81,7 @@ lines_of(const cpn_conn *c, int status, char out[LINES_MAX])
     char id[CPN_UUID_TEXT];
     cpn_uuid uuid;
 
-    if (c->form != CPN_FORM_ARM)
+    if (c->errors != CPN_ERRORS_ARM)
         return cpn_view_str(line);
     cpn_uuid_new(&uuid);
     cpn_uuid_text(&uuid, id);
@@ -94,7 +94,7 @@ answer_and_close(cpn_conn *c, int status, cpn_view body)
 {
     char lines[LINES_MAX];
     cpn_http_answer a = { .status = status,
-                          .content_type = c->form == CPN_FORM_OWN
+                          .content_type = c->errors == CPN_ERRORS_API
                                               ? "application/json"
                                               : "application/json; charset=utf-8",
                           .body = body.n,
@@ -116,14 +116,14 @@ cpn_answer_refuse(cpn_conn *c, int status, const char *sentence)
     char body[BODY_MAX];
     int n;
 
-    if (c->form == CPN_FORM_DOOR)
+    if (c->errors == CPN_ERRORS_AZ)
         n = snprintf(body, sizeof(body), "{\"message\":\"%s\"}\n", sentence);
-    else if (c->form == CPN_FORM_OAUTH)
+    else if (c->errors == CPN_ERRORS_OAUTH)
         n = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"error_description\":\"%s\"}\n",
                      status == 503 ? "temporarily_unavailable" : "invalid_request", sentence);
     else
         n = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n",
-                     c->form == CPN_FORM_ARM ? refusals[i].arm : refusals[i].word, sentence);
+                     c->errors == CPN_ERRORS_ARM ? refusals[i].arm : refusals[i].word, sentence);
     answer_and_close(c, status, (cpn_view){ (const uint8_t *)body, (size_t)CPN_MAX(n, 0) });
 }
 

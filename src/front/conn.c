@@ -142,7 +142,7 @@ http_enter(cpn_conn *c)
 {
     c->scanned = 0;
     c->waits = false;
-    c->form = CPN_FORM_OWN;
+    c->errors = CPN_ERRORS_API;
     c->api = (cpn_api){ 0 };
     cpn_conn_pause(c, false);
 }

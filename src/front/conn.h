@@ -22,6 +22,7 @@
 #include <uthash.h>
 
 #include "base/buf.h"
+#include "codec/errstyle.h"
 #include "codec/wsupgrade.h"
 #include "front/deadline.h"
 #include "front/front.h"
@@ -69,9 +70,9 @@ struct cpn_conn {
     cpn_stage stage;
     uint32_t number; /* in messages to control; never 0 */
     bool admin;      /* came in by admin_listen */
-    cpn_form form;   /* of its errors */
-    bool granted;    /* control said yes: the only way into RELAY */
-    bool asked;      /* control holds something for it: GONE is due */
+    cpn_error_style errors;
+    bool granted; /* control said yes: the only way into RELAY */
+    bool asked;   /* control holds something for it: GONE is due */
     bool paused;
     bool held;  /* paused until the link has drained */
     bool waits; /* paused with a whole head, until control is back */

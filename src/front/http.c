@@ -73,14 +73,15 @@ worth_reading(const cpn_conn *c, const uint8_t *p, size_t n)
 
 /* Also of a head that is refused or never ends. */
 static cpn_view
-target_of(cpn_view in)
+path_of(cpn_view in)
 {
-    cpn_view line, method, rest, target, version;
+    cpn_view line, method, rest, target, version, path, query;
 
     cpn_view_cut(in, '\r', &line, &rest);
     cpn_view_cut(line, ' ', &method, &rest);
     cpn_view_cut(rest, ' ', &target, &version);
-    return target;
+    cpn_view_cut(target, '?', &path, &query);
+    return path;
 }
 
 size_t
@@ -96,7 +97,7 @@ cpn_http_bytes(cpn_conn *c, uint8_t *p, size_t n)
     }
     rc = cpn_http_request_parse((cpn_view){ p, n }, NULL, &head, NULL);
     if (!c->admin)
-        c->form = cpn_form_of(target_of((cpn_view){ p, n }));
+        c->errors = cpn_errors_at(path_of((cpn_view){ p, n }));
     if (rc == CPN_AGAIN) {
         c->scanned = n;
         return 0;

@@ -104,46 +104,11 @@ is_token(cpn_view path)
     return cpn_view_is(path, "/adfs/oauth2/token") || ends_with(path, "/oauth2/v2.0/token");
 }
 
-/* What programs ask, and not browsers. */
-static bool
-is_oauth(cpn_view path)
-{
-    return is_token(path) || cpn_view_is(path, "/adfs/oauth2/devicecode") ||
-           cpn_view_is(path, "/adfs/oauth2/revoke") || ends_with(path, "/oauth2/v2.0/devicecode") ||
-           ends_with(path, "/oauth2/v2.0/revoke");
-}
-
-/* What the resource API has below it. */
-static bool
-is_arm(cpn_view path)
-{
-    static const char *const starts[] = { "/subscriptions", "/tenants", "/providers",
-                                          "/metadata/" };
-
-    for (size_t i = 0; i < CPN_COUNT(starts); i++)
-        if (cpn_view_starts_nocase(path, starts[i]))
-            return true;
-    return false;
-}
-
 static bool
 is_door(cpn_view path)
 {
     return cpn_view_starts(path, WEBTUNNEL) || cpn_view_starts(path, OMNI) ||
            cpn_view_starts(path, "/api/");
-}
-
-cpn_form
-cpn_form_of(cpn_view target)
-{
-    cpn_view path, query;
-
-    cpn_view_cut(target, '?', &path, &query);
-    if (is_door(path))
-        return CPN_FORM_DOOR;
-    if (is_oauth(path))
-        return CPN_FORM_OAUTH;
-    return is_arm(path) ? CPN_FORM_ARM : CPN_FORM_OWN;
 }
 
 static cpn_view

@@ -55,15 +55,6 @@ typedef struct cpn_route {
     bool identity;   /* the managed-identity path: takes secrets in fields of their own */
 } cpn_route;
 
-/* Whose words an error is put in: of a request target, as far as it has come. */
-typedef enum cpn_form {
-    CPN_FORM_OWN = 0,
-    CPN_FORM_DOOR,  /* the Azure door: a message on top */
-    CPN_FORM_OAUTH, /* RFC 6749 5.2 */
-    CPN_FORM_ARM    /* Azure's resources: its codes, a number of the request */
-} cpn_form;
-cpn_form cpn_form_of(cpn_view target);
-
 void cpn_route_of(const cpn_http_head *head, const cpn_route_facts *facts, cpn_route *out);
 
 #endif
