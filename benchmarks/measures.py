@@ -41,7 +41,7 @@ def bulk(direction, n, seconds):
         gib, share = took / 2**30, seconds / (seconds + WARM_UP)
         return {"MiB/s": took / 2**20 / seconds, "gateway s/GiB": (cpu_seconds(chain.gateway_pids()) - before) * share / gib,
                 "client s/GiB": (cpu_seconds(chain.client_pids()) - client_before) * share / gib,
-                **chain.also(of_first)}
+                **(chain.also(of_first) if "," in to else {})}
     return measure
 
 

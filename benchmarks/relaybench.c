@@ -144,7 +144,8 @@ start_carrier(role *r, cpn_tls *t)
 
     if (cpn_carrier_new(&c, r->nt->loop, t, &o, &err) < 0)
         abort();
-    if (!r->server && cpn_carrier_open(c, &s, CPN_VIEW_LIT("{}"), r->local, NULL, &err) != CPN_OK)
+    if (!r->server && cpn_carrier_open(c, &s, &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{}") },
+                                       r->local, &err) != CPN_OK)
         abort();
 }
 
@@ -323,7 +324,8 @@ idle_next(idle_end *e)
     if (e->server)
         return;
     nettest_sockets(fd);
-    if (cpn_carrier_open(c, &s, CPN_VIEW_LIT("{}"), fd[0], NULL, &err) != CPN_OK)
+    if (cpn_carrier_open(c, &s, &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{}") }, fd[0], &err) !=
+        CPN_OK)
         abort();
 }
 

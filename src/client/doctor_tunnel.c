@@ -118,7 +118,8 @@ open_stream(probe *p)
         leave(p);
     } else {
         p->end = fd[1];
-        if (cpn_carrier_open(p->carrier, &s, cpn_view_str(text), fd[0], NULL, &err) != CPN_OK) {
+        if (cpn_carrier_open(p->carrier, &s, &(cpn_carrier_ask){ .target = cpn_view_str(text) },
+                             fd[0], &err) != CPN_OK) {
             cpn_doctor_line(p->d, "port", CPN_HEALTH_FAIL, NULL, "%s", err.msg);
             leave(p);
         }

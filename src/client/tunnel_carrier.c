@@ -90,14 +90,15 @@ static void
 on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
     cpn_tunnel_link *k = owner;
-
     /* The gateway's control has restarted and does not know this carrier, or the token it was made
      * with has ended by the gateway's clock: new streams want another. */
-    if (end->why == CPN_STREAM_REFUSED &&
-        (cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_CONTROL_AWAY)) ||
-         cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_TOKEN_EXPIRED))))
+    bool stale = end->why == CPN_STREAM_REFUSED &&
+                 (cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_CONTROL_AWAY)) ||
+                  cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_TOKEN_EXPIRED)));
+
+    if (stale)
         cpn_tunnel_distrust(k);
-    cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end);
+    cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end, stale);
     if (cpn_locals_wait(k->tunnel)) /* there may be room now */
         cpn_tunnel_advance(k->tunnel);
 }

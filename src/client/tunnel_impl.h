@@ -79,7 +79,6 @@ struct cpn_tunnel {
     uv_poll_t roam;
     int roam_fd;       /* changes of this machine's addresses; -1: not watched */
     int64_t asleep_ns; /* in all, when last looked */
-
     cpn_tunnel_link links[CPN_CARRIERS_MAX];
     cpn_httpc *connecting;
     cpn_httpc_line warm; /* what the calls before left for the first carrier */
@@ -89,7 +88,6 @@ struct cpn_tunnel {
     bool renewing;     /* it runs */
     bool renewal_over; /* it has ended, well or not, since the last attempt to connect */
     bool renewed;      /* a 401 asked for another token, and none was accepted since */
-
     cpn_local *locals;
     unsigned locals_n, locals_max; /* further ones wait in the backlog */
     char *said[CPN_SAID_MAX];
@@ -119,6 +117,8 @@ struct cpn_local {
     uv_timer_t timer;
     unsigned handles;   /* not yet closed */
     cpn_stream *stream; /* NULL: none yet, or no more */
+    cpn_buf first;      /* what a refused stream had read, for the next one */
+    bool again;         /* it is asked for on another carrier */
     bool opened;        /* and it is a session */
     char session[CPN_UUID_TEXT];
     uint64_t opened_ms;
@@ -129,8 +129,7 @@ struct cpn_local {
 /* Loop, signals, timers; then inlets may be added. t is zero but for api. */
 cpn_rc cpn_tunnel_begin(cpn_tunnel *t, cpn_err *err) CPN_MUST_CHECK;
 cpn_rc cpn_tunnel_serve(cpn_tunnel *t, const cpn_inlet *inlet, cpn_err *err) CPN_MUST_CHECK;
-/* Tell the gateway that everything is over and leave the loop; a second time: at once. why: the
- * word for the event `stopped`. */
+/* Say goodbye and leave the loop; a second time: at once. why: the word for the event `stopped`. */
 void cpn_tunnel_stop(cpn_tunnel *t, const char *why);
 void cpn_tunnel_finish(cpn_tunnel *t);
 
@@ -145,7 +144,8 @@ void cpn_locals_open(cpn_tunnel *t);
 void cpn_locals_fail(cpn_tunnel *t, const char *sentence, uint64_t older_ms);
 bool cpn_locals_wait(const cpn_tunnel *t);
 void cpn_locals_drop(cpn_tunnel *t);
-void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end);
+void cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end,
+                          bool stale_carrier);
 void cpn_tunnel_accept(cpn_tunnel *t, bool on);
 
 /* ---- tunnel_carrier.c ---- */

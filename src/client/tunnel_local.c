@@ -22,6 +22,7 @@ local_closed(uv_handle_t *h)
     if (l->fd >= 0)
         close(l->fd);
     close(l->own_fd);
+    cpn_buf_fini(&l->first);
     free(l);
 }
 
@@ -101,9 +102,12 @@ local_open(cpn_local *l, cpn_carrier *carrier)
     cpn_tunnel *t = l->tunnel;
     cpn_stream *s;
     cpn_err err = { 0 };
-    cpn_rc rc = cpn_carrier_open(carrier, &s, cpn_view_str(l->inlet->open_json),
-                                 cpn_steal_fd(&l->fd), l, &err);
+    cpn_carrier_ask ask = { .target = cpn_view_str(l->inlet->open_json),
+                            .first = cpn_buf_view(&l->first),
+                            .user = l };
+    cpn_rc rc = cpn_carrier_open(carrier, &s, &ask, cpn_steal_fd(&l->fd), &err);
 
+    cpn_buf_fini(&l->first);
     if (rc == CPN_OK) {
         l->stream = s;
         l->state = CPN_LOCAL_STREAM;
@@ -263,12 +267,44 @@ cpn_locals_drop(cpn_tunnel *t)
         local_drop(t->locals);
 }
 
+/* The stream that was refused has let its descriptor go, and had it end in a reset. */
+static void
+on_again(uv_timer_t *timer)
+{
+    cpn_local *l = timer->data;
+    struct linger off = { 0 };
+
+    setsockopt(l->own_fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+    l->fd = fcntl(l->own_fd, F_DUPFD_CLOEXEC, 3);
+    if (l->fd < 0)
+        local_drop(l);
+    else
+        local_ready(l);
+}
+
+/* A carrier that the gateway does not know any more, or whose token has ended, says nothing of the
+ * target. Once: what another carrier answers is the answer. */
+static bool
+try_another(cpn_local *l, const cpn_stream_end *end)
+{
+    l->first.max = CPN_TUNNEL_FIRST_MAX;
+    if (l->again || cpn_buf_append(&l->first, end->first) != CPN_OK)
+        return false;
+    l->again = true;
+    l->state = CPN_LOCAL_FIRST;
+    l->since_ms = uv_now(&l->tunnel->uv);
+    uv_timer_start(&l->timer, on_again, 0, 0);
+    return true;
+}
+
 void
-cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end)
+cpn_local_stream_end(cpn_tunnel *t, cpn_local *l, const cpn_stream_end *end, bool stale_carrier)
 {
     char sentence[CPN_LAST_WORDS];
 
     cpn_tunnel_session_over(t, l, end);
+    if (stale_carrier && try_another(l, end))
+        return;
     if (end->why == CPN_STREAM_REFUSED) {
         cpn_reason_sentence_of(end->text, sentence);
         cpn_tunnel_say_refused(t, &l->inlet->inlet->target, end->text);

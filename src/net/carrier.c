@@ -62,6 +62,7 @@ stream_free(cpn_stream *s)
 {
     cpn_leg_free(s->leg, s->why != CPN_STREAM_CLOSED);
     cpn_buf_fini(&s->text);
+    cpn_buf_fini(&s->first);
     free(s);
 }
 
@@ -224,32 +225,37 @@ cpn_stream_down(const cpn_stream *s)
 }
 
 /* OPEN's first bytes save a round trip; where many streams open at once they wait for their turn
- * instead, so that the OPENs themselves always find room. */
-static ssize_t
-first_bytes(cpn_stream *s, uint8_t area[CPN_TUNNEL_FIRST_MAX])
+ * instead, so that the OPENs themselves always find room. Kept until they are heard. */
+static cpn_rc
+first_bytes(cpn_stream *s, cpn_view again)
 {
+    uint8_t area[CPN_TUNNEL_FIRST_MAX];
     struct iovec iov = { area, CPN_TUNNEL_FIRST_MAX };
+    ssize_t got;
 
+    s->first.max = CPN_TUNNEL_FIRST_MAX;
+    if (again.n > 0)
+        return cpn_buf_append(&s->first, again);
     if (s->carrier->ws.waiting.n > FIRST_WAITING_MAX)
-        return 0;
-    return cpn_leg_take(s->leg, &iov, 1, CPN_TUNNEL_FIRST_MAX);
+        return CPN_OK;
+    got = cpn_leg_take(s->leg, &iov, 1, CPN_TUNNEL_FIRST_MAX);
+    return got > 0 ? cpn_buf_append(&s->first, (cpn_view){ area, (size_t)got }) : CPN_OK;
 }
 
 /* Send OPEN with what is readable at this moment. */
 static cpn_rc
-send_open(cpn_stream *s, cpn_view target, cpn_err *err)
+send_open(cpn_stream *s, const cpn_carrier_ask *ask, cpn_err *err)
 {
     cpn_carrier *c = s->carrier;
     CPN_AUTO(cpn_buf_fini) cpn_buf frame = { .max = CPN_TUNNEL_MESSAGE_MAX };
-    uint8_t area[CPN_TUNNEL_FIRST_MAX];
-    ssize_t got = first_bytes(s, area);
-    cpn_tunnel_frame f = { .type = CPN_TUNNEL_OPEN,
-                           .stream = s->id,
-                           .value = s->flow.recv_limit,
-                           .target = target,
-                           .first = { area, got > 0 ? (size_t)got : 0 } };
-    cpn_rc rc;
+    cpn_tunnel_frame f = {
+        .type = CPN_TUNNEL_OPEN, .stream = s->id, .value = s->flow.recv_limit, .target = ask->target
+    };
+    cpn_rc rc = first_bytes(s, ask->first);
 
+    if (rc != CPN_OK)
+        return cpn_fail(err, CPN_E_NOMEM, "stream");
+    f.first = cpn_buf_view(&s->first);
     if (s->why != CPN_STREAM_NONE)
         return cpn_fail(err, CPN_E_SYS, "the local connection broke at once");
     if ((rc = cpn_tunnel_put_open(&frame, &f, err)) != CPN_OK)
@@ -270,7 +276,7 @@ cpn_carrier_opens(const cpn_carrier *c)
 }
 
 cpn_rc
-cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES int fd, void *user,
+cpn_carrier_open(cpn_carrier *c, cpn_stream **out, const cpn_carrier_ask *ask, CPN_TAKES int fd,
                  cpn_err *err)
 {
     CPN_AUTO(cpn_auto_fd) int owned = fd;
@@ -283,10 +289,10 @@ cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES in
         return cpn_fail(err, CPN_LIMIT, "%u streams are open already", CPN_SESSION_STREAMS_MAX);
     if (!(s = cpn_carrier_add(c, ++c->last_id)))
         return cpn_fail(err, CPN_E_NOMEM, "stream");
-    s->user = user;
+    s->user = ask->user;
     s->state = CPN_STREAM_NEW;
     cpn_leg_attach(s->leg, cpn_steal_fd(&owned));
-    if ((rc = send_open(s, target, err)) != CPN_OK) {
+    if ((rc = send_open(s, ask, err)) != CPN_OK) {
         cpn_carrier_forget(s);
         return rc;
     }
@@ -303,6 +309,7 @@ tell_streams(cpn_carrier *c)
         cpn_stream *s = c->over;
         cpn_stream_end end = { .why = s->why,
                                .text = cpn_buf_view(&s->text),
+                               .first = cpn_buf_view(&s->first),
                                .up = cpn_leg_up(s->leg),
                                .down = cpn_leg_down(s->leg) };
 

@@ -51,9 +51,10 @@ typedef enum cpn_carrier_why {
 
 typedef struct cpn_stream_end {
     cpn_stream_why why;
-    cpn_view text; /* reason JSON of REFUSED or RESET, as the peer sent it: not trusted */
-    uint64_t up;   /* bytes opener -> acceptor that this end moved */
-    uint64_t down; /* bytes acceptor -> opener */
+    cpn_view text;  /* reason JSON of REFUSED or RESET, as the peer sent it: not trusted */
+    cpn_view first; /* opener, REFUSED: what was read from fd and no target has heard */
+    uint64_t up;    /* bytes opener -> acceptor that this end moved */
+    uint64_t down;  /* bytes acceptor -> opener */
 } cpn_stream_end;
 
 typedef struct cpn_carrier_events {
@@ -101,11 +102,18 @@ bool cpn_carrier_opens(const cpn_carrier *c);
 int cpn_carrier_rtt_ms(const cpn_carrier *c);
 cpn_tls *cpn_carrier_tls(cpn_carrier *c);
 
-/* Opener: ask for a stream and relay fd over it. target is the JSON text. Bytes that are readable
- * on fd in this turn travel with the request. fd is consumed whatever the result. CPN_LIMIT:
- * CPN_SESSION_STREAMS_MAX. CPN_UNAVAILABLE: the carrier is draining or ended. */
-cpn_rc cpn_carrier_open(cpn_carrier *c, cpn_stream **out, cpn_view target, CPN_TAKES int fd,
-                        void *user, cpn_err *err) CPN_MUST_CHECK;
+/* Opener: ask for a stream and relay fd over it. */
+typedef struct cpn_carrier_ask {
+    cpn_view target; /* the JSON text */
+    /* What was read from fd before, for another carrier that refused: at most CPN_TUNNEL_FIRST_MAX.
+     * Empty: bytes that are readable on fd in this turn travel with the request. */
+    cpn_view first;
+    void *user;
+} cpn_carrier_ask;
+/* fd is consumed whatever the result. CPN_LIMIT: CPN_SESSION_STREAMS_MAX. CPN_UNAVAILABLE: the
+ * carrier is draining or ended. */
+cpn_rc cpn_carrier_open(cpn_carrier *c, cpn_stream **out, const cpn_carrier_ask *ask,
+                        CPN_TAKES int fd, cpn_err *err) CPN_MUST_CHECK;
 
 /* Acceptor: yes, relay to fd (non-blocking TCP); json <= CPN_TUNNEL_OPENED_MAX, may be empty. fd is
  * consumed. If the stream ended meanwhile, fd is only shut. */

@@ -81,6 +81,7 @@ on_answer(cpn_carrier *c, cpn_stream *s, const cpn_tunnel_frame *f, cpn_err *err
     if ((rc = cpn_flow_on_credit(&s->flow, f->value, err)) != CPN_OK)
         return rc;
     s->state = CPN_STREAM_LIVE;
+    cpn_buf_fini(&s->first);
     if (c->opts.events->on_opened)
         c->opts.events->on_opened(c->opts.owner, s, f->body);
     if (!c->dead && s->state == CPN_STREAM_LIVE) {

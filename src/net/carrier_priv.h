@@ -37,6 +37,7 @@ struct cpn_stream {
     cpn_stream *over_next;
     cpn_stream_why why;
     cpn_buf text;
+    cpn_buf first; /* what OPEN carried, until it is answered: nobody has heard it */
     UT_hash_handle hh;
 };
 

@@ -23,6 +23,7 @@ typedef struct leg_pair {
     bool ended[2];
     cpn_stream_why why[2];
     char text[2][256];
+    char first[2][64];
     uint64_t up[2], down[2];
 } leg_pair;
 
@@ -86,6 +87,7 @@ stream_end(cpn_stream *s, const cpn_stream_end *end, int side)
     p->up[side] = end->up;
     p->down[side] = end->down;
     snprintf(p->text[side], sizeof(p->text[side]), "%.*s", CPN_VIEW_ARG(end->text));
+    snprintf(p->first[side], sizeof(p->first[side]), "%.*s", CPN_VIEW_ARG(end->first));
 }
 
 static CPN_UNUSED void
@@ -177,7 +179,10 @@ open_stream(fixture *f, const char *first)
     p->app = fd[0];
     assert_int_equal(write(p->app, first, strlen(first)), strlen(first));
     assert_int_equal(
-        cpn_carrier_open(f->c[1], &p->opener, CPN_VIEW_LIT("{\"t\":1}"), fd[1], p, &err), CPN_OK);
+        cpn_carrier_open(f->c[1], &p->opener,
+                         &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{\"t\":1}"), .user = p },
+                         fd[1], &err),
+        CPN_OK);
     return p;
 }
 

@@ -25,6 +25,40 @@ refusals_carry_their_reason(void **state)
     stop(&f);
 }
 
+/* Of another carrier, if the reason was the carrier: nothing is lost, and nothing said twice. */
+static void
+what_was_refused_can_be_asked_again(void **state)
+{
+    cpn_carrier_ask ask = { .target = CPN_VIEW_LIT("{\"t\":1}") };
+    fixture f;
+    leg_pair *p, *q;
+    char b[16];
+    int fd[2], again;
+
+    (void)state;
+    start(&f, 0, true);
+    f.refuse = true;
+    nettest_sockets(fd);
+    again = dup(fd[1]);
+    assert_int_equal(write(fd[0], "SSH-2.0-x", 9), 9);
+    ask.user = p = &f.p[f.n++];
+    assert_int_equal(cpn_carrier_open(f.c[1], &p->opener, &ask, fd[1], NULL), CPN_OK);
+    nettest_until(&f.nt, &p->ended[1]);
+    assert_string_equal(p->first[1], "SSH-2.0-x");
+    f.refuse = false;
+    ask.user = q = &f.p[f.n++];
+    ask.first = cpn_view_str(p->first[1]);
+    assert_int_equal(write(fd[0], "yz", 2), 2);
+    q->app = fd[0];
+    assert_int_equal(cpn_carrier_open(f.c[1], &q->opener, &ask, again, NULL), CPN_OK);
+    nettest_until(&f.nt, &q->opened);
+    nettest_turns(&f.nt, 5);
+    assert_int_equal(read(q->target, b, sizeof(b)), 11);
+    assert_memory_equal(b, "SSH-2.0-xyz", 11);
+    assert_int_equal(cpn_stream_up(q->acceptor), 11);
+    stop(&f);
+}
+
 static void
 first_bytes_travel_with_open(void **state)
 {
@@ -305,7 +339,9 @@ draining_waits_for_streams(void **state)
     nettest_until(&f.nt, &p->opened);
     cpn_carrier_drain(f.c[1]);
     assert_false(cpn_carrier_opens(f.c[1]));
-    assert_int_equal(cpn_carrier_open(f.c[1], &s, CPN_VIEW_LIT("{}"), dup(0), NULL, &err),
+    assert_int_equal(cpn_carrier_open(f.c[1], &s,
+                                      &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{}") }, dup(0),
+                                      &err),
                      CPN_UNAVAILABLE);
     nettest_turns(&f.nt, 5);
     assert_false(f.ended[1]);
@@ -525,6 +561,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_carry_their_reason),
+        cmocka_unit_test(what_was_refused_can_be_asked_again),
         cmocka_unit_test(first_bytes_travel_with_open),
         cmocka_unit_test(many_open_at_once),
         cmocka_unit_test(every_byte_arrives_both_ways),

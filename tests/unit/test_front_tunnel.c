@@ -100,7 +100,10 @@ ask(fronttest *t, tunnel *n, flow *w, const char *first)
     w->app = fd[0];
     assert_int_equal(write(fd[0], first, strlen(first)), strlen(first));
     assert_int_equal(
-        cpn_carrier_open(n->carrier, &w->s, CPN_VIEW_LIT("{\"port\":22}"), fd[1], w, NULL), CPN_OK);
+        cpn_carrier_open(n->carrier, &w->s,
+                         &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{\"port\":22}"), .user = w },
+                         fd[1], NULL),
+        CPN_OK);
     s = heard(t, CPN_MSG_OPEN);
     assert_string_equal(s->text[0], "{\"port\":22}");
     return s;
@@ -172,8 +175,11 @@ without_memory_a_stream_is_refused(void **state)
     (void)state;
     nettest_sockets(fd);
     t->f.memory.used = before + t->f.memory.max - CPN_BLOCK_SMALL;
-    assert_int_equal(cpn_carrier_open(n.carrier, &w.s, CPN_VIEW_LIT("{}"), fd[1], &w, NULL),
-                     CPN_OK);
+    assert_int_equal(
+        cpn_carrier_open(n.carrier, &w.s,
+                         &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{}"), .user = &w }, fd[1],
+                         NULL),
+        CPN_OK);
     nettest_until(&t->nt, &w.ended);
     assert_int_equal(w.why, CPN_STREAM_REFUSED);
     assert_non_null(strstr(w.text, "\"code\":\"busy\""));
@@ -318,8 +324,11 @@ refuses(fronttest *t, tunnel *n, const char *code)
     int fd[2];
 
     nettest_sockets(fd);
-    assert_int_equal(cpn_carrier_open(n->carrier, &w.s, CPN_VIEW_LIT("{}"), fd[1], &w, NULL),
-                     CPN_OK);
+    assert_int_equal(
+        cpn_carrier_open(n->carrier, &w.s,
+                         &(cpn_carrier_ask){ .target = CPN_VIEW_LIT("{}"), .user = &w }, fd[1],
+                         NULL),
+        CPN_OK);
     nettest_until(&t->nt, &w.ended);
     assert_int_equal(w.why, CPN_STREAM_REFUSED);
     if (!strstr(w.text, code))
