@@ -86,6 +86,16 @@ on_opened(void *owner, cpn_stream *s, cpn_view json)
     cpn_tunnel_session_opened(k->tunnel, cpn_stream_user(s), json);
 }
 
+/* What is true of this carrier is of all that were there when the local came. */
+static void
+distrust_older(cpn_tunnel *t, const cpn_local *l, cpn_tunnel_link *than)
+{
+    cpn_tunnel_distrust(than);
+    for (unsigned i = 0; i < CPN_CARRIERS_MAX; i++)
+        if (t->links[i].made_ms <= l->since_ms)
+            cpn_tunnel_distrust(&t->links[i]);
+}
+
 static void
 on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
 {
@@ -97,7 +107,7 @@ on_stream_end(void *owner, cpn_stream *s, const cpn_stream_end *end)
                   cpn_reason_is(end->text, cpn_reason_word(CPN_WHY_TOKEN_EXPIRED)));
 
     if (stale)
-        cpn_tunnel_distrust(k);
+        distrust_older(k->tunnel, cpn_stream_user(s), k);
     cpn_local_stream_end(k->tunnel, cpn_stream_user(s), end, stale);
     if (cpn_locals_wait(k->tunnel)) /* there may be room now */
         cpn_tunnel_advance(k->tunnel);
@@ -234,6 +244,7 @@ on_upgraded(void *owner, cpn_httpc_reply *reply, const cpn_err *why)
         try_later(t, err.msg);
     } else {
         k->expires_s = t->api->ctx.expires_s;
+        k->made_ms = uv_now(&t->uv);
         t->failures = 0;
         t->renewed = false;
         cpn_tunnel_carrier_made(t);

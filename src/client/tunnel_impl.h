@@ -41,8 +41,8 @@ typedef struct cpn_tunnel_link {
     cpn_tunnel *tunnel;
     cpn_carrier *carrier;
     int64_t expires_s; /* of the token it was made with, Unix time */
+    uint64_t made_ms;
 } cpn_tunnel_link;
-
 /* One inlet while it is served. */
 typedef struct cpn_tunnel_inlet {
     cpn_tunnel *tunnel;

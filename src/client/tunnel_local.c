@@ -26,6 +26,14 @@ local_closed(uv_handle_t *h)
     free(l);
 }
 
+static void
+end_in_order(const cpn_local *l)
+{
+    struct linger off = { 0 };
+
+    setsockopt(l->own_fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+}
+
 /* The last thing that happens to it. */
 static void
 local_drop(cpn_local *l)
@@ -35,6 +43,8 @@ local_drop(cpn_local *l)
 
     if (l->state == CPN_LOCAL_GONE)
         return;
+    if (l->state == CPN_LOCAL_LAST) /* the refused stream had it end in a reset */
+        end_in_order(l);
     l->state = CPN_LOCAL_GONE;
     cpn_tunnel_session_over(t, l, NULL);
     while (*p != l)
@@ -73,7 +83,6 @@ on_last_bytes(uv_poll_t *poll, int status, int what)
 static void
 say_no(cpn_local *l, const char *sentence)
 {
-    struct linger off = { 0 };
     cpn_buf words = { .max = 4096 };
     bool rdp;
     cpn_rc rc;
@@ -89,7 +98,6 @@ say_no(cpn_local *l, const char *sentence)
     if (rc == CPN_OK)
         (void)!send(l->own_fd, words.p, words.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     cpn_buf_fini(&words);
-    setsockopt(l->own_fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
     shutdown(l->own_fd, SHUT_WR);
     l->state = CPN_LOCAL_LAST;
     uv_poll_start(&l->poll, UV_READABLE, on_last_bytes);
@@ -272,12 +280,11 @@ static void
 on_again(uv_timer_t *timer)
 {
     cpn_local *l = timer->data;
-    struct linger off = { 0 };
 
-    setsockopt(l->own_fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+    end_in_order(l);
     l->fd = fcntl(l->own_fd, F_DUPFD_CLOEXEC, 3);
     if (l->fd < 0)
-        local_drop(l);
+        say_no(l, strerror(errno));
     else
         local_ready(l);
 }
@@ -287,8 +294,8 @@ on_again(uv_timer_t *timer)
 static bool
 try_another(cpn_local *l, const cpn_stream_end *end)
 {
-    l->first.max = CPN_TUNNEL_FIRST_MAX;
-    if (l->again || cpn_buf_append(&l->first, end->first) != CPN_OK)
+    l->first.max = CPN_CARRIER_AGAIN_MAX;
+    if (l->again || !end->again || cpn_buf_append(&l->first, end->first) != CPN_OK)
         return false;
     l->again = true;
     l->state = CPN_LOCAL_FIRST;

@@ -2,6 +2,7 @@
 #include "codec/errstyle.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -32,11 +33,21 @@ holds(cpn_view path, const char *part)
     return false;
 }
 
+/* Whole segments: a tenant may be called subscriptions.example. */
+static bool
+begins(cpn_view path, const char *start)
+{
+    size_t n = strlen(start);
+
+    return cpn_view_starts_nocase(path, start) &&
+           (start[n - 1] == '/' || path.n == n || path.p[n] == '/');
+}
+
 cpn_error_style
 cpn_errors_at(cpn_view path)
 {
     for (size_t i = 0; i < CPN_COUNT(starts); i++)
-        if (cpn_view_starts_nocase(path, starts[i].text))
+        if (begins(path, starts[i].text))
             return starts[i].errors;
     for (size_t i = 0; i < CPN_COUNT(parts); i++)
         if (holds(path, parts[i].text))

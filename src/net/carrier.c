@@ -225,21 +225,29 @@ cpn_stream_down(const cpn_stream *s)
 }
 
 /* OPEN's first bytes save a round trip; where many streams open at once they wait for their turn
- * instead, so that the OPENs themselves always find room. Kept until they are heard. */
-static cpn_rc
-first_bytes(cpn_stream *s, cpn_view again)
+ * instead, so that the OPENs themselves always find room. What another carrier has refused is in
+ * ask. */
+static ssize_t
+first_bytes(cpn_stream *s, const cpn_carrier_ask *ask, uint8_t area[CPN_TUNNEL_FIRST_MAX])
 {
-    uint8_t area[CPN_TUNNEL_FIRST_MAX];
     struct iovec iov = { area, CPN_TUNNEL_FIRST_MAX };
-    ssize_t got;
 
-    s->first.max = CPN_TUNNEL_FIRST_MAX;
-    if (again.n > 0)
-        return cpn_buf_append(&s->first, again);
+    if (ask->first.n > 0) {
+        memcpy(area, ask->first.p, CPN_MIN(ask->first.n, CPN_CARRIER_AGAIN_MAX));
+        cpn_leg_inherit(s->leg, ask->first.n);
+        return (ssize_t)CPN_MIN(ask->first.n, CPN_CARRIER_AGAIN_MAX);
+    }
     if (s->carrier->ws.waiting.n > FIRST_WAITING_MAX)
-        return CPN_OK;
-    got = cpn_leg_take(s->leg, &iov, 1, CPN_TUNNEL_FIRST_MAX);
-    return got > 0 ? cpn_buf_append(&s->first, (cpn_view){ area, (size_t)got }) : CPN_OK;
+        return 0;
+    return cpn_leg_take(s->leg, &iov, 1, CPN_TUNNEL_FIRST_MAX);
+}
+
+/* What nobody has heard yet; as long as it is short, another carrier can be asked with it. */
+static void
+keep_first(cpn_stream *s, cpn_view first)
+{
+    s->first.max = CPN_CARRIER_AGAIN_MAX;
+    s->again = first.n <= CPN_CARRIER_AGAIN_MAX && cpn_buf_append(&s->first, first) == CPN_OK;
 }
 
 /* Send OPEN with what is readable at this moment. */
@@ -248,14 +256,15 @@ send_open(cpn_stream *s, const cpn_carrier_ask *ask, cpn_err *err)
 {
     cpn_carrier *c = s->carrier;
     CPN_AUTO(cpn_buf_fini) cpn_buf frame = { .max = CPN_TUNNEL_MESSAGE_MAX };
-    cpn_tunnel_frame f = {
-        .type = CPN_TUNNEL_OPEN, .stream = s->id, .value = s->flow.recv_limit, .target = ask->target
-    };
-    cpn_rc rc = first_bytes(s, ask->first);
+    uint8_t area[CPN_TUNNEL_FIRST_MAX];
+    ssize_t got = first_bytes(s, ask, area);
+    cpn_tunnel_frame f = { .type = CPN_TUNNEL_OPEN,
+                           .stream = s->id,
+                           .value = s->flow.recv_limit,
+                           .target = ask->target,
+                           .first = { area, got > 0 ? (size_t)got : 0 } };
+    cpn_rc rc;
 
-    if (rc != CPN_OK)
-        return cpn_fail(err, CPN_E_NOMEM, "stream");
-    f.first = cpn_buf_view(&s->first);
     if (s->why != CPN_STREAM_NONE)
         return cpn_fail(err, CPN_E_SYS, "the local connection broke at once");
     if ((rc = cpn_tunnel_put_open(&frame, &f, err)) != CPN_OK)
@@ -263,6 +272,7 @@ send_open(cpn_stream *s, const cpn_carrier_ask *ask, cpn_err *err)
     if (cpn_wslink_put(&c->ws, CPN_WS_BINARY, cpn_buf_view(&frame)) != CPN_OK)
         return cpn_fail(err, CPN_UNAVAILABLE, "the gateway takes no bytes");
     s->state = CPN_STREAM_ASKED;
+    keep_first(s, f.first);
     cpn_flow_sent_first(&s->flow, f.first.n);
     cpn_carrier_wake(c, true);
     return CPN_OK;
@@ -309,6 +319,7 @@ tell_streams(cpn_carrier *c)
         cpn_stream *s = c->over;
         cpn_stream_end end = { .why = s->why,
                                .text = cpn_buf_view(&s->text),
+                               .again = s->again,
                                .first = cpn_buf_view(&s->first),
                                .up = cpn_leg_up(s->leg),
                                .down = cpn_leg_down(s->leg) };
@@ -472,6 +483,7 @@ carrier_reap(cpn_later *l)
 
         c->over = s->over_next;
         cpn_buf_fini(&s->text);
+        cpn_buf_fini(&s->first);
         free(s);
     }
     cpn_buf_fini(&c->assembly);

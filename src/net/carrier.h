@@ -49,12 +49,18 @@ typedef enum cpn_carrier_why {
     CPN_CARRIER_PROTOCOL /* the peer broke the protocol and was told 1002, 1003 or 1009 */
 } cpn_carrier_why;
 
+/* First bytes of a program are kept for another carrier up to this length: those of SSH and RDP are
+ * shorter, and as many as a carrier has streams fit into what it may have waiting. */
+#define CPN_CARRIER_AGAIN_MAX 512
+
 typedef struct cpn_stream_end {
     cpn_stream_why why;
-    cpn_view text;  /* reason JSON of REFUSED or RESET, as the peer sent it: not trusted */
-    cpn_view first; /* opener, REFUSED: what was read from fd and no target has heard */
-    uint64_t up;    /* bytes opener -> acceptor that this end moved */
-    uint64_t down;  /* bytes acceptor -> opener */
+    cpn_view text; /* reason JSON of REFUSED or RESET, as the peer sent it: not trusted */
+    /* Opener, REFUSED: first is all that was read from fd, so that another carrier can be asked. */
+    bool again;
+    cpn_view first;
+    uint64_t up;   /* bytes opener -> acceptor that this end moved */
+    uint64_t down; /* bytes acceptor -> opener */
 } cpn_stream_end;
 
 typedef struct cpn_carrier_events {
@@ -105,8 +111,8 @@ cpn_tls *cpn_carrier_tls(cpn_carrier *c);
 /* Opener: ask for a stream and relay fd over it. */
 typedef struct cpn_carrier_ask {
     cpn_view target; /* the JSON text */
-    /* What was read from fd before, for another carrier that refused: at most CPN_TUNNEL_FIRST_MAX.
-     * Empty: bytes that are readable on fd in this turn travel with the request. */
+    /* What was read from fd for another carrier, which refused (cpn_stream_end). Empty: bytes that
+     * are readable on fd in this turn travel with the request. */
     cpn_view first;
     void *user;
 } cpn_carrier_ask;

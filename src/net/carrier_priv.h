@@ -38,6 +38,7 @@ struct cpn_stream {
     cpn_stream_why why;
     cpn_buf text;
     cpn_buf first; /* what OPEN carried, until it is answered: nobody has heard it */
+    bool again;    /* that is all of it */
     UT_hash_handle hh;
 };
 

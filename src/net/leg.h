@@ -64,6 +64,9 @@ bool cpn_leg_interactive(const cpn_leg *leg);
  * every later call); -1: nothing now. */
 ssize_t cpn_leg_take(cpn_leg *leg, const struct iovec *iov, int n, size_t most);
 
+/* n bytes were read from the socket before this leg had it: they count as taken. */
+void cpn_leg_inherit(cpn_leg *leg, size_t n);
+
 /* From now on at most this many bytes each way in all, those that have gone included; never fewer
  * than have gone. What stood still goes on. Without a call there is no limit. */
 void cpn_leg_allow(cpn_leg *leg, const cpn_byte_limits *most);

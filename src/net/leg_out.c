@@ -157,3 +157,9 @@ cpn_leg_interactive(const cpn_leg *leg)
 {
     return leg->last_take < SMALL_READ;
 }
+
+void
+cpn_leg_inherit(cpn_leg *leg, size_t n)
+{
+    cpn_leg_count(leg, 0, n);
+}

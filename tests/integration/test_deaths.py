@@ -96,10 +96,13 @@ def test_control_killed(own_gateway, target):
     assert admin.ok("audit", "verify")
 
 
-def test_a_new_connection_beside_an_old_one_after_controls_death(own_gateway, target):
-    """The carrier that control no longer knows stays for the old one; the new one gets another."""
+@pytest.mark.parametrize("carriers", [1, 3])
+def test_a_new_connection_beside_old_ones_after_controls_death(own_gateway, target, carriers):
+    """Carriers that control no longer knows stay for the old ones; the new one gets another, at once."""
     admin = own_gateway.admin
-    with admin.tunnel("--name", "door", "scripted") as t, live(t, target) as (c, s):
+    with contextlib.ExitStack() as stack:
+        t = stack.enter_context(admin.tunnel("--name", "door", "scripted", "--carriers", carriers))
+        c, s = [stack.enter_context(live(t, target)) for _ in range(carriers)][0]
         os.kill(own_gateway.pids("control")[0], signal.SIGKILL)
         eventually(lambda: admin.run("session", "list").code == 0, what="the API is back")
         with live(t, target) as pair:  # the first of them, with what it said at once

@@ -56,6 +56,7 @@ what_was_refused_can_be_asked_again(void **state)
     assert_int_equal(read(q->target, b, sizeof(b)), 11);
     assert_memory_equal(b, "SSH-2.0-xyz", 11);
     assert_int_equal(cpn_stream_up(q->acceptor), 11);
+    assert_int_equal(cpn_stream_up(q->opener), 11);
     stop(&f);
 }
 

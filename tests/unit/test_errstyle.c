@@ -35,6 +35,8 @@ each_path_has_its_askers_words(void **state)
         { "/contoso/oauth2/v2.0/token", CPN_ERRORS_OAUTH },
         { "/contoso/v2.0/.well-known/openid-configuration", CPN_ERRORS_OAUTH },
         { "/contoso/oauth", CPN_ERRORS_API },
+        { "/subscriptions.example/oauth2/v2.0/token", CPN_ERRORS_OAUTH },
+        { "/tenantsx", CPN_ERRORS_API },
     };
 
     (void)state;
