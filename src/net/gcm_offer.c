@@ -77,12 +77,13 @@ provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_
 }
 
 /* Everybody who does not ask for it keeps OpenSSL's own. */
-static bool
+static OSSL_PROVIDER *
 register_provider(void)
 {
-    return EVP_set_default_properties(NULL, "?provider!=" NAME) == 1 &&
-           OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1 &&
-           OSSL_PROVIDER_try_load(NULL, NAME, 1) != NULL;
+    if (EVP_set_default_properties(NULL, "?provider!=" NAME) != 1 ||
+        OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) != 1)
+        return NULL;
+    return OSSL_PROVIDER_try_load(NULL, NAME, 1);
 }
 
 /* --- the trial ------------------------------------------------------------------------------ */
@@ -119,16 +120,30 @@ agrees_with_openssl(void)
            once(QUERY, false, ours, ours, tag) && memcmp(ours, text, TRIAL) == 0;
 }
 
+static OSSL_PROVIDER *
+offer(void)
+{
+    OSSL_PROVIDER *p = NULL;
+
+    if (OpenSSL_version_num() < 0x30100000L && vectors() &&
+        EVP_default_properties_is_fips_enabled(NULL) == 0 && load())
+        p = register_provider();
+    if (p && !agrees_with_openssl()) {
+        OSSL_PROVIDER_unload(p);
+        p = NULL;
+    }
+    return p;
+}
+
 const char *
 cpn_gcm_query(void)
 {
-    static enum { UNKNOWN, YES, NO } known; /* roles and the client have one thread that asks */
+    /* For as long as the process lives. Roles and the client have one thread that asks. */
+    static OSSL_PROVIDER *provider;
+    static bool tried;
 
-    if (known == UNKNOWN)
-        known = OpenSSL_version_num() < 0x30100000L && vectors() &&
-                        EVP_default_properties_is_fips_enabled(NULL) == 0 && load() &&
-                        register_provider() && agrees_with_openssl()
-                    ? YES
-                    : NO;
-    return known == YES ? QUERY : NULL;
+    if (!tried)
+        provider = offer();
+    tried = true;
+    return provider ? QUERY : NULL;
 }
