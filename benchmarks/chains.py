@@ -109,10 +109,6 @@ class Chain:
         """Where n streams go, in turn."""
         return [self.port]
 
-    def also(self, of_first):
-        """What else to keep of a measurement in which the first port had that share of the bytes."""
-        return {}
-
     def probe_and_bulk_ports(self):
         return self.port, self.port
 
@@ -272,6 +268,7 @@ class CaponierFronts(Caponier):
             pin([pid], CLIENT_CPU if mine else GATEWAY_CPU)
 
     def also(self, of_first):
+        """What else to keep of a measurement in which the first port had that share of the bytes."""
         return {"bytes beside the client": of_first}
 
     def probe_and_bulk_ports(self):

@@ -280,13 +280,17 @@ static void
 on_again(uv_timer_t *timer)
 {
     cpn_local *l = timer->data;
+    const char *why;
 
     end_in_order(l);
     l->fd = fcntl(l->own_fd, F_DUPFD_CLOEXEC, 3);
-    if (l->fd < 0)
-        say_no(l, strerror(errno));
-    else
+    if (l->fd >= 0) {
         local_ready(l);
+        return;
+    }
+    why = strerror(errno);
+    cpn_tunnel_say_once(l->tunnel, why);
+    say_no(l, why);
 }
 
 /* A carrier that the gateway does not know any more, or whose token has ended, says nothing of the

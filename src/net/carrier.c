@@ -231,11 +231,12 @@ static ssize_t
 first_bytes(cpn_stream *s, const cpn_carrier_ask *ask, uint8_t area[CPN_TUNNEL_FIRST_MAX])
 {
     struct iovec iov = { area, CPN_TUNNEL_FIRST_MAX };
+    size_t again = CPN_MIN(ask->first.n, CPN_CARRIER_AGAIN_MAX);
 
-    if (ask->first.n > 0) {
-        memcpy(area, ask->first.p, CPN_MIN(ask->first.n, CPN_CARRIER_AGAIN_MAX));
-        cpn_leg_inherit(s->leg, ask->first.n);
-        return (ssize_t)CPN_MIN(ask->first.n, CPN_CARRIER_AGAIN_MAX);
+    if (again > 0) {
+        memcpy(area, ask->first.p, again);
+        cpn_leg_inherit(s->leg, again);
+        return (ssize_t)again;
     }
     if (s->carrier->ws.waiting.n > FIRST_WAITING_MAX)
         return 0;

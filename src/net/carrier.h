@@ -111,8 +111,9 @@ cpn_tls *cpn_carrier_tls(cpn_carrier *c);
 /* Opener: ask for a stream and relay fd over it. */
 typedef struct cpn_carrier_ask {
     cpn_view target; /* the JSON text */
-    /* What was read from fd for another carrier, which refused (cpn_stream_end). Empty: bytes that
-     * are readable on fd in this turn travel with the request. */
+    /* What was read from fd for another carrier, which refused (cpn_stream_end), at most
+     * CPN_CARRIER_AGAIN_MAX. Empty: bytes that are readable on fd in this turn travel with the
+     * request. */
     cpn_view first;
     void *user;
 } cpn_carrier_ask;
